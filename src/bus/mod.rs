@@ -1,0 +1,1 @@
+//! How nodes tell each other; empty until there is more than one node.

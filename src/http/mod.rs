@@ -1,0 +1,1 @@
+//! HTTP: health, metrics, pages, REST and the WebSocket upgrade.

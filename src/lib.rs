@@ -1,0 +1,15 @@
+//! Duologue: everything a 1:1 video chat needs from its server, in one process.
+//!
+//! The tree is the map; `docs/ARCHITECTURE.md` says who may import whom.
+
+pub mod auth;
+pub mod bus;
+pub mod http;
+pub mod listener;
+pub mod matchmaking;
+pub mod relay;
+pub mod signal;
+pub mod store;
+pub mod stun;
+pub mod time;
+pub mod transport;

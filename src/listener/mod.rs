@@ -1,0 +1,1 @@
+//! The TCP front door: TLS, certificates, and the first-bytes decision.

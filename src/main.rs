@@ -1,0 +1,2 @@
+//! The `duologue` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! TURN server as plain data: allocations, permissions, channels. RFC 8656.

@@ -1,0 +1,1 @@
+//! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.

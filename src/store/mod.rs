@@ -1,0 +1,1 @@
+//! What must be remembered across restarts; empty until the conversation is stored.
