@@ -30,13 +30,13 @@ pub enum IntegrityKey {
 
 impl IntegrityKey {
     /// Makes the key of the default algorithm. The texts must already be in OpaqueString form.
-    pub fn md5(username: &str, realm: &str, password: &str) -> Self {
-        Self::Md5(digest::<Md5>(username, realm, password).into())
+    pub fn md5(username: &str, realm: &str, password: impl AsRef<[u8]>) -> Self {
+        Self::Md5(digest::<Md5>(username, realm, password.as_ref()).into())
     }
 
     /// Makes the key of the SHA-256 algorithm. The texts must already be in OpaqueString form.
-    pub fn sha256(username: &str, realm: &str, password: &str) -> Self {
-        Self::Sha256(digest::<Sha256>(username, realm, password).into())
+    pub fn sha256(username: &str, realm: &str, password: impl AsRef<[u8]>) -> Self {
+        Self::Sha256(digest::<Sha256>(username, realm, password.as_ref()).into())
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -53,7 +53,7 @@ impl fmt::Debug for IntegrityKey {
     }
 }
 
-fn digest<D: Digest>(username: &str, realm: &str, password: &str) -> md5::digest::Output<D> {
+fn digest<D: Digest>(username: &str, realm: &str, password: &[u8]) -> md5::digest::Output<D> {
     D::new()
         .chain_update(username)
         .chain_update(":")
