@@ -20,24 +20,16 @@ const UFRAG_BYTES_MAX: usize = 256;
 const STATE_BYTES_MAX: usize = 32;
 const FAIL_REASON_CHARS_MAX: usize = 200;
 
-/// Something for the peer: where, for whom, and the members that are passed on.
+/// Something for the peer: where, and the members that are passed on.
 #[derive(Debug)]
 pub(crate) struct ToPeer<T> {
     pub(crate) target: Target,
-    /// The alias of the receiver; optional in a session (rule 27).
-    pub(crate) to: Option<String>,
     pub(crate) body: T,
-}
-
-#[derive(Deserialize)]
-struct Receiver {
-    to: Option<String>,
 }
 
 impl<T> ToPeer<T> {
     pub(super) fn parse(data: &str, body: T) -> Result<Self, Refusal> {
-        let Receiver { to } = fields(data)?;
-        Ok(Self { target: Target::parse(data)?, to, body })
+        Ok(Self { target: Target::parse(data)?, body })
     }
 }
 
@@ -52,6 +44,9 @@ pub(crate) enum DescriptionKind {
 /// `rtc.description`
 #[derive(Debug, Serialize)]
 pub(crate) struct Description {
+    /// The alias of the receiver; optional in a session (rule 27).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
     pub(crate) neg: i64,
     pub(crate) kind: DescriptionKind,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +55,7 @@ pub(crate) struct Description {
 
 #[derive(Deserialize)]
 struct DescriptionFields<'a> {
+    to: Option<String>,
     neg: i64,
     kind: DescriptionKind,
     #[serde(borrow)]
@@ -68,7 +64,7 @@ struct DescriptionFields<'a> {
 
 impl Description {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        let DescriptionFields { neg, kind, sdp } = fields(data)?;
+        let DescriptionFields { to, neg, kind, sdp } = fields(data)?;
         match (kind, sdp) {
             (DescriptionKind::Offer | DescriptionKind::Answer, Some(sdp)) => check_sdp(sdp)?,
             (DescriptionKind::Rollback, None) => {}
@@ -77,7 +73,7 @@ impl Description {
             }
             (DescriptionKind::Rollback, Some(_)) => return Err(Refusal::bad_request("a rollback has no sdp")),
         }
-        Ok(Self { neg, kind, sdp: sdp.map(ToOwned::to_owned) })
+        Ok(Self { to, neg, kind, sdp: sdp.map(ToOwned::to_owned) })
     }
 
     pub(crate) fn is_offer(&self) -> bool {
@@ -101,6 +97,9 @@ fn check_sdp(sdp: &RawValue) -> Result<(), Refusal> {
 /// `rtc.candidates`
 #[derive(Debug, Serialize)]
 pub(crate) struct Candidates {
+    /// The alias of the receiver; optional in a session (rule 27).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
     pub(crate) neg: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ufrag: Option<String>,
@@ -111,6 +110,7 @@ pub(crate) struct Candidates {
 
 #[derive(Deserialize)]
 struct CandidatesFields<'a> {
+    to: Option<String>,
     neg: i64,
     ufrag: Option<String>,
     #[serde(borrow)]
@@ -120,7 +120,7 @@ struct CandidatesFields<'a> {
 
 impl Candidates {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        let CandidatesFields { neg, ufrag, candidates, end } = fields(data)?;
+        let CandidatesFields { to, neg, ufrag, candidates, end } = fields(data)?;
         if ufrag.as_ref().is_some_and(|ufrag| ufrag.len() > UFRAG_BYTES_MAX) {
             return Err(Refusal::too_large("ufrag has at most 256 bytes"));
         }
@@ -134,7 +134,7 @@ impl Candidates {
         if each.iter().any(|candidate| candidate.get().len() > CANDIDATE_BYTES_MAX) {
             return Err(Refusal::too_large("a candidate has at most 1 KiB"));
         }
-        Ok(Self { neg, ufrag, candidates: candidates.to_owned(), end })
+        Ok(Self { to, neg, ufrag, candidates: candidates.to_owned(), end })
     }
 }
 
