@@ -45,7 +45,7 @@ fn guests_of_one_address_have_a_budget_and_the_socket_stays() {
     let exempt = vec!["10.0.0.0/8".parse().expect("a network")];
     let mut hub = Fixture::with(Settings { limits, exempt, ..settings() });
     let hello = json!({"guest": {"device_id": "d"}});
-    let mut from = |hub: &mut Fixture, ip: &str| {
+    let from = |hub: &mut Fixture, ip: &str| {
         let id = hub.connect_as(ip, None);
         (id, hub.ask(id, "hello", hello.clone()).map(|_| ()))
     };
