@@ -23,6 +23,8 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 pub use auth::Auth;
@@ -83,6 +85,15 @@ pub struct Config {
     /// Where it was read from.
     #[serde(skip)]
     pub sources: Sources,
+}
+
+/// Parses a length of time as the configuration writes it: `30s`, `5m`, `1h30m`.
+///
+/// # Errors
+///
+/// What is wrong with it and how to write it.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|complaint| format!("{}; {}", complaint.what, complaint.fix))
 }
 
 const SECTIONS: [&str; 11] =
