@@ -254,8 +254,8 @@ fn keys_that_clash_are_told_with_the_place_of_the_one_that_was_written() {
             "3: relay.external: 10.0.0.6 and 2001:db8::1 are of different families; map IPv4 to IPv4",
         ),
         (
-            "[relay]\nmode = \"single-port\"\nallow_peers = [\"10.0.0.0/8\"]",
-            "3: relay.allow_peers: in single-port mode the only peers are relayed addresses of this server; take it away",
+            "[relay]\nmode = \"single-port\"\nallow_private_peers = true",
+            "3: relay.allow_private_peers: in single-port mode the only peers are relayed addresses of this server; take it away",
         ),
         (
             "[http]\ntls_listen = [\"0.0.0.0:5349\"]",
