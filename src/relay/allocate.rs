@@ -29,7 +29,6 @@ use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
 use crate::relay::usage::EndReason;
 use crate::relay::usage::Traffic;
-use crate::relay::verdict::FromClient;
 use crate::stun::AttributeType;
 use crate::stun::Message;
 use crate::stun::Overflow;
@@ -118,10 +117,7 @@ impl Server {
                 (None, result, written)
             }
         };
-        let len = match self.reply(RequestKind::Allocate, result, written) {
-            FromClient::Reply { len } => len,
-            FromClient::ToPeer { .. } | FromClient::HandOver { .. } | FromClient::Opening | FromClient::Nothing => 0,
-        };
+        let len = self.count_reply(RequestKind::Allocate, result, written).unwrap_or(0);
         Some(Answer { to, len, at })
     }
 

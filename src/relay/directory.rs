@@ -155,7 +155,7 @@ impl Directory {
         for turn in 0..candidates.len() {
             let at = (remainder(random >> 56, candidates.len()) + turn) % candidates.len();
             let ip = *candidates.get(at)?;
-            let start = u32::try_from(u64::from(count).min((random & 0xFF_FFFF) % u64::from(count))).unwrap_or(0);
+            let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
             for offset in 0..count {
                 let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
                 let Some(relayed) = self.claim(ip, port, now) else { continue };

@@ -35,6 +35,9 @@ mod slab;
 mod usage;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::ClientAddr;
 pub use client::ClientTransport;
 pub use client::Family;

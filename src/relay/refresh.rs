@@ -23,7 +23,11 @@ impl Server {
         now: Now,
     ) -> Result<Duration, RequestError> {
         let requested = requested_lifetime(message)?;
-        let family = requested_family(message)?;
+        // A family that does not exist is none of the allocation's.
+        let family = requested_family(message).map_err(|error| match error {
+            RequestError::FamilyNotSupported => RequestError::PeerFamilyMismatch,
+            other => other,
+        })?;
         let allocation = self.allocations.get(at).ok_or(RequestError::AllocationMismatch)?;
         if family.is_some_and(|family| family != allocation.family()) {
             return Err(RequestError::PeerFamilyMismatch);

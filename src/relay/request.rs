@@ -266,11 +266,24 @@ impl Server {
         result: RequestResult,
         written: Result<usize, Overflow>,
     ) -> FromClient {
-        self.counters.count_request(kind, result);
-        match written {
-            Ok(len) => FromClient::Reply { len },
-            Err(Overflow) => self.discard(DropReason::ReplyTooLong),
+        match self.count_reply(kind, result, written) {
+            Some(len) => FromClient::Reply { len },
+            None => FromClient::Nothing,
         }
+    }
+
+    /// Counts an answer and returns its length in bytes, if it could be written.
+    pub(super) fn count_reply(
+        &self,
+        kind: RequestKind,
+        result: RequestResult,
+        written: Result<usize, Overflow>,
+    ) -> Option<usize> {
+        self.counters.count_request(kind, result);
+        if written.is_err() {
+            self.counters.count_dropped(DropReason::ReplyTooLong);
+        }
+        written.ok()
     }
 }
 

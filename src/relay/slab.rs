@@ -100,7 +100,9 @@ mod tests {
         assert_eq!(slab.remove(first), Some('a'));
         let second = slab.insert_with(|_| 'b').unwrap();
         assert_eq!((first.slot(), second.slot()), (0, 0));
-        assert_eq!((slab.get(first), slab.get_mut(first), slab.remove(first)), (None, None, None));
+        assert_eq!(slab.get(first), None);
+        assert_eq!(slab.get_mut(first), None);
+        assert_eq!(slab.remove(first), None);
         assert_eq!((slab.get(second), slab.len()), (Some(&'b'), 1));
     }
 }
