@@ -37,6 +37,15 @@ pub(super) enum Found {
     Paused(Place),
 }
 
+/// Whose postings a search reads.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kinds {
+    /// Everybody's.
+    All,
+    /// Those of numbered kinds, where next to nobody is ruled out.
+    Numbered,
+}
+
 /// One search: a ticket and everything it reads.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Searcher<'a> {
@@ -64,8 +73,8 @@ impl<'a> Searcher<'a> {
     /// Looks at candidates of the postings of `from_level` and above, from place `next` on.
     ///
     /// Returns what it found and how many candidates it looked at.
-    pub(super) fn run(self, from_level: u8, next: Place, effort: Effort) -> (Found, usize) {
-        let mut walks = self.walks(from_level, next);
+    pub(super) fn run(self, kinds: Kinds, from_level: u8, next: Place, effort: Effort) -> (Found, usize) {
+        let mut walks = self.walks(kinds, from_level, next);
         let mut heads: BinaryHeap<Reverse<(Place, usize)>> =
             walks.iter_mut().enumerate().filter_map(|(at, walk)| Some(Reverse((walk.next()?, at)))).collect();
         let ties = Ties {
@@ -111,11 +120,11 @@ impl<'a> Searcher<'a> {
     }
 
     /// The postings of every kind that fits the ticket.
-    fn walks(self, from_level: u8, next: Place) -> Vec<Walk<'a>> {
+    fn walks(self, kinds: Kinds, from_level: u8, next: Place) -> Vec<Walk<'a>> {
         let mut walks = Vec::new();
-        let kinds = self.pools.get(self.ticket.pool).into_iter().flat_map(|pool| pool.kinds());
-        for (kind, traits) in kinds {
-            if traits.is_some_and(|traits| !traits.fit(&self.ticket.traits)) {
+        for (kind, traits) in self.pools.get(self.ticket.pool).into_iter().flat_map(|pool| pool.kinds()) {
+            let fits = traits.map_or(kinds == Kinds::All, |traits| traits.fit(&self.ticket.traits));
+            if !fits {
                 continue;
             }
             for level in from_level..=self.ticket.level {

@@ -16,6 +16,7 @@ use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Posting;
 use crate::matchmaking::posting::Slot;
 use crate::matchmaking::search::Found;
+use crate::matchmaking::search::Kinds;
 use crate::matchmaking::search::Searcher;
 use crate::matchmaking::ties::Identity;
 use crate::matchmaking::ties::PersonKey;
@@ -198,7 +199,15 @@ impl Engine {
             ticket,
             now: self.now,
         };
-        let (found, looked_at) = searcher.run(from_level, next, self.effort);
+        let (mut found, mut looked_at) = searcher.run(Kinds::All, from_level, next, self.effort);
+        if matches!(found, Found::Paused(_)) && next == Place::FIRST {
+            // A crowd that suits nobody must not stand between two who suit each other.
+            let (beyond, more) = searcher.run(Kinds::Numbered, from_level, next, self.effort);
+            looked_at += more;
+            if matches!(beyond, Found::Partner(_)) {
+                found = beyond;
+            }
+        }
         self.looked_at += looked_at as u64;
         let search = match found {
             Found::Partner(partner) => return self.commit(slot, partner),
