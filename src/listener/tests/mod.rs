@@ -1,0 +1,1 @@
+//! Whole-door tests on loopback.
