@@ -56,15 +56,15 @@ pub enum Verdict {
 /// Judges the first bytes of a connection; of at most 24 bytes the verdict is never [`Verdict::More`].
 ///
 /// `GET ` is also the header of a ChannelData message on channel 0x4745. A connection that has no allocation yet
-/// has no channel either, so the method wins.
+/// has no channel either, so the method wins: even where HTTP may not begin, as there it is a misled browser.
 pub fn judge(bytes: &[u8], allowed: Allowed) -> Verdict {
     let Some(&first) = bytes.first() else { return Verdict::More };
     if allowed.tls && first == TLS_HANDSHAKE {
         return Verdict::Tls;
     }
-    if allowed.http {
+    if allowed.http || allowed.turn {
         if HTTP_STARTS.iter().any(|start| bytes.starts_with(start)) {
-            return Verdict::Http;
+            return if allowed.http { Verdict::Http } else { Verdict::Garbage };
         }
         if HTTP_STARTS.iter().any(|start| start.starts_with(bytes)) {
             return Verdict::More;
@@ -112,19 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn channel_data_is_known_by_its_first_byte_where_no_http_may_come() {
-        let turn_only = Allowed { tls: false, turn: true, http: false };
+    fn channel_data_is_known_by_its_first_byte_unless_it_may_spell_a_method() {
         for first in 0x40..=0x4F_u8 {
-            assert_eq!(judge(&[first], turn_only), Verdict::Turn);
+            let verdict = if b"CDGHO".contains(&first) { Verdict::More } else { Verdict::Turn };
+            assert_eq!(judge(&[first], ALL), verdict);
+            assert_eq!(judge(&[first, 0x01], ALL), Verdict::Turn);
         }
-        assert_eq!(judge(&[0x50], turn_only), Verdict::Garbage);
+        assert_eq!(judge(&[0x51], ALL), Verdict::Garbage);
     }
 
     #[test]
-    fn channel_data_beside_http_waits_until_it_spells_no_method() {
-        assert_eq!(judge(&[0x47], ALL), Verdict::More);
-        assert_eq!(judge(&[0x47, 0x01], ALL), Verdict::Turn);
-        assert_eq!(judge(&[0x40], ALL), Verdict::Turn);
+    fn a_method_where_only_turn_may_begin_is_garbage() {
+        let turn_only = Allowed { tls: false, turn: true, http: false };
+        assert_eq!(decided(b"GET / HTTP/1.1", turn_only), Some((4, Verdict::Garbage)));
     }
 
     #[test]
