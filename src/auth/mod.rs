@@ -2,4 +2,5 @@
 
 pub mod nonce;
 pub mod secret;
+pub mod token;
 pub mod turn;
