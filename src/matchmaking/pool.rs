@@ -25,6 +25,8 @@ pub(super) struct KindNumber(pub(super) u8);
 impl KindNumber {
     /// Tickets that found all numbers taken; each of them is looked at one by one.
     pub(super) const MIXED: KindNumber = KindNumber(0);
+    /// Kept for those who say and want nothing: no crowd of odd kinds can take their number.
+    const PLAIN: KindNumber = KindNumber(1);
 }
 
 /// What a user is and what the partner must be.
@@ -35,6 +37,10 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.want.values_by_key.is_empty()
+    }
+
     /// Whether each satisfies the other. Rule 22.
     pub(super) fn fit(&self, other: &Traits) -> bool {
         self.want.accepts(&other.attributes) && other.want.accepts(&self.attributes)
@@ -59,7 +65,7 @@ pub(super) struct Pool {
     /// How long waits turned out to be.
     pub(super) wait_times: WaitTimes,
     holders: u32,
-    kinds: Vec<Option<Kind>>,
+    kinds: [Option<Kind>; KINDS_MAX],
     mixed: u32,
 }
 
@@ -75,16 +81,13 @@ impl Pool {
                 return (KindNumber(number), kind.traits.clone());
             }
         }
+        let is_plain = traits.is_empty();
         let traits = Arc::new(traits);
-        let kind = Some(Kind { traits: traits.clone(), holders: 1 });
-        if let Some((number, free)) = (1..).zip(&mut self.kinds).find(|(_, kind)| kind.is_none()) {
-            *free = kind;
-            return (KindNumber(number), traits);
-        }
-        if self.kinds.len() < KINDS_MAX {
-            self.kinds.push(kind);
-            // At most KINDS_MAX.
-            return (KindNumber(self.kinds.len() as u8), traits);
+        for (number, kind) in (1..).map(KindNumber).zip(&mut self.kinds) {
+            if kind.is_none() && (number == KindNumber::PLAIN) == is_plain {
+                *kind = Some(Kind { traits: traits.clone(), holders: 1 });
+                return (number, traits);
+            }
         }
         self.mixed += 1;
         (KindNumber::MIXED, traits)
@@ -143,7 +146,7 @@ impl Pools {
             waiting: 0,
             wait_times: WaitTimes::default(),
             holders: 1,
-            kinds: Vec::new(),
+            kinds: Default::default(),
             mixed: 0,
         });
         let id = match self.free.pop() {

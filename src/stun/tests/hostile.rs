@@ -236,6 +236,10 @@ fn a_fingerprint_must_be_last_and_right() {
     assert!(Raw::new(BINDING_REQUEST).fingerprint().parse().has_fingerprint());
     let not_last = Raw::new(BINDING_REQUEST).fingerprint().with(0x8022, b"abcd");
     assert_eq!(not_last.error(), ParseError::Fingerprint);
+    let before = Raw::new(BINDING_REQUEST).lengthen(16);
+    let value = fingerprint::value(&before.0).to_be_bytes();
+    let right_but_not_last = before.with(FINGERPRINT, &value).with(0x8022, b"abcd");
+    assert_eq!(right_but_not_last.error(), ParseError::Fingerprint);
     let twice = Raw::new(BINDING_REQUEST).fingerprint().fingerprint();
     assert_eq!(twice.error(), ParseError::Fingerprint);
     let wrong = Raw::new(BINDING_REQUEST).with(FINGERPRINT, &[0; 4]);

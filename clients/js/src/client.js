@@ -1,0 +1,286 @@
+import { systemClock } from './clock.js';
+import { Connection } from './connection.js';
+import { Emitter } from './emitter.js';
+import { DuologueError } from './errors.js';
+import { Search } from './search.js';
+import { Session } from './session.js';
+
+/**
+ * @typedef {object} Logger
+ * @property {(message: string, detail?: unknown) => void} debug
+ * @property {(message: string, detail?: unknown) => void} warn
+ *
+ * @typedef {object} ClientOptions
+ * @property {string} url `wss://host/ws`.
+ * @property {{ deviceId: string }} [guest] Come as a guest of this device.
+ * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken] Supplies an access
+ *   token; `refresh` says that the last one was refused.
+ * @property {Partial<import('./backoff.js').ReconnectPolicy> | false} [reconnect]
+ * @property {Logger} [logger]
+ * @property {readonly import('./ice.js').IceTransport[]} [iceTransports] Use only ICE servers
+ *   reached this way.
+ * @property {'relay'} [icePolicy] Relay only, whatever the server allows.
+ * @property {typeof WebSocket} [WebSocket]
+ * @property {typeof RTCPeerConnection} [RTCPeerConnection]
+ * @property {typeof fetch} [fetch]
+ * @property {import('./clock.js').Clock} [clock]
+ *
+ * @typedef {object} ClientEvents
+ * @property {import('./connection.js').StateEvent} state
+ * @property {import('./protocol.js').WireWelcome} welcome
+ * @property {{ session: Session }} session
+ * @property {{ withinMs: number, reason: string }} drain
+ * @property {{ action: string, reason: string, until: number | null }} notice
+ */
+
+/** @type {Logger} */
+const silentLogger = { debug() {}, warn() {} };
+
+/**
+ * The way in: one connection to the server, and the searches and sessions made over it.
+ *
+ * @extends {Emitter<ClientEvents>}
+ */
+export class Client extends Emitter {
+  #options;
+  #clock;
+  #logger;
+  #connection;
+  /** @type {Search | null} */
+  #search = null;
+  /** @type {Map<string, Session>} */
+  #sessionById = new Map();
+
+  /** @type {import('./protocol.js').WireUser | null} */
+  user = null;
+  /** What the server said about itself and its limits. @type {import('./protocol.js').WireWelcome | null} */
+  server = null;
+
+  /** @param {ClientOptions} options */
+  constructor(options) {
+    super();
+    if (!options.guest === !options.getToken) {
+      throw new DuologueError('bad_request', 'give either guest or getToken');
+    }
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
+    this.#connection = new Connection(options, this.#clock, this.#logger, {
+      onState: (state) => this.#onState(state),
+      onHello: (ok) => this.#onHello(ok),
+      onPush: (frame) => this.#onPush(frame),
+    });
+  }
+
+  get state() {
+    return this.#connection.state.state;
+  }
+
+  /** The state with its details: reason, whether it is final, when the next attempt comes. */
+  get stateDetail() {
+    return this.#connection.state;
+  }
+
+  /** The live session, if any. */
+  get session() {
+    return [...this.#sessionById.values()].at(-1) ?? null;
+  }
+
+  /**
+   * Connects, and from then on stays connected. Resolves once online.
+   *
+   * @returns {Promise<void>}
+   * @throws {DuologueError} `closed` when the server does not want us or the attempts are used up.
+   */
+  connect() {
+    if (this.#connection.online) return Promise.resolve();
+    this.#connection.open();
+    return new Promise((resolve, reject) => {
+      const off = this.on('state', (event) => {
+        if (event.state === 'online') resolve();
+        else if (event.state === 'closed') reject(new DuologueError('closed', event.reason));
+        else return;
+        off();
+      });
+    });
+  }
+
+  /** Says goodbye: leaves the queue, ends the session, closes. */
+  close() {
+    return this.#connection.close();
+  }
+
+  /**
+   * Searches for a partner; connects first where needed. One search at a time: an earlier one is
+   * cancelled.
+   *
+   * @param {import('./search.js').QueueOptions} [options]
+   * @returns {Search}
+   */
+  queue(options = {}) {
+    this.#search?.cancel();
+    const search = this.#makeSearch(options);
+    this.#search = search;
+    if (this.#connection.online) search.join();
+    else this.#connection.open();
+    return search;
+  }
+
+  /**
+   * Sends any message of the protocol and waits for its reply.
+   *
+   * @param {string} type
+   * @param {object} [data]
+   * @returns {Promise<any>}
+   */
+  request(type, data = {}) {
+    return this.#connection.request(type, data);
+  }
+
+  /** @param {import('./connection.js').StateEvent} event */
+  #onState(event) {
+    this.emit('state', event);
+    if (event.state !== 'closed') return;
+    this.#search?.fail(new DuologueError('closed', event.reason));
+    const reason = event.reason === 'bye' ? 'ended' : 'lost';
+    for (const session of [...this.#sessionById.values()]) session.finish(reason);
+  }
+
+  /** @param {import('./protocol.js').WireHelloOk} ok */
+  #onHello(ok) {
+    this.user = ok.user;
+    // After a gap the server says in `sync` what is left.
+    if (ok.gap) return;
+    if (ok.resumed) {
+      for (const session of this.#sessionById.values()) session.resume();
+      // The ticket survived with the resume window, unless its join never got through.
+      if (!this.#search?.status) this.#search?.join();
+    } else {
+      this.#reconcile({ sessions: [] });
+      this.#search?.join();
+    }
+  }
+
+  /** @param {import('./protocol.js').Frame} frame */
+  #onPush({ type, ts = 0, data = {} }) {
+    switch (type) {
+      case 'welcome':
+        this.server = data;
+        this.emit('welcome', data);
+        break;
+      case 'sync':
+        this.#onSync(data);
+        break;
+      case 'server.drain':
+        this.emit('drain', { withinMs: data.within_ms ?? 0, reason: data.reason ?? '' });
+        break;
+      case 'queue.status':
+        this.#search?.handleStatus(data);
+        break;
+      case 'match.found':
+        this.#onMatch(data);
+        break;
+      case 'moderation.notice':
+        this.emit('notice', { until: null, reason: '', ...data });
+        break;
+      default:
+        this.#sessionById.get(data.session)?.handlePush(type, data, ts);
+    }
+  }
+
+  /** @param {import('./protocol.js').WireMatch} match */
+  #onMatch(match) {
+    this.#connection.setServerTime(match.server_time);
+    const search = this.#search;
+    if (!search) {
+      // Matched in the moment of cancelling: the other side must not wait for us.
+      this.request('session.end', { session: match.session }).catch(() => {});
+      return;
+    }
+    const session = new Session(this.#sessionPort(), match, search.options);
+    this.#sessionById.set(session.id, session);
+    this.emit('session', { session });
+    search.succeed(session);
+  }
+
+  /** @param {import('./protocol.js').WireSync} sync */
+  #onSync(sync) {
+    const unknown = this.#reconcile(sync);
+    for (const session of unknown) this.request('session.end', { session }).catch(() => {});
+    if (sync.queue) this.#search?.handleStatus(sync.queue);
+    else this.#search?.join();
+  }
+
+  /**
+   * Ends the sessions that the server no longer knows, goes on with the others.
+   *
+   * @param {import('./protocol.js').WireSync} sync
+   * @returns {string[]} Sessions that only the server knows.
+   */
+  #reconcile({ sessions = [] }) {
+    const knownById = new Map(sessions.map((known) => [known.session, known]));
+    for (const session of [...this.#sessionById.values()]) {
+      const known = knownById.get(session.id);
+      if (known) session.resume(known);
+      else session.finish('lost');
+      knownById.delete(session.id);
+    }
+    return [...knownById.keys()];
+  }
+
+  /** @param {import('./search.js').QueueOptions} options */
+  #makeSearch(options) {
+    return new Search(
+      {
+        request: (type, data) => this.request(type, data),
+        isOnline: () => this.#connection.online,
+        onDone: (search) => {
+          if (this.#search === search) this.#search = null;
+        },
+        clock: this.#clock,
+      },
+      options,
+    );
+  }
+
+  /** @returns {import('./session.js').SessionPort} */
+  #sessionPort() {
+    const connection = this.#connection;
+    return {
+      request: (type, data) => connection.request(type, data),
+      notify: (type, data) => connection.notify(type, data),
+      next: (session, reason) => this.#next(session, reason),
+      onEnded: (session) => this.#sessionById.delete(session.id),
+      toLocalTime: (serverTime) => connection.toLocalTime(serverTime),
+      clock: this.#clock,
+      logger: this.#logger,
+      RTCPeerConnection: this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection,
+      iceTransports: this.#options.iceTransports,
+      icePolicy: this.#options.icePolicy,
+    };
+  }
+
+  /**
+   * @param {Session} session
+   * @param {string | undefined} reason
+   */
+  async #next(session, reason) {
+    if (session.state === 'ended') return this.queue(session.queueOptions);
+    // In place before the request: the next match may follow on the heels of the reply.
+    const search = this.#makeSearch(session.queueOptions);
+    this.#search = search;
+    try {
+      const data = { session: session.id, ...(reason && { reason }) };
+      search.handleStatus(await this.request('session.next', data));
+      session.finish('skipped');
+    } catch (error) {
+      // It ended while we asked: then this is a plain search.
+      if (error instanceof DuologueError && error.code === 'not_in_session') search.join();
+      else {
+        search.fail(new DuologueError('cancelled', 'no next partner', { cause: error }));
+        throw error;
+      }
+    }
+    return search;
+  }
+}

@@ -1,0 +1,157 @@
+import { DuologueError } from './errors.js';
+
+/** A token this close to its end is renewed before it is used. */
+const EXPIRY_MARGIN_MS = 5_000;
+/** An expired access token still resumes for this long. PROTOCOL rule 35. */
+const RESUME_GRACE_MS = 5_000;
+
+/**
+ * Who we are, and with what proof: a resume token, an access token, a refresh token, the page's own
+ * `getToken`, or a guest's device id. Tokens live in memory only.
+ *
+ * @typedef {object} IdentityOptions
+ * @property {string} refreshUrl
+ * @property {{ deviceId: string }} [guest]
+ * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken]
+ * @property {typeof fetch} fetch
+ * @property {import('./clock.js').Clock} clock
+ */
+export class Identity {
+  #options;
+  /** @type {{ token: string, expiresAt: number } | null} Local time. */
+  #access = null;
+  /** @type {string | null} */
+  #refreshToken = null;
+  /** @type {{ token: string, windowMs: number } | null} */
+  #resume = null;
+  /** Local time at which the last connection was lost. */
+  #lostAt = 0;
+  #accessRejected = false;
+  /** @type {Promise<string> | null} */
+  #renewing = null;
+
+  /** @param {IdentityOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /**
+   * Chooses what the next hello says.
+   *
+   * @param {number} lastSeq
+   * @returns {Promise<import('./protocol.js').WireIdentity>}
+   */
+  async forHello(lastSeq) {
+    const { clock, guest } = this.#options;
+    if (this.#resume) {
+      const { token, windowMs } = this.#resume;
+      if (clock.now() - this.#lostAt <= windowMs + RESUME_GRACE_MS) {
+        return { resume: { token, last_seq: lastSeq } };
+      }
+      this.#resume = null;
+    }
+    if (this.#access && this.#access.expiresAt > clock.now() + EXPIRY_MARGIN_MS) {
+      return { token: this.#access.token };
+    }
+    if (this.#refreshToken || !guest) return { token: await this.renew() };
+    return { guest: { device_id: guest.deviceId } };
+  }
+
+  /**
+   * Takes over what the server said in reply to hello.
+   *
+   * @param {import('./protocol.js').WireHelloOk} ok
+   * @param {number} serverOffsetMs Server time minus local time.
+   */
+  adopt(ok, serverOffsetMs) {
+    this.#accessRejected = false;
+    this.#resume = ok.resume_token
+      ? { token: ok.resume_token, windowMs: ok.resume_window_ms ?? 0 }
+      : null;
+    if (ok.refresh_token) this.#refreshToken = ok.refresh_token;
+    if (ok.access_token) {
+      const expiresAt = (ok.auth_expires_at ?? Infinity) - serverOffsetMs;
+      this.#access = { token: ok.access_token, expiresAt };
+    }
+  }
+
+  /** Notes that the connection went away: the resume window runs from here. */
+  lost() {
+    this.#lostAt = this.#options.clock.now();
+  }
+
+  /** Drops the proof that the server has just refused, the most short-lived first. */
+  rejected() {
+    if (this.#resume) {
+      this.#resume = null;
+    } else {
+      this.#access = null;
+      this.#accessRejected = true;
+    }
+  }
+
+  /** Forgets the resume token, which `bye` voids. */
+  forgetResume() {
+    this.#resume = null;
+  }
+
+  /**
+   * Fetches a new access token; concurrent calls share one request.
+   *
+   * @returns {Promise<string>}
+   * @throws {DuologueError} `unauthorized` when nothing is left to renew with, else retryable.
+   */
+  renew() {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  async #renew() {
+    const { getToken } = this.#options;
+    if (this.#refreshToken) return this.#refresh(this.#refreshToken);
+    if (!getToken) throw new DuologueError('unauthorized', 'no token to renew with');
+    const refresh = this.#accessRejected;
+    try {
+      return await getToken({ refresh });
+    } catch (cause) {
+      throw new DuologueError('unavailable', 'getToken failed', { retryable: true, cause });
+    }
+  }
+
+  /** @param {string} refreshToken */
+  async #refresh(refreshToken) {
+    const { refreshUrl, clock } = this.#options;
+    let response;
+    try {
+      response = await this.#options.fetch(refreshUrl, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ refresh_token: refreshToken }),
+        credentials: 'omit',
+        cache: 'no-store',
+      });
+    } catch (cause) {
+      throw new DuologueError('unavailable', 'refresh failed', { retryable: true, cause });
+    }
+    if (response.status === 429 || response.status >= 500) {
+      throw new DuologueError('unavailable', `refresh: HTTP ${response.status}`, { retryable: true });
+    }
+    if (!response.ok) {
+      // The family is gone: a guest starts over as a new one, a user asks its page.
+      this.#refreshToken = null;
+      this.#access = null;
+      throw new DuologueError('unauthorized', `refresh: HTTP ${response.status}`, {
+        retryable: true,
+      });
+    }
+    const tokens = await response.json();
+    this.#refreshToken = tokens.refresh_token ?? refreshToken;
+    this.#access = {
+      token: tokens.access_token,
+      expiresAt: clock.now() + (tokens.expires_in ?? 0) * 1_000,
+    };
+    return this.#access.token;
+  }
+}

@@ -1,0 +1,411 @@
+import { Chat } from './chat.js';
+import { Emitter } from './emitter.js';
+import { isRetryable } from './errors.js';
+import { filterIceServers } from './ice.js';
+import { addMedia, replaceTrack, sentTracks } from './media.js';
+import { Monitor } from './monitor.js';
+import { Negotiator } from './negotiator.js';
+import { Recovery } from './recovery.js';
+
+const RESEND_MS = 1_000;
+const MAX_RESENDS = 3;
+const PEER_TYPING_MS = 6_000;
+/** How long `session.ended` may take after the server agreed to the end. */
+const END_PATIENCE_MS = 2_000;
+/** New credentials reach the two sides one after the other; both must have them before a restart. */
+const RESTART_AFTER_UPDATE_MS = 1_000;
+
+/**
+ * @typedef {'connecting' | 'connected' | 'reconnecting' | 'failed' | 'ended'} SessionState
+ * @typedef {{ id: string, tagsCommon: string[], language: string | null }} Peer
+ * @typedef {{ mid: string, from: string, ts: number, kind: string, text: string }} ChatMessage
+ *
+ * @typedef {object} SessionEvents
+ * @property {{ track: MediaStreamTrack, stream: MediaStream }} track
+ * @property {{ state: SessionState }} state
+ * @property {import('./stats.js').Quality} quality
+ * @property {ChatMessage} message
+ * @property {{ on: boolean }} typing
+ * @property {import('./media.js').MediaState} peer-media
+ * @property {{ reason: string, canReconnect: boolean, until: number | null }} peer-left
+ * @property {{}} peer-resumed
+ * @property {{ remainingMs: number }} warning
+ * @property {{ deadline: number | null }} extended
+ * @property {{ reason: string, durationMs: number }} ended
+ *
+ * @typedef {object} SessionPort
+ * @property {(type: string, data: object) => Promise<any>} request
+ * @property {(type: string, data: object) => void} notify
+ * @property {(session: Session, reason: string | undefined) => Promise<import('./search.js').Search>} next
+ * @property {(session: Session) => void} onEnded
+ * @property {(serverTime: number) => number} toLocalTime
+ * @property {import('./clock.js').Clock} clock
+ * @property {import('./client.js').Logger} logger
+ * @property {typeof RTCPeerConnection | undefined} RTCPeerConnection
+ * @property {readonly import('./ice.js').IceTransport[] | undefined} iceTransports
+ * @property {'relay' | undefined} icePolicy
+ */
+
+/**
+ * One call with one other person. It owns the RTCPeerConnection; the page owns its own tracks.
+ *
+ * @extends {Emitter<SessionEvents>}
+ */
+export class Session extends Emitter {
+  #port;
+  #polite;
+  #startedAt;
+  /** @type {SessionState} */
+  #state = 'connecting';
+  /** @type {{ pc: RTCPeerConnection, negotiator: Negotiator, recovery: Recovery, monitor: Monitor } | null} */
+  #rtc = null;
+  #screen = false;
+  /** @type {Set<unknown>} */
+  #timers = new Set();
+  /** @type {unknown} */
+  #typingTimer = null;
+
+  /**
+   * @param {SessionPort} port
+   * @param {import('./protocol.js').WireMatch} match
+   * @param {import('./search.js').QueueOptions} options What the search asked for.
+   */
+  constructor(port, match, options) {
+    super();
+    this.#port = port;
+    this.#polite = match.role === 'polite';
+    this.#startedAt = port.clock.now();
+    /** @readonly */
+    this.id = match.session;
+    /** Our own alias in this session. @readonly */
+    this.self = match.self;
+    /** @readonly @type {Peer} */
+    this.peer = {
+      id: match.peer.id,
+      tagsCommon: match.peer.tags_common ?? [],
+      language: match.peer.language ?? null,
+    };
+    /** @readonly */
+    this.queueOptions = options;
+    /** Local Unix milliseconds; null: no limit. @type {number | null} */
+    this.deadline = this.#localDeadline(match.deadline);
+    /** What the other side sends, as far as it has said. @type {import('./media.js').MediaState} */
+    this.peerMedia = { audio: true, video: true, screen: false };
+    /** @readonly */
+    this.chat = new Chat({
+      request: (type, data) => port.request(type, { session: this.id, ...data }),
+      notify: (type, data) => this.#notify(type, data),
+      ended: () => this.#state === 'ended',
+      clock: port.clock,
+    });
+    /** The other side's tracks; null where there is no WebRTC. @readonly @type {MediaStream | null} */
+    this.remoteStream = typeof MediaStream === 'undefined' ? null : new MediaStream();
+    if (port.RTCPeerConnection) this.#open(port.RTCPeerConnection, match, options.stream);
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** The connection, for reading. Its negotiation belongs to the session. */
+  get pc() {
+    return this.#rtc?.pc ?? null;
+  }
+
+  /** The latest reading, or null before the first. */
+  get quality() {
+    return this.#rtc?.monitor.latest ?? null;
+  }
+
+  /** What we send now. */
+  get media() {
+    const { audio, video } = sentTracks(this.pc);
+    return { audio: audio?.enabled === true, video: video?.enabled === true, screen: this.#screen };
+  }
+
+  /** Milliseconds to the deadline, or null when there is none. */
+  remainingMs() {
+    return this.deadline === null ? null : Math.max(0, this.deadline - this.#port.clock.now());
+  }
+
+  /**
+   * Ends the session for both. Resolves when it is over, also when the server cannot be reached.
+   *
+   * @param {string} [reason]
+   */
+  async end(reason) {
+    if (this.#state === 'ended') return;
+    this.#rtc?.monitor.close();
+    try {
+      await this.#port.request('session.end', { session: this.id, ...(reason && { reason }) });
+      this.#later(() => this.finish('ended'), END_PATIENCE_MS);
+    } catch (error) {
+      this.#port.logger.debug('session.end', error);
+      this.finish('ended');
+    }
+  }
+
+  /**
+   * Leaves this partner and searches on with the same wishes.
+   *
+   * @param {string} [reason]
+   * @returns {Promise<import('./search.js').Search>}
+   * @throws {import('./errors.js').DuologueError} `rate_limited` when the skips are used up; the
+   *   session then goes on.
+   */
+  next(reason) {
+    return this.#port.next(this, reason);
+  }
+
+  /** Asks for more time; both sides must ask. */
+  async extend() {
+    const { pending } = await this.#port.request('session.extend', { session: this.id });
+    return { pending: pending !== false };
+  }
+
+  /**
+   * Mutes or unmutes what we send and tells the other side.
+   *
+   * @param {import('./media.js').MediaKind} kind
+   * @param {boolean} on
+   */
+  setEnabled(kind, on) {
+    const track = sentTracks(this.pc)[kind];
+    if (track) track.enabled = on;
+    this.#reportMedia();
+  }
+
+  /**
+   * Sends another track of this kind, or none.
+   *
+   * @param {import('./media.js').MediaKind} kind
+   * @param {MediaStreamTrack | null} track
+   * @param {{ screen?: boolean }} [details]
+   */
+  async replaceTrack(kind, track, { screen = false } = {}) {
+    if (!this.pc || this.#state === 'ended') return;
+    await replaceTrack(this.pc, kind, track);
+    if (kind === 'video') this.#screen = screen && track !== null;
+    this.#reportMedia();
+  }
+
+  /**
+   * Takes a push that carries this session's id. For the SDK's own use.
+   *
+   * @param {string} type
+   * @param {any} data
+   * @param {number} ts
+   */
+  handlePush(type, data, ts) {
+    switch (type) {
+      case 'rtc.description':
+        this.#rtc?.negotiator.handleDescription(data);
+        break;
+      case 'rtc.candidates':
+        this.#rtc?.negotiator.handleCandidates(data);
+        break;
+      case 'ice.updated':
+        this.#onIceUpdated(data.ice_servers);
+        break;
+      case 'chat.message':
+        this.#onPeerTyping(false);
+        this.emit('message', { ...data, text: data.text ?? '', ts: data.ts ?? ts });
+        break;
+      case 'chat.typing':
+        this.#onPeerTyping(data.on === true);
+        break;
+      case 'peer.media':
+        this.peerMedia = { audio: !!data.audio, video: !!data.video, screen: !!data.screen };
+        this.emit('peer-media', this.peerMedia);
+        break;
+      case 'peer.left':
+        this.emit('peer-left', {
+          reason: data.reason ?? 'left',
+          canReconnect: data.can_reconnect === true,
+          until: data.until === undefined ? null : this.#port.toLocalTime(data.until),
+        });
+        break;
+      case 'peer.resumed':
+        this.#rtc?.negotiator.recover();
+        this.emit('peer-resumed', {});
+        break;
+      case 'session.warning':
+        this.emit('warning', { remainingMs: data.remaining_ms });
+        break;
+      case 'session.extended':
+        this.deadline = this.#localDeadline(data.deadline);
+        this.emit('extended', { deadline: this.deadline });
+        break;
+      case 'session.ended':
+        this.finish(data.reason ?? 'ended', data.duration_ms);
+        break;
+      default:
+        this.#port.logger.debug(`unhandled ${type}`);
+    }
+  }
+
+  /**
+   * Goes on after a reconnect that kept the session. For the SDK's own use.
+   *
+   * @param {import('./protocol.js').WireSyncSession} [known] What the server says about it.
+   */
+  resume(known) {
+    if (known?.deadline !== undefined) this.deadline = this.#localDeadline(known.deadline);
+    this.#rtc?.negotiator.recover();
+    this.#reportMedia();
+  }
+
+  /**
+   * Closes everything. For the SDK's own use.
+   *
+   * @param {string} reason
+   * @param {number} [durationMs]
+   */
+  finish(reason, durationMs = this.#port.clock.now() - this.#startedAt) {
+    if (this.#state === 'ended') return;
+    for (const timer of this.#timers) this.#port.clock.clearTimeout(timer);
+    this.#timers.clear();
+    if (this.#rtc) {
+      this.#rtc.negotiator.close();
+      this.#rtc.recovery.close();
+      this.#rtc.monitor.close();
+      this.#rtc.pc.close();
+    }
+    this.#setState('ended');
+    this.#port.onEnded(this);
+    this.emit('ended', { reason, durationMs });
+  }
+
+  /**
+   * @param {typeof RTCPeerConnection} PeerConnection
+   * @param {import('./protocol.js').WireMatch} match
+   * @param {MediaStream | undefined} stream
+   */
+  #open(PeerConnection, match, stream) {
+    const { clock, logger, icePolicy } = this.#port;
+    const polite = this.#polite;
+    const pc = new PeerConnection({
+      iceServers: filterIceServers(match.ice_servers, this.#port.iceTransports),
+      iceTransportPolicy: icePolicy ?? match.ice_policy ?? 'all',
+      bundlePolicy: 'max-bundle',
+    });
+    const negotiator = new Negotiator({
+      pc,
+      polite,
+      initiator: match.initiator,
+      signals: {
+        description: (description) => this.#sendDescription(description, 0),
+        candidates: (candidates) => this.#notify('rtc.candidates', candidates),
+      },
+      clock,
+      logger,
+    });
+    const monitor = new Monitor({
+      pc,
+      clock,
+      report: (type, data) => this.#notify(type, data),
+      onQuality: (quality) => this.emit('quality', quality),
+    });
+    const restart = () => negotiator.restart();
+    const giveUp = () => this.#setState('failed');
+    const recovery = new Recovery({ pc, polite, clock, restart, giveUp });
+    this.#rtc = { pc, negotiator, recovery, monitor };
+    pc.addEventListener('track', ({ track }) => {
+      this.remoteStream?.addTrack(track);
+      if (this.remoteStream) this.emit('track', { track, stream: this.remoteStream });
+    });
+    pc.addEventListener('connectionstatechange', () => this.#onConnectionState());
+    addMedia(pc, stream, match.initiator);
+    this.#reportMedia();
+  }
+
+  #onConnectionState() {
+    if (this.#state === 'ended') return;
+    const { connectionState } = this.#rtc?.pc ?? {};
+    if (connectionState === 'connected') this.#setState('connected');
+    else if (connectionState === 'disconnected' || connectionState === 'failed') {
+      if (this.#state !== 'failed') this.#setState('reconnecting');
+    }
+  }
+
+  /** @param {SessionState} state */
+  #setState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.emit('state', { state });
+  }
+
+  /**
+   * @param {{ kind: 'offer' | 'answer', neg: number, sdp: string }} description
+   * @param {number} attempt
+   */
+  async #sendDescription(description, attempt) {
+    try {
+      const to = this.peer.id;
+      await this.#port.request('rtc.description', { session: this.id, to, ...description });
+    } catch (error) {
+      if (this.#state === 'ended') return;
+      this.#port.logger.debug('rtc.description', error);
+      if (!isRetryable(error) || attempt >= MAX_RESENDS) return;
+      this.#later(() => {
+        if (this.#rtc?.negotiator.isCurrent(description)) {
+          this.#sendDescription(description, attempt + 1);
+        }
+      }, RESEND_MS);
+    }
+  }
+
+  /** @param {import('./protocol.js').WireIceServer[]} servers */
+  #onIceUpdated(servers) {
+    if (!this.#rtc || !Array.isArray(servers)) return;
+    const { pc, negotiator } = this.#rtc;
+    const iceServers = filterIceServers(servers, this.#port.iceTransports);
+    pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+    // A direct pair needs no server; a relayed one moves to an allocation of the new credential.
+    if (this.quality?.path === 'relay' && !this.#polite) {
+      this.#later(() => negotiator.restart(), RESTART_AFTER_UPDATE_MS);
+    }
+  }
+
+  /** @param {boolean} on */
+  #onPeerTyping(on) {
+    const wasOn = this.#typingTimer !== null;
+    if (wasOn) {
+      this.#port.clock.clearTimeout(this.#typingTimer);
+      this.#timers.delete(this.#typingTimer);
+      this.#typingTimer = null;
+    }
+    if (on) this.#typingTimer = this.#later(() => this.#onPeerTyping(false), PEER_TYPING_MS);
+    if (on !== wasOn) this.emit('typing', { on });
+  }
+
+  #reportMedia() {
+    this.#notify('media.state', this.media);
+  }
+
+  /**
+   * @param {string} type
+   * @param {object} data
+   */
+  #notify(type, data) {
+    if (this.#state !== 'ended') this.#port.notify(type, { session: this.id, ...data });
+  }
+
+  /** @param {number | null | undefined} deadline Server time. */
+  #localDeadline(deadline) {
+    return typeof deadline === 'number' ? this.#port.toLocalTime(deadline) : null;
+  }
+
+  /**
+   * @param {() => void} run
+   * @param {number} delayMs
+   */
+  #later(run, delayMs) {
+    const timer = this.#port.clock.setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, delayMs);
+    this.#timers.add(timer);
+    return timer;
+  }
+}
