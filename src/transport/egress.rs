@@ -265,3 +265,62 @@ fn send_batch(sender: &mut udp::Sender, socket: BorrowedFd<'_>, batch: &[Outgoin
         retried = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn peer() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let address = socket.local_addr().expect("an address");
+        (socket, address)
+    }
+
+    /// Sends these payloads from `socket`, and returns the counters.
+    fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, &[u8])]) -> IoCounters {
+        let counters = IoCounters::default();
+        let parts: Vec<_> = datagrams.iter().map(|(_, payload)| [IoSlice::new(payload)]).collect();
+        let pairs = datagrams.iter().zip(&parts);
+        let batch: Vec<_> = pairs.map(|((to, _), parts)| Outgoing { to: *to, source: None, parts }).collect();
+        send_batch(&mut udp::Sender::new(), socket.as_fd(), &batch, &counters);
+        counters
+    }
+
+    fn received(peer: &UdpSocket) -> Vec<u8> {
+        let mut datagram = [0; 64];
+        let len = peer.recv(&mut datagram).expect("a datagram in time");
+        datagram[..len].to_vec()
+    }
+
+    #[test]
+    fn an_error_that_belongs_to_another_peer_costs_no_datagram() {
+        let (living, to_living) = peer();
+        let to_gone = peer().1;
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        // A connected socket is told of closed ports, and reports it with whatever is sent next.
+        socket.connect(to_gone).expect("a way");
+        socket.send(b"lost").expect("sending");
+        let counters = send(&socket, &[(to_living, b"one"), (to_gone, b"lost"), (to_living, b"two")]);
+        assert_eq!((received(&living), received(&living)), (b"one".to_vec(), b"two".to_vec()));
+        assert_eq!((counters.count(IoEvent::SendRetried), counters.count(IoEvent::SendRefused)), (1, 0));
+        assert_eq!(counters.count(IoEvent::DatagramSent), 3);
+    }
+
+    #[test]
+    fn a_datagram_that_cannot_be_sent_does_not_hold_up_the_others() {
+        let (living, to_living) = peer();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let long = [0; 65_508];
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let batch = [(to_living, &b"one"[..]), (to_living, &long), (nowhere, b"lost"), (to_living, b"two")];
+        let counters = send(&socket, &batch);
+        assert_eq!((received(&living), received(&living)), (b"one".to_vec(), b"two".to_vec()));
+        let events = [IoEvent::DatagramSent, IoEvent::SendTooLong, IoEvent::SendRetried, IoEvent::SendRefused];
+        assert_eq!(events.map(|event| counters.count(event)), [2, 1, 1, 1]);
+    }
+}

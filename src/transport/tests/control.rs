@@ -1,4 +1,5 @@
 //! What the control plane does to the data plane.
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -26,7 +27,9 @@ fn runtime() -> tokio::runtime::Runtime {
 
 fn revoke(plane: &Plane, session: &str) -> Result<(), RevokeError> {
     let until = Clock::start().now().unix + Duration::from_secs(3600);
-    runtime().block_on(plane.handle.revoke(session, until))
+    // The control plane awaits it on any of its threads.
+    let revoked: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(plane.handle.revoke(session, until));
+    runtime().block_on(revoked)
 }
 
 #[test]
