@@ -43,7 +43,7 @@ deny:
 	cargo deny check
 
 .PHONY: test
-test: set-up lint rust-tests sdk-tests foreign-tests browser-tests
+test: set-up lint rust-tests sdk-tests browser-tests
 	@echo "all tests passed"
 
 .PHONY: set-up
@@ -62,6 +62,7 @@ python: system
 	cd $* && npm ci --no-audit --no-fund
 	touch $@
 
+# Unit tests, and whole-program tests with coturn's and aioice's clients.
 .PHONY: rust-tests
 rust-tests: set-up
 	cargo test --locked
@@ -69,11 +70,6 @@ rust-tests: set-up
 .PHONY: sdk-tests
 sdk-tests: set-up
 	cd clients/js && npm run check && npm test
-
-# Programs by others that speak STUN and TURN with the built server.
-.PHONY: foreign-tests
-foreign-tests: set-up rust-tests
-	tests/foreign/run
 
 # Two real browsers that call each other through the built server.
 .PHONY: browser-tests

@@ -3,7 +3,6 @@
 //! Whoever counts keeps its own numbers; the composition root registers a closure that reads them. No label ever
 //! carries a user, a session or an address.
 use std::fmt;
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -124,12 +123,12 @@ const fn stem_of_counter(name: &str) -> Option<&str> {
 }
 
 /// One reading of a distribution of durations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Distribution {
-    /// The sum of all durations.
-    pub sum: Duration,
-    /// Upper bound, rising, and how many durations lie within it but above the one before.
-    pub buckets: Vec<(Duration, u64)>,
+    /// The sum of all durations, in seconds.
+    pub sum_secs: f64,
+    /// Upper bound in seconds, rising, and how many durations lie within it but above the one before.
+    pub buckets: Vec<(f64, u64)>,
     /// How many lie above the last bound.
     pub above: u64,
 }
@@ -249,11 +248,10 @@ impl<F: Fn() -> Distribution + Send + Sync + 'static> Collector for Distribution
         let reading = (self.read)();
         let mut encoder =
             encoder.encode_descriptor(self.histogram.name, self.histogram.help, None, MetricType::Histogram)?;
-        let mut buckets: Vec<(f64, u64)> =
-            reading.buckets.iter().map(|(bound, count)| (bound.as_secs_f64(), *count)).collect();
+        let mut buckets = reading.buckets;
         buckets.push((f64::INFINITY, reading.above));
         let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(reading.sum.as_secs_f64(), count, &buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(reading.sum_secs, count, &buckets, None)
     }
 }
 
@@ -308,8 +306,8 @@ mod tests {
     fn a_distribution_shows_rising_buckets_in_seconds() {
         let text = rendered(|metrics| {
             metrics.register_distribution(MATCH_LATENCY, || Distribution {
-                sum: Duration::from_millis(2750),
-                buckets: vec![(Duration::from_millis(500), 2), (Duration::from_secs(1), 1)],
+                sum_secs: 2.75,
+                buckets: vec![(0.5, 2), (1.0, 1)],
                 above: 1,
             });
         });

@@ -88,16 +88,13 @@ fn refuse_external_of_nothing(config: &Config, reader: &mut Reader) {
     }
 }
 
+/// The lists of peers stay valid, so that the mode alone can be changed by the environment; the switch says outright what
+/// the mode rules out.
 fn refuse_single_port_with_peers(config: &Config, reader: &mut Reader) {
-    let relay = &config.relay;
-    if relay.mode != RelayMode::SinglePort {
-        return;
-    }
-    if relay.allow_private_peers || !relay.allow_peers.is_empty() {
-        let keys: &[&str] =
-            if relay.allow_private_peers { &["relay.allow_private_peers"] } else { &["relay.allow_peers"] };
+    if config.relay.mode == RelayMode::SinglePort && config.relay.allow_private_peers {
         let what = "in single-port mode the only peers are relayed addresses of this server";
-        reader.clash(keys, Complaint::new(what, "take it away, or set relay.mode = \"ports\""));
+        let fix = "take it away, or set relay.mode = \"ports\"";
+        reader.clash(&["relay.allow_private_peers", "relay.mode"], Complaint::new(what, fix));
     }
 }
 

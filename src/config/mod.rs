@@ -51,6 +51,7 @@ pub use relay::RelayMode;
 pub use server::PublicHost;
 pub use server::Server;
 pub use source::Sources;
+pub use turn::ChannelNumbers;
 pub use turn::Turn;
 
 use read::Reader;

@@ -70,7 +70,7 @@ impl Reader {
 pub(super) struct Section<'a> {
     name: String,
     table: Table,
-    known: Vec<&'static str>,
+    known: Vec<String>,
     reader: &'a mut Reader,
 }
 
@@ -216,6 +216,7 @@ impl<'a> Section<'a> {
         let plain = self.note(key);
         let file_key = format!("{key}{FILE_SUFFIX}");
         let file = self.table.remove(&file_key);
+        self.known.push(file_key.clone());
         let read = match (plain, file) {
             (None, None) => return None,
             (Some(node), None) => from_value(&node),
@@ -234,7 +235,7 @@ impl<'a> Section<'a> {
     /// Complains about keys that nobody asked for.
     pub(super) fn finish(self) {
         for (key, node) in &self.table {
-            let fix = match nearest(key, self.known.iter().copied()) {
+            let fix = match nearest(key, self.known.iter().map(String::as_str)) {
                 Some(guess) => format!("did you mean {guess}?"),
                 None => format!("the keys of [{}] are {}", self.name, self.known.join(", ")),
             };
@@ -248,7 +249,7 @@ impl<'a> Section<'a> {
     }
 
     fn note(&mut self, key: &'static str) -> Option<Node> {
-        self.known.push(key);
+        self.known.push(key.to_owned());
         let path = self.path(key);
         self.reader.known_keys.push(path.clone());
         let node = self.table.remove(key)?;

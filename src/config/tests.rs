@@ -205,6 +205,8 @@ fn each_mistake_names_its_line_its_key_and_a_remedy() {
             "[http]\nlisten = \"127.0.0.1:1\"",
             "2: http.listen: \"127.0.0.1:1\" is no list; put it into brackets: [\"127.0.0.1:1\"]",
         ),
+        ("[http.listen]\nx = 1", "1: http.listen: a table is no list; write a list: [\"a\", \"b\"]"),
+        ("[turn]\nsecret_file = \"x\"", "2: turn.secret_file: unknown key; did you mean secrets_file?"),
         ("[auth]\nguests = \"yes\"", "2: auth.guests: \"yes\" is neither true nor false; write true or false"),
         ("[relay]\nshards = -1", "2: relay.shards: -1 is no whole number from 0 to 65535"),
         ("[relay]\nshards = 300", "2: relay.shards: 300 is out of range; write a number from 0 to 256"),
@@ -254,8 +256,8 @@ fn keys_that_clash_are_told_with_the_place_of_the_one_that_was_written() {
             "3: relay.external: 10.0.0.6 and 2001:db8::1 are of different families; map IPv4 to IPv4",
         ),
         (
-            "[relay]\nmode = \"single-port\"\nallow_peers = [\"10.0.0.0/8\"]",
-            "3: relay.allow_peers: in single-port mode the only peers are relayed addresses of this server; take it away",
+            "[relay]\nmode = \"single-port\"\nallow_private_peers = true",
+            "3: relay.allow_private_peers: in single-port mode the only peers are relayed addresses of this server; take it away",
         ),
         (
             "[http]\ntls_listen = [\"0.0.0.0:5349\"]",

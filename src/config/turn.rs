@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::auth::secret::Secret;
 
 use super::mask;
+use super::parse::FromText;
 use super::problem::Complaint;
 use super::read::Section;
 
@@ -27,6 +28,8 @@ pub struct Turn {
     /// Static users: password by name.
     #[serde(serialize_with = "mask::map")]
     pub users: BTreeMap<String, Secret>,
+    /// Which numbers channels may have.
+    pub channel_numbers: ChannelNumbers,
     /// Whether an allocation ends when its credential expires.
     pub strict_expiry: bool,
     /// Where clients are sent while this node drains. RFC 8489 §10.
@@ -44,6 +47,7 @@ impl Default for Turn {
             realm: "duologue".to_owned(),
             secrets: Vec::new(),
             users: BTreeMap::new(),
+            channel_numbers: ChannelNumbers::Rfc8656,
             strict_expiry: false,
             alternate_server: None,
         }
@@ -60,11 +64,32 @@ impl Turn {
             realm: section.checked("realm", default.realm, |realm| check_realm(realm)),
             secrets: section.secrets("secrets"),
             users: section.passwords("users"),
+            channel_numbers: section.value("channel_numbers", default.channel_numbers),
             strict_expiry: section.value("strict_expiry", default.strict_expiry),
             alternate_server: section.checked("alternate_server", default.alternate_server, connectable),
         };
         section.finish();
         read
+    }
+}
+
+/// Which numbers channels may have.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelNumbers {
+    /// 0x4000 to 0x4FFF. RFC 8656 §12.
+    Rfc8656,
+    /// 0x4000 to 0x7FFF, for clients older than that. RFC 5766 §11.
+    Rfc5766,
+}
+
+impl FromText for ChannelNumbers {
+    fn from_text(text: &str) -> Result<Self, Complaint> {
+        match text {
+            "rfc8656" => Ok(Self::Rfc8656),
+            "rfc5766" => Ok(Self::Rfc5766),
+            _ => Err(Complaint::new(format!("{text:?} is no range of channels"), "write \"rfc8656\" or \"rfc5766\"")),
+        }
     }
 }
 
