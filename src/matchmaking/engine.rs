@@ -216,10 +216,10 @@ impl Engine {
         let Some(&slot) = self.slot_by_id.get(&id) else { return false };
         let Some(ticket) = self.slots.get_mut(slot) else { return false };
         if std::mem::replace(&mut ticket.is_suspended, false) {
-            ticket.level = ticket.level_at(self.now, &self.settings.levels);
             if let Some(pool) = self.pools.get_mut(ticket.pool) {
                 pool.waiting += 1;
             }
+            self.update_level(slot);
             self.search_from_scratch(slot);
         }
         true
@@ -275,16 +275,18 @@ impl Engine {
     pub fn status(&self, id: TicketId, now: Mono) -> Option<Status> {
         let slot = *self.slot_by_id.get(&id)?;
         let ticket = self.slots.get(slot)?;
-        let pool = self.pools.get(ticket.pool)?;
-        let place = Place::since(ticket.since, slot);
-        let older = pool.kinds().filter_map(|(kind, _)| self.index.posting(&Key::everybody(ticket.pool, kind)));
-        let reached = ticket.since + ticket.wait_of(ticket.level, &self.settings.levels)?;
+        let (pool_id, level, since) = (ticket.waiting.pool, ticket.profile.level, ticket.profile.since);
+        let pool = self.pools.get(pool_id)?;
+        let keys = pool.kinds().flat_map(|(kind, _)| Key::everybody(pool_id, kind));
+        let older = keys.filter_map(|key| self.index.posting(&key));
+        let place = Place::since(since, slot);
+        let reached = since + ticket.wait_of(level, &self.settings.levels)?;
         Some(Status {
-            state: QueueState::of_level(ticket.level),
+            state: QueueState::of_level(level),
             ahead: rounded(older.map(|posting| posting.count_before(place)).sum()),
             waiting: rounded(pool.waiting as usize),
-            eta: pool.wait_times.eta(ticket.level, now.saturating_since(reached)),
-            level: ticket.level,
+            eta: pool.wait_times.eta(level, now.saturating_since(reached)),
+            level,
         })
     }
 

@@ -5,7 +5,8 @@
 //! level up to L: what it finds under level k is at level k or above and meets k, so the pair meets min(L, other).
 //! Nothing found this way has a wrong mode, age band, tag, language or region.
 //!
-//! A ticket that takes anything lists itself under [`Name::ANY`] and reads [`Name::ALL`], where everybody is listed.
+//! In each dimension a ticket that takes anything lists itself under [`Name::ANY`] alone, all others under what they
+//! name and under [`Name::NAMED`]. The former read both of these buckets, the latter what they name and `ANY`.
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -34,16 +35,18 @@ pub(super) struct Key {
 impl Hash for Key {
     /// Packs the fields into three words: this is hashed two dozen times per ticket.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.pool.0) << 32 | u64::from(self.tag.0));
-        state.write_u64(u64::from(self.language.0) << 32 | u64::from(self.region.0));
+        state.write_u64(u64::from(self.pool.0) << 32 | u64::from(self.tag.number()));
+        state.write_u64(u64::from(self.language.number()) << 32 | u64::from(self.region.number()));
         state.write_u64(u64::from(self.kind.0) << 8 | u64::from(self.level));
     }
 }
 
 impl Key {
-    /// Everybody of one kind in a pool.
-    pub(super) fn everybody(pool: PoolId, kind: KindNumber) -> Self {
-        Self { pool, tag: Name::ALL, language: Name::ALL, region: Name::ALL, kind, level: 0 }
+    /// Keys under which everybody of one kind in a pool is listed once.
+    pub(super) fn everybody(pool: PoolId, kind: KindNumber) -> impl Iterator<Item = Self> {
+        let buckets = [Name::ANY, Name::NAMED];
+        let keys = move |tag, language| buckets.map(|region| Self { pool, tag, language, region, kind, level: 0 });
+        buckets.into_iter().flat_map(move |tag| buckets.into_iter().flat_map(move |language| keys(tag, language)))
     }
 }
 
@@ -69,15 +72,14 @@ impl Side {
     /// The names of one dimension; `asked` is what the level leaves of the ticket's wishes.
     fn names(self, asked: Option<&[Name]>) -> impl Iterator<Item = Name> + Clone {
         let named = asked.unwrap_or_default();
-        let (first, last) = match (self, asked) {
+        let buckets: &[Name] = match (self, asked) {
             // Dropped at this level: one bucket for all.
-            (Side::Own | Side::Sought, None) => (None, Name::ALL),
-            (Side::Own, Some([])) => (Some(Name::ANY), Name::ALL),
-            (Side::Own, Some(_)) => (None, Name::ALL),
-            (Side::Sought, Some([])) => (None, Name::ALL),
-            (Side::Sought, Some(_)) => (None, Name::ANY),
+            (Side::Own | Side::Sought, None) => &[Name::ANY],
+            (Side::Own, Some([])) | (Side::Sought, Some([_, ..])) => &[Name::ANY],
+            (Side::Own, Some([_, ..])) => &[Name::NAMED],
+            (Side::Sought, Some([])) => &[Name::ANY, Name::NAMED],
         };
-        named.iter().copied().chain(first).chain([last])
+        named.iter().chain(buckets).copied()
     }
 }
 
@@ -97,7 +99,7 @@ impl Terms<'_> {
 
     /// Postings of a ticket at the highest level.
     pub(super) fn postings_max(self) -> usize {
-        let listed = |named: &[Name]| named.len().max(1) + 1;
+        let listed = |named: &[Name]| if named.is_empty() { 1 } else { named.len() + 1 };
         let (tags, languages, region) = (listed(self.tags), listed(self.languages), listed(self.region));
         tags * languages * region + languages * region + languages + 2
     }
@@ -146,13 +148,14 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::slice::from_ref;
 
     use super::*;
 
-    const A: Name = Name(10);
-    const B: Name = Name(11);
-    const ENGLISH: Name = Name(20);
-    const EUROPE: Name = Name(30);
+    /// Two tags, two languages, two regions.
+    fn named() -> [Name; 6] {
+        [0, 1, 2, 3, 4, 5].map(Name::at)
+    }
 
     fn terms<'a>(tags: &'a [Name], languages: &'a [Name], region: &'a [Name]) -> Terms<'a> {
         Terms { pool: PoolId(0), tags, languages, region }
@@ -171,7 +174,8 @@ mod tests {
 
     #[test]
     fn every_key_is_listed_once_and_counted() {
-        for terms in [terms(&[A, B], &[ENGLISH], &[EUROPE]), terms(&[], &[], &[]), terms(&[A], &[], &[EUROPE])] {
+        let [a, b, english, _, europe, _] = named();
+        for terms in [terms(&[a, b], &[english], &[europe]), terms(&[], &[], &[]), terms(&[a], &[], &[europe])] {
             let all: Vec<Key> = (0..=LEVEL_MAX).flat_map(|level| keys(terms, Side::Own, level)).collect();
             assert_eq!(all.len(), terms.postings_max());
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
@@ -179,11 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn everybody_is_counted_once() {
+        let [a, b, english, _, europe, _] = named();
+        for terms in [terms(&[a, b], &[english], &[europe]), terms(&[], &[], &[]), terms(&[a], &[], &[europe])] {
+            let own = keys(terms, Side::Own, 0);
+            let listed = Key::everybody(PoolId(0), KindNumber::MIXED).filter(|key| own.contains(key)).count();
+            assert_eq!(listed, 1);
+        }
+    }
+
+    #[test]
     fn a_dimension_counts_until_its_level() {
-        let here = terms(&[A], &[ENGLISH], &[EUROPE]);
-        let tag = terms(&[B], &[ENGLISH], &[EUROPE]);
-        let region = terms(&[A], &[ENGLISH], &[Name(31)]);
-        let language = terms(&[A], &[Name(21)], &[EUROPE]);
+        let [a, b, english, turkish, europe, america] = named();
+        let here = terms(from_ref(&a), from_ref(&english), from_ref(&europe));
+        let tag = terms(from_ref(&b), from_ref(&english), from_ref(&europe));
+        let region = terms(from_ref(&a), from_ref(&english), from_ref(&america));
+        let language = terms(from_ref(&a), from_ref(&turkish), from_ref(&europe));
         for (other, first_level) in [(here, 0), (tag, 1), (region, 2), (language, 3)] {
             for level in 0..=LEVEL_MAX {
                 assert_eq!(meet(here, other, level), level >= first_level, "{other:?} at {level}");
@@ -194,7 +209,8 @@ mod tests {
     #[test]
     fn a_wildcard_meets_everybody_from_both_sides() {
         let anybody = terms(&[], &[], &[]);
-        let picky = terms(&[A], &[ENGLISH], &[EUROPE]);
+        let [a, _, english, _, europe, _] = named();
+        let picky = terms(from_ref(&a), from_ref(&english), from_ref(&europe));
         assert!(meet(anybody, picky, 0) && meet(picky, anybody, 0) && meet(anybody, anybody, 0));
     }
 }

@@ -10,6 +10,7 @@ mod names;
 mod pool;
 mod posting;
 mod preferences;
+mod profile;
 pub mod runner;
 mod search;
 mod status;

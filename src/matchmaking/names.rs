@@ -1,17 +1,34 @@
 //! Tags, languages and regions as small numbers, shared by all tickets that name them.
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// The number of a text while somebody holds it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Name(pub(super) u32);
+pub(super) struct Name(NonZeroU32);
 
 impl Name {
     /// The bucket of tickets that take anything.
-    pub(super) const ANY: Name = Name(0);
-    /// The bucket of all tickets.
-    pub(super) const ALL: Name = Name(1);
-    const FIRST_FREE: usize = 2;
+    pub(super) const ANY: Name = Name(NonZeroU32::MIN);
+    /// The bucket of tickets that named something, whatever it is.
+    pub(super) const NAMED: Name = Name(NonZeroU32::MIN.saturating_add(1));
+    const FIRST_FREE: u32 = 3;
+
+    /// The name at a position of the table.
+    pub(super) fn at(position: usize) -> Self {
+        // Capacity times names per ticket stays far below 2^32.
+        Self(NonZeroU32::MIN.saturating_add(Self::FIRST_FREE - 1 + position as u32))
+    }
+
+    /// The number.
+    pub(super) fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The position in the table; out of any table for `ANY` and `NAMED`.
+    fn position(self) -> usize {
+        self.number().wrapping_sub(Self::FIRST_FREE) as usize
+    }
 }
 
 #[derive(Debug)]
@@ -40,15 +57,14 @@ impl Names {
         let entry = Some(Entry { text: text.clone(), holders: 1 });
         let name = match self.free.pop() {
             Some(name) => {
-                if let Some(place) = self.entries.get_mut(position(name)) {
+                if let Some(place) = self.entries.get_mut(name.position()) {
                     *place = entry;
                 }
                 name
             }
             None => {
                 self.entries.push(entry);
-                // Capacity times names per ticket stays far below 2^32.
-                Name((self.entries.len() - 1 + Name::FIRST_FREE) as u32)
+                Name::at(self.entries.len() - 1)
             }
         };
         self.name_by_text.insert(text.clone(), name);
@@ -62,7 +78,7 @@ impl Names {
         if entry.holders > 0 {
             return;
         }
-        if let Some(entry) = self.entries.get_mut(position(name)).and_then(Option::take) {
+        if let Some(entry) = self.entries.get_mut(name.position()).and_then(Option::take) {
             self.name_by_text.remove(&entry.text);
             self.free.push(name);
         }
@@ -70,7 +86,7 @@ impl Names {
 
     /// The text of a held name.
     pub(super) fn text(&self, name: Name) -> Option<&Arc<str>> {
-        self.entries.get(position(name))?.as_ref().map(|entry| &entry.text)
+        self.entries.get(name.position())?.as_ref().map(|entry| &entry.text)
     }
 
     /// Texts held, for tests of what is left behind.
@@ -80,12 +96,8 @@ impl Names {
     }
 
     fn entry_mut(&mut self, name: Name) -> Option<&mut Entry> {
-        self.entries.get_mut(position(name))?.as_mut()
+        self.entries.get_mut(name.position())?.as_mut()
     }
-}
-
-fn position(name: Name) -> usize {
-    (name.0 as usize).wrapping_sub(Name::FIRST_FREE)
 }
 
 #[cfg(test)]

@@ -81,23 +81,24 @@ impl Posting {
                 true
             }
             Posting::Few(places) => {
-                let Err(at) = places.binary_search(&place) else { return false };
-                places.insert(at, place);
-                if places.len() > CHUNK_MAX {
-                    let first = std::mem::take(places);
-                    let mut chunks = vec![first];
-                    split(&mut chunks, 0, at);
+                let Err(at) = search(places, place) else { return false };
+                if places.len() == CHUNK_MAX {
+                    let mut chunks = vec![std::mem::take(places)];
+                    insert_full(&mut chunks, 0, at, place);
                     *self = Posting::Many(Box::new(chunks));
+                } else {
+                    places.insert(at, place);
                 }
                 true
             }
             Posting::Many(chunks) => {
-                let chunk_at = chunks.partition_point(|chunk| chunk.first() <= Some(&place)).saturating_sub(1);
+                let chunk_at = chunk_of(chunks, place);
                 let Some(chunk) = chunks.get_mut(chunk_at) else { return false };
-                let Err(at) = chunk.binary_search(&place) else { return false };
-                chunk.insert(at, place);
-                if chunk.len() > CHUNK_MAX {
-                    split(chunks, chunk_at, at);
+                let Err(at) = search(chunk, place) else { return false };
+                if chunk.len() == CHUNK_MAX {
+                    insert_full(chunks, chunk_at, at, place);
+                } else {
+                    chunk.insert(at, place);
                 }
                 true
             }
@@ -109,7 +110,7 @@ impl Posting {
         match self {
             Posting::One(only) => *only == place,
             Posting::Few(places) => {
-                if let Ok(at) = places.binary_search(&place) {
+                if let Ok(at) = search(places, place) {
                     places.remove(at);
                     if places.len() * 4 < places.capacity() {
                         places.shrink_to(places.len() * 2);
@@ -118,9 +119,9 @@ impl Posting {
                 places.is_empty()
             }
             Posting::Many(chunks) => {
-                let chunk_at = chunks.partition_point(|chunk| chunk.first() <= Some(&place)).saturating_sub(1);
+                let chunk_at = chunk_of(chunks, place);
                 let Some(chunk) = chunks.get_mut(chunk_at) else { return false };
-                if let Ok(at) = chunk.binary_search(&place) {
+                if let Ok(at) = search(chunk, place) {
                     chunk.remove(at);
                     if chunk.len() < CHUNK_MAX / 2 {
                         merge(chunks, chunk_at);
@@ -165,12 +166,38 @@ impl Posting {
     }
 }
 
-/// Cuts an overfull chunk: at its young end when it grows there, so that chunks in age order stay full.
-fn split(chunks: &mut Vec<Vec<Place>>, chunk_at: usize, grown_at: usize) {
+/// Where a place is or belongs. Newcomers belong at the end, which is looked at first.
+fn search(places: &[Place], place: Place) -> Result<usize, usize> {
+    if places.last() < Some(&place) {
+        return Err(places.len());
+    }
+    places.binary_search(&place)
+}
+
+/// The chunk that a place is in or belongs into.
+fn chunk_of(chunks: &[Vec<Place>], place: Place) -> usize {
+    let last = chunks.len().saturating_sub(1);
+    if chunks.last().is_some_and(|chunk| chunk.first() <= Some(&place)) {
+        return last;
+    }
+    chunks.partition_point(|chunk| chunk.first() <= Some(&place)).saturating_sub(1)
+}
+
+/// Adds a place to a full chunk: behind it as a chunk of its own if it is the youngest, so that chunks that grow in
+/// age order stay full; else into one of two halves.
+fn insert_full(chunks: &mut Vec<Vec<Place>>, chunk_at: usize, at: usize, place: Place) {
     let Some(chunk) = chunks.get_mut(chunk_at) else { return };
-    let cut = if grown_at + 1 == chunk.len() { chunk.len() - 1 } else { chunk.len() / 2 };
-    let young = chunk.split_off(cut);
-    chunk.shrink_to(CHUNK_MAX);
+    if at == chunk.len() {
+        chunks.insert(chunk_at + 1, vec![place]);
+        return;
+    }
+    let middle = chunk.len() / 2;
+    let mut young = chunk.split_off(middle);
+    if at <= middle {
+        chunk.insert(at, place)
+    } else {
+        young.insert(at - middle, place)
+    }
     chunks.insert(chunk_at + 1, young);
 }
 

@@ -1,6 +1,8 @@
 //! The search for a partner: postings merged oldest first, the best of the first legal candidates.
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::time::Duration;
 
 use crate::matchmaking::index::Index;
 use crate::matchmaking::index::LEVEL_MAX;
@@ -11,10 +13,11 @@ use crate::matchmaking::pool::Pools;
 use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Slot;
 use crate::matchmaking::posting::Walk;
+use crate::matchmaking::profile::Profile;
 use crate::matchmaking::ties::Blocks;
 use crate::matchmaking::ties::Recent;
+use crate::matchmaking::waiting::Entry;
 use crate::matchmaking::waiting::Slots;
-use crate::matchmaking::waiting::Waiting;
 use crate::time::Mono;
 
 /// What one search may cost.
@@ -54,7 +57,7 @@ pub(super) struct Searcher<'a> {
     pub(super) pools: &'a Pools,
     pub(super) blocks: &'a Blocks,
     pub(super) recent: &'a Recent,
-    pub(super) ticket: &'a Waiting,
+    pub(super) ticket: Entry<'a>,
     pub(super) now: Mono,
 }
 
@@ -77,43 +80,51 @@ impl<'a> Searcher<'a> {
         let mut walks = self.walks(kinds, from_level, next);
         let mut heads: BinaryHeap<Reverse<(Place, usize)>> =
             walks.iter_mut().enumerate().filter_map(|(at, walk)| Some(Reverse((walk.next()?, at)))).collect();
-        let ties = Ties {
-            blocked: self.blocks.names(self.ticket.identity),
-            met: self.recent.names(self.ticket.identity.user),
-        };
+        let us = self.ticket.profile.identity;
+        let ties = Ties { blocked: self.blocks.names(us), met: self.recent.names(us.user) };
         let points_max = self.points_max();
         let (mut legal, mut looked_at) = (0, 0);
         let mut best: Option<Candidate> = None;
-        let mut last = None;
-        while let Some(mut head) = heads.peek_mut() {
-            let Reverse((place, at)) = *head;
-            match walks.get_mut(at).and_then(Walk::next) {
-                Some(following) => *head = Reverse((following, at)),
-                None => drop(std::collections::binary_heap::PeekMut::pop(head)),
-            }
+        while let Some(&Reverse((place, _))) = heads.peek() {
             // A candidate stands in several postings; equal places come out one after the other.
-            if last.replace(place) == Some(place) {
-                continue;
+            let mut listings = 0;
+            while let Some(mut head) = heads.peek_mut() {
+                let Reverse((next, at)) = *head;
+                if next != place {
+                    break;
+                }
+                listings += 1;
+                match walks.get_mut(at).and_then(Walk::next) {
+                    Some(following) => *head = Reverse((following, at)),
+                    None => drop(PeekMut::pop(head)),
+                }
             }
-            let Some(other) = self.slots.get(place.slot()) else { continue };
             if looked_at == effort.looked_at_max && best.is_none() {
                 return (Found::Paused(place), looked_at);
             }
             if looked_at == effort.looked_at_max || legal == effort.legal_max {
                 break;
             }
+            let waited = wait_points(self.now.saturating_since(place.moment()));
+            // Waits only get shorter from here on, and older ones win ties.
+            if best.is_some_and(|best| best.points >= points_max + waited) {
+                break;
+            }
             looked_at += 1;
-            if !self.is_legal(other, ties) {
+            // Who cannot win is not worth a cache miss, and counts as legal unread.
+            if best.is_some_and(|best| best.points >= self.points_max_of(listings).min(points_max) + waited) {
+                legal += 1;
+                continue;
+            }
+            let Some(other) = self.slots.profile(place.slot()) else { continue };
+            if !self.is_legal(place.slot(), other, ties) {
                 continue;
             }
             legal += 1;
-            let candidate = Candidate { points: self.points(other), since: Reverse(other.since), slot: place.slot() };
+            let points = self.points(other) + waited;
+            let candidate = Candidate { points, since: Reverse(other.since), slot: place.slot() };
             if best.is_none_or(|best| (best.points, best.since) < (candidate.points, candidate.since)) {
                 best = Some(candidate);
-            }
-            // Waits only get shorter from here on.
-            if best.is_some_and(|best| best.points >= points_max + self.wait_points(other)) {
-                break;
             }
         }
         (best.map_or(Found::Nobody, |best| Found::Partner(best.slot)), looked_at)
@@ -122,12 +133,12 @@ impl<'a> Searcher<'a> {
     /// The postings of every kind that fits the ticket.
     fn walks(self, kinds: Kinds, from_level: u8, next: Place) -> Vec<Walk<'a>> {
         let mut walks = Vec::new();
-        for (kind, traits) in self.pools.get(self.ticket.pool).into_iter().flat_map(|pool| pool.kinds()) {
-            let fits = traits.map_or(kinds == Kinds::All, |traits| traits.fit(&self.ticket.traits));
+        for (kind, traits) in self.pools.get(self.ticket.waiting.pool).into_iter().flat_map(|pool| pool.kinds()) {
+            let fits = traits.map_or(kinds == Kinds::All, |traits| traits.fit(&self.ticket.waiting.traits));
             if !fits {
                 continue;
             }
-            for level in from_level..=self.ticket.level {
+            for level in from_level..=self.ticket.profile.level {
                 self.ticket.terms().for_each_key(Side::Sought, kind, level, |key| {
                     walks.extend(self.index.posting(&key).map(|posting| posting.walk(next)));
                 });
@@ -137,23 +148,29 @@ impl<'a> Searcher<'a> {
     }
 
     /// Whether the two may meet, mode, age band, tags, languages and region being settled by the posting.
-    fn is_legal(self, other: &Waiting, ties: Ties) -> bool {
-        let (ticket, us, them) = (self.ticket, self.ticket.identity, other.identity);
+    fn is_legal(self, slot: Slot, other: &Profile, ties: Ties) -> bool {
+        let profile = self.ticket.profile;
+        let (us, them) = (profile.identity, other.identity);
         let is_same_person = us.user == them.user || (us.device.is_some() && us.device == them.device);
         // The traits of a numbered kind were compared once, for all of its tickets.
-        let fits = other.kind != KindNumber::MIXED || ticket.traits.fit(&other.traits);
-        let met = ties.met && ticket.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
+        let fits = other.kind != KindNumber::MIXED || self.fits(slot);
+        let met = ties.met && profile.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
         !is_same_person && fits && !met && !(ties.blocked && self.blocks.separate(us, them))
     }
 
-    fn points(self, other: &Waiting) -> u32 {
-        let (us, them) = (self.ticket.terms(), other.terms());
+    fn fits(self, slot: Slot) -> bool {
+        self.slots.get(slot).is_some_and(|other| self.ticket.waiting.traits.fit(&other.waiting.traits))
+    }
+
+    /// The points of a candidate before its wait counts.
+    fn points(self, other: &Profile) -> u32 {
+        let us = self.ticket.terms();
+        let them = other.terms(us.pool);
         let tags = us.tags.iter().filter(|tag| them.tags.contains(tag)).count().min(TAGS_COUNTED);
         // At most TAGS_COUNTED.
         TAG_POINTS * tags as u32
             + shared(us.languages, them.languages, LANGUAGE_POINTS)
             + shared(us.region, them.region, REGION_POINTS)
-            + self.wait_points(other)
     }
 
     /// The most that a candidate can have before its wait counts.
@@ -165,11 +182,21 @@ impl<'a> Searcher<'a> {
             + halved(us.region, REGION_POINTS)
     }
 
-    fn wait_points(self, other: &Waiting) -> u32 {
-        let waited = self.now.saturating_since(other.since);
-        // At most WAIT_POINTS_MAX.
-        (waited.as_secs() / SECONDS_PER_WAIT_POINT).min(WAIT_POINTS_MAX) as u32
+    /// The most that a candidate in so many postings can have before its wait counts.
+    ///
+    /// A level 0 search reads tag postings only, so each common tag is one listing at least. At higher levels a common
+    /// tag may go without a listing of its own.
+    fn points_max_of(self, listings: u32) -> u32 {
+        match self.ticket.profile.level {
+            0 => TAG_POINTS * listings + LANGUAGE_POINTS + REGION_POINTS,
+            _ => u32::MAX / 2,
+        }
     }
+}
+
+fn wait_points(waited: Duration) -> u32 {
+    // At most WAIT_POINTS_MAX.
+    (waited.as_secs() / SECONDS_PER_WAIT_POINT).min(WAIT_POINTS_MAX) as u32
 }
 
 /// Whether the ties of a ticket need a look at all.

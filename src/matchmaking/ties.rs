@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::matchmaking::fold::Fold;
@@ -18,7 +19,14 @@ const RECENT_MAX: usize = 500_000;
 /// A user or device as a keyed hash: clients cannot aim at a collision, and by chance one in a million people has
 /// odds of 1 in 30 million.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct PersonKey(u64);
+pub(super) struct PersonKey(NonZeroU64);
+
+impl PersonKey {
+    fn of(hash: u64) -> Self {
+        // The lowest bit is given away, so that "no device" costs no bytes.
+        Self(NonZeroU64::MIN | hash)
+    }
+}
 
 /// Makes the keys of one engine.
 #[derive(Debug, Default)]
@@ -29,12 +37,12 @@ pub(super) struct PersonKeys {
 impl PersonKeys {
     /// The key of a user.
     pub(super) fn user(&self, user: &UserId) -> PersonKey {
-        PersonKey(self.state.hash_one((0_u8, &user.0)))
+        PersonKey::of(self.state.hash_one((0_u8, &user.0)))
     }
 
     /// The key of a device.
     pub(super) fn device(&self, device: &DeviceId) -> PersonKey {
-        PersonKey(self.state.hash_one((1_u8, &device.0)))
+        PersonKey::of(self.state.hash_one((1_u8, &device.0)))
     }
 
     /// The key of either.
@@ -218,7 +226,7 @@ mod tests {
     #[test]
     fn a_block_holds_until_each_side_has_taken_its_own_back() {
         let mut blocks = Blocks::default();
-        let [a, b] = [1, 2].map(|key| Identity { user: PersonKey(key), device: None });
+        let [a, b] = [1, 3].map(|key| Identity { user: PersonKey::of(key), device: None });
         blocks.add(a.user, b.user);
         blocks.add(a.user, b.user);
         blocks.add(b.user, a.user);
@@ -231,16 +239,16 @@ mod tests {
     #[test]
     fn a_blocked_device_is_kept_apart_under_a_new_user() {
         let mut blocks = Blocks::default();
-        let me = Identity { user: PersonKey(1), device: None };
-        let guest = Identity { user: PersonKey(2), device: Some(PersonKey(3)) };
-        blocks.add(me.user, PersonKey(3));
+        let me = Identity { user: PersonKey::of(1), device: None };
+        let guest = Identity { user: PersonKey::of(3), device: Some(PersonKey::of(5)) };
+        blocks.add(me.user, PersonKey::of(5));
         assert!(blocks.separate(me, guest) && blocks.names(guest));
     }
 
     #[test]
     fn recent_partners_are_forgotten_after_the_pause_of_their_last_meeting() {
         let mut recent = Recent::new(HOUR);
-        let (a, b) = (PersonKey(1), PersonKey(2));
+        let (a, b) = (PersonKey::of(1), PersonKey::of(3));
         recent.add(a, b, at(0));
         recent.add(b, a, at(60));
         assert_eq!(recent.poll_expired(at(3600)), None);
@@ -252,7 +260,7 @@ mod tests {
     #[test]
     fn without_a_pause_nobody_is_remembered() {
         let mut recent = Recent::new(Duration::ZERO);
-        recent.add(PersonKey(1), PersonKey(2), at(0));
-        assert!(!recent.names(PersonKey(1)));
+        recent.add(PersonKey::of(1), PersonKey::of(3), at(0));
+        assert!(!recent.names(PersonKey::of(1)));
     }
 }

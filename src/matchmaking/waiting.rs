@@ -1,20 +1,18 @@
-//! A ticket inside the engine: what the search reads, in as few bytes as it takes.
+//! A ticket inside the engine, and all of them by slot.
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::matchmaking::index::LEVEL_MAX;
 use crate::matchmaking::index::Terms;
-use crate::matchmaking::names::Name;
-use crate::matchmaking::pool::KindNumber;
 use crate::matchmaking::pool::PoolId;
 use crate::matchmaking::pool::Traits;
 use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::SLOTS_MAX;
 use crate::matchmaking::posting::Slot;
+use crate::matchmaking::profile::Profile;
 use crate::matchmaking::ticket::DeviceId;
 use crate::matchmaking::ticket::TicketId;
 use crate::matchmaking::ticket::UserId;
-use crate::matchmaking::ties::Identity;
 use crate::time::Mono;
 
 /// The search a ticket still owes.
@@ -38,24 +36,16 @@ impl Search {
     }
 }
 
-/// A ticket inside the engine.
+/// What only the ticket's own events read.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) id: TicketId,
-    pub(super) since: Mono,
     pub(super) user: UserId,
     pub(super) device: Option<DeviceId>,
-    pub(super) identity: Identity,
     pub(super) traits: Arc<Traits>,
     pub(super) tag_wait: Option<Duration>,
     pub(super) search: Search,
     pub(super) pool: PoolId,
-    /// Tags, then languages.
-    pub(super) names: Box<[Name]>,
-    pub(super) tag_count: u8,
-    pub(super) region: Option<Name>,
-    pub(super) kind: KindNumber,
-    pub(super) level: u8,
     /// Whether the postings know it.
     pub(super) is_listed: bool,
     /// Whether it stands in the line of paused searches.
@@ -63,26 +53,25 @@ pub(super) struct Waiting {
     pub(super) is_suspended: bool,
 }
 
-impl Waiting {
-    pub(super) fn tags(&self) -> &[Name] {
-        self.names.get(..usize::from(self.tag_count)).unwrap_or_default()
-    }
+/// A ticket inside the engine.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) waiting: &'a Waiting,
+    pub(super) profile: &'a Profile,
+}
 
-    pub(super) fn languages(&self) -> &[Name] {
-        self.names.get(usize::from(self.tag_count)..).unwrap_or_default()
-    }
-
-    pub(super) fn terms(&self) -> Terms<'_> {
-        Terms { pool: self.pool, tags: self.tags(), languages: self.languages(), region: self.region.as_slice() }
+impl<'a> Entry<'a> {
+    pub(super) fn terms(self) -> Terms<'a> {
+        self.profile.terms(self.waiting.pool)
     }
 
     /// The wait after which the ticket reaches `level`; `None` above the highest.
     ///
     /// A `tag_wait` beyond the wait of a higher level holds that one back too: levels are reached in order.
-    pub(super) fn wait_of(&self, level: u8, waits: &[Duration; LEVEL_MAX as usize]) -> Option<Duration> {
+    pub(super) fn wait_of(self, level: u8, waits: &[Duration; LEVEL_MAX as usize]) -> Option<Duration> {
         let Some(above_first) = level.checked_sub(1) else { return Some(Duration::ZERO) };
         let wait = *waits.get(usize::from(above_first))?;
-        Some(match self.tag_wait {
+        Some(match self.waiting.tag_wait {
             Some(tag_wait) if above_first == 0 => tag_wait,
             Some(tag_wait) => wait.max(tag_wait),
             None => wait,
@@ -90,9 +79,9 @@ impl Waiting {
     }
 
     /// The level at `now`; never below the one reached already.
-    pub(super) fn level_at(&self, now: Mono, waits: &[Duration; LEVEL_MAX as usize]) -> u8 {
-        let waited = now.saturating_since(self.since);
-        let mut level = self.level;
+    pub(super) fn level_at(self, now: Mono, waits: &[Duration; LEVEL_MAX as usize]) -> u8 {
+        let waited = now.saturating_since(self.profile.since);
+        let mut level = self.profile.level;
         while self.wait_of(level + 1, waits).is_some_and(|wait| waited >= wait) {
             level += 1;
         }
@@ -104,6 +93,8 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     waiting: Vec<Option<Waiting>>,
+    /// A slot without a ticket keeps the profile of its last one; no posting leads there.
+    profiles: Vec<Profile>,
     free: Vec<Slot>,
 }
 
@@ -113,18 +104,22 @@ impl Slots {
         !self.free.is_empty() || self.waiting.len() < SLOTS_MAX
     }
 
-    pub(super) fn insert(&mut self, waiting: Waiting) -> Slot {
+    pub(super) fn insert(&mut self, waiting: Waiting, profile: Profile) -> Slot {
         if let Some(slot) = self.free.pop()
-            && let Some(place) = self.waiting.get_mut(slot.0 as usize)
+            && let (Some(place), Some(old)) =
+                (self.waiting.get_mut(slot.0 as usize), self.profiles.get_mut(slot.0 as usize))
         {
             *place = Some(waiting);
+            *old = profile;
             return slot;
         }
         self.waiting.push(Some(waiting));
+        self.profiles.push(profile);
         // At most SLOTS_MAX.
         Slot((self.waiting.len() - 1) as u32)
     }
 
+    /// Takes a ticket out; its profile can be read until the slot is used again.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Waiting> {
         let waiting = self.waiting.get_mut(slot.0 as usize)?.take();
         if waiting.is_some() {
@@ -133,12 +128,23 @@ impl Slots {
         waiting
     }
 
-    pub(super) fn get(&self, slot: Slot) -> Option<&Waiting> {
-        self.waiting.get(slot.0 as usize)?.as_ref()
+    pub(super) fn get(&self, slot: Slot) -> Option<Entry<'_>> {
+        Some(Entry { waiting: self.waiting.get(slot.0 as usize)?.as_ref()?, profile: self.profile(slot)? })
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Waiting> {
         self.waiting.get_mut(slot.0 as usize)?.as_mut()
+    }
+
+    pub(super) fn profile(&self, slot: Slot) -> Option<&Profile> {
+        self.profiles.get(slot.0 as usize)
+    }
+
+    /// Raises the level of a ticket.
+    pub(super) fn set_level(&mut self, slot: Slot, level: u8) {
+        if let Some(profile) = self.profiles.get_mut(slot.0 as usize) {
+            profile.level = level;
+        }
     }
 
     pub(super) fn len(&self) -> usize {

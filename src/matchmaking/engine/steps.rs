@@ -15,11 +15,13 @@ use crate::matchmaking::names::Names;
 use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Posting;
 use crate::matchmaking::posting::Slot;
+use crate::matchmaking::profile::Profile;
 use crate::matchmaking::search::Found;
 use crate::matchmaking::search::Kinds;
 use crate::matchmaking::search::Searcher;
 use crate::matchmaking::ties::Identity;
 use crate::matchmaking::ties::PersonKey;
+use crate::matchmaking::waiting::Entry;
 use crate::matchmaking::waiting::Search;
 use crate::matchmaking::waiting::Waiting;
 use crate::time::Mono;
@@ -45,31 +47,26 @@ impl Engine {
         };
         entry.waiting += 1;
         let (kind, traits) = entry.hold_kind(&preferences);
-        let names = preferences.tags.iter().chain(&preferences.languages).map(|text| self.names.hold(text)).collect();
+        let mut hold = |texts: &[Arc<str>]| texts.iter().map(|text| self.names.hold(text)).collect::<Vec<_>>();
+        let (tags, languages) = (hold(&preferences.tags), hold(&preferences.languages));
+        let region = hold(preferences.region.as_slice());
+        let terms = Terms { pool, tags: &tags, languages: &languages, region: &region };
+        self.postings_promised += terms.postings_max();
         let identity = Identity { user, device: device.as_ref().map(|device| self.person_keys.device(device)) };
-        let mut waiting = Waiting {
+        let profile = Profile::new(since, identity, kind, terms);
+        let waiting = Waiting {
             id,
-            since,
             user: user_id,
             device,
-            identity,
             traits,
             tag_wait: preferences.tag_wait,
             search: Search::Done,
             pool,
-            names,
-            // Far below 256: the parser of preferences sees to it.
-            tag_count: preferences.tags.len() as u8,
-            region: preferences.region.as_ref().map(|region| self.names.hold(region)),
-            kind,
-            level: 0,
             is_listed: false,
             is_paused: false,
             is_suspended: false,
         };
-        waiting.level = waiting.level_at(self.now, &self.settings.levels);
-        self.postings_promised += waiting.terms().postings_max();
-        let slot = self.slots.insert(waiting);
+        let slot = self.slots.insert(waiting, profile);
         self.slot_by_id.insert(id, slot);
         self.slot_by_user.insert(user, slot);
         if let Some(device) = identity.device {
@@ -81,6 +78,7 @@ impl Engine {
                 })
                 .or_insert(Posting::One(place));
         }
+        self.update_level(slot);
         self.search_from_scratch(slot);
         Ok(())
     }
@@ -89,10 +87,12 @@ impl Engine {
     pub(super) fn take_out(&mut self, slot: Slot) -> Option<Ticket> {
         self.unlist(slot);
         let waiting = self.slots.remove(slot)?;
-        self.postings_promised -= waiting.terms().postings_max();
+        let profile = self.slots.profile(slot)?;
+        let terms = profile.terms(waiting.pool);
+        self.postings_promised -= terms.postings_max();
         self.slot_by_id.remove(&waiting.id);
-        self.slot_by_user.remove(&waiting.identity.user);
-        if let Some(device) = waiting.identity.device
+        self.slot_by_user.remove(&profile.identity.user);
+        if let Some(device) = profile.identity.device
             && let Some(tickets) = self.tickets_by_device.get_mut(&device)
             && tickets.remove(Place::since(Mono::default(), slot))
         {
@@ -100,27 +100,29 @@ impl Engine {
         }
         let pool = self.pools.get_mut(waiting.pool)?;
         pool.waiting -= u32::from(!waiting.is_suspended);
-        pool.release_kind(waiting.kind);
+        pool.release_kind(profile.kind);
         let (mode, age_band) = (pool.mode.clone(), pool.age_band.clone());
         self.pools.release(waiting.pool);
         let preferences = Preferences {
             mode,
-            tags: texts(&self.names, waiting.tags()),
-            languages: texts(&self.names, waiting.languages()),
-            region: texts(&self.names, waiting.region.as_slice()).pop(),
+            tags: texts(&self.names, terms.tags),
+            languages: texts(&self.names, terms.languages),
+            region: texts(&self.names, terms.region).pop(),
             attributes: waiting.traits.attributes.clone(),
             want: waiting.traits.want.clone(),
             tag_wait: waiting.tag_wait,
         };
-        waiting.names.iter().chain(&waiting.region).for_each(|name| self.names.release(*name));
-        Some(Ticket {
-            id: waiting.id,
-            user: waiting.user,
-            device: waiting.device,
-            age_band,
-            preferences,
-            since: waiting.since,
-        })
+        terms.tags.iter().chain(terms.languages).chain(terms.region).for_each(|name| self.names.release(*name));
+        let Waiting { id, user, device, .. } = waiting;
+        Some(Ticket { id, user, device, age_band, preferences, since: profile.since })
+    }
+
+    /// Raises a ticket to the level of its wait and returns the one it had.
+    pub(super) fn update_level(&mut self, slot: Slot) -> Option<u8> {
+        let ticket = self.slots.get(slot)?;
+        let (before, level) = (ticket.profile.level, ticket.level_at(self.now, &self.settings.levels));
+        self.slots.set_level(slot, level);
+        Some(before)
     }
 
     /// Owes a ticket a search through everything.
@@ -152,10 +154,8 @@ impl Engine {
         let due = self.widenings.first().copied().filter(|place| place.moment() <= self.now)?;
         self.widenings.remove(&due);
         let slot = due.slot();
+        let news = self.update_level(slot)? + 1;
         let ticket = self.slots.get_mut(slot)?;
-        let level = ticket.level_at(self.now, &self.settings.levels);
-        let news = ticket.level + 1;
-        ticket.level = level;
         let from_level = match ticket.search {
             Search::Done => news,
             Search::Owed { from_level, .. } => from_level.min(news),
@@ -189,7 +189,7 @@ impl Engine {
     /// Goes on with the search a ticket owes.
     fn search(&mut self, slot: Slot) -> Option<Match> {
         let ticket = self.slots.get(slot)?;
-        let Search::Owed { from_level, next } = ticket.search else { return None };
+        let Search::Owed { from_level, next } = ticket.waiting.search else { return None };
         let searcher = Searcher {
             index: &self.index,
             slots: &self.slots,
@@ -227,7 +227,7 @@ impl Engine {
 
     /// Takes two tickets out together.
     fn commit(&mut self, one: Slot, other: Slot) -> Option<Match> {
-        let age = |slot: Slot| self.slots.get(slot).map(|ticket| (ticket.since, ticket.id));
+        let age = |slot: Slot| self.slots.get(slot).map(|ticket| (ticket.profile.since, ticket.waiting.id));
         let (a, b) = if age(one)? <= age(other)? { (one, other) } else { (other, one) };
         let (older, younger) = (self.slots.get(a)?, self.slots.get(b)?);
         let (tags, language) = common(older.terms(), younger.terms());
@@ -240,9 +240,9 @@ impl Engine {
 
     fn note_wait(&mut self, slot: Slot) {
         let Some(ticket) = self.slots.get(slot) else { return };
-        let Some(pool) = self.pools.get_mut(ticket.pool) else { return };
-        let waited = self.now.saturating_since(ticket.since);
-        for level in 0..=ticket.level {
+        let Some(pool) = self.pools.get_mut(ticket.waiting.pool) else { return };
+        let waited = self.now.saturating_since(ticket.profile.since);
+        for level in 0..=ticket.profile.level {
             let wait = ticket.wait_of(level, &self.settings.levels).unwrap_or_default();
             pool.wait_times.note(level, waited.saturating_sub(wait));
         }
@@ -251,16 +251,16 @@ impl Engine {
     /// Lists a ticket under its keys of `from_level` up to its level and plans the next widening.
     fn list(&mut self, slot: Slot, from_level: u8) {
         let Some(ticket) = self.slots.get(slot) else { return };
-        let place = Place::since(ticket.since, slot);
-        (from_level..=ticket.level).for_each(|level| self.index.add(ticket.terms(), ticket.kind, level, place));
+        let (profile, place) = (ticket.profile, Place::since(ticket.profile.since, slot));
+        (from_level..=profile.level).for_each(|level| self.index.add(ticket.terms(), profile.kind, level, place));
         self.widenings.extend(self.widening(ticket, slot));
     }
 
     /// Takes a ticket off all postings and plans.
     pub(super) fn unlist(&mut self, slot: Slot) {
-        let Some(ticket) = self.slots.get(slot).filter(|ticket| ticket.is_listed) else { return };
-        let place = Place::since(ticket.since, slot);
-        (0..=ticket.level).for_each(|level| self.index.remove(ticket.terms(), ticket.kind, level, place));
+        let Some(ticket) = self.slots.get(slot).filter(|ticket| ticket.waiting.is_listed) else { return };
+        let (profile, place) = (ticket.profile, Place::since(ticket.profile.since, slot));
+        (0..=profile.level).for_each(|level| self.index.remove(ticket.terms(), profile.kind, level, place));
         if let Some(widening) = self.widening(ticket, slot) {
             self.widenings.remove(&widening);
         }
@@ -269,9 +269,9 @@ impl Engine {
         }
     }
 
-    fn widening(&self, ticket: &Waiting, slot: Slot) -> Option<Place> {
-        let wait = ticket.wait_of(ticket.level + 1, &self.settings.levels)?;
-        Some(Place::due(ticket.since + wait, slot))
+    fn widening(&self, ticket: Entry<'_>, slot: Slot) -> Option<Place> {
+        let wait = ticket.wait_of(ticket.profile.level + 1, &self.settings.levels)?;
+        Some(Place::due(ticket.profile.since + wait, slot))
     }
 }
 
