@@ -95,13 +95,6 @@ impl Side {
             Side::B => 'b',
         }
     }
-
-    pub(crate) const fn index(self) -> usize {
-        match self {
-            Side::A => 0,
-            Side::B => 1,
-        }
-    }
 }
 
 /// A chat message's name; as strings they sort in send order (rule 36).

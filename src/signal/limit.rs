@@ -56,9 +56,9 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// Whether nothing is missing, so that a new bucket would be the same.
-    pub(crate) fn is_full(&self, now: Mono) -> bool {
-        self.full_at <= now
+    /// From when on nothing is missing, so that a new bucket would be the same.
+    pub(crate) fn full_at(&self) -> Mono {
+        self.full_at
     }
 }
 
@@ -107,7 +107,7 @@ impl AddressBuckets {
             return Ok(());
         }
         if self.bucket_by_prefix.len() > self.sweep_above {
-            self.bucket_by_prefix.retain(|_, bucket| !bucket.is_full(now));
+            self.bucket_by_prefix.retain(|_, bucket| bucket.full_at() > now);
             self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_prefix.len());
         }
         self.bucket_by_prefix.entry(prefix(ip)).or_insert(TokenBucket::FULL).take(self.rate, now)

@@ -27,15 +27,6 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// What the connection task has to send next.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outgoing {
-    /// A text frame.
-    Frame(Bytes),
-    /// A close frame; nothing comes after it.
-    Close(CloseCode),
-}
-
 impl Link {
     /// Queues a frame; one for a connection that is closing already is forgotten.
     ///
@@ -76,11 +67,11 @@ impl Link {
         self.lock().is_online
     }
 
-    /// Takes what is to be sent next.
-    pub(crate) fn poll_outgoing(&self, context: &mut Context<'_>) -> Poll<Outgoing> {
+    /// Waits for the end of the connection; also woken by every frame.
+    pub(crate) fn poll_close(&self, context: &mut Context<'_>) -> Poll<CloseCode> {
         let mut state = self.lock();
-        match state.next() {
-            Some(outgoing) => Poll::Ready(outgoing),
+        match state.close {
+            Some(code) => Poll::Ready(code),
             None => {
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
@@ -88,10 +79,15 @@ impl Link {
         }
     }
 
-    /// Takes what is to be sent next, if anything.
+    /// Takes the next frame to send, if any.
+    pub(crate) fn take(&self) -> Option<Bytes> {
+        self.lock().outbox.pop()
+    }
+
+    /// The code of the close that has been decided on.
     #[cfg(test)]
-    pub(crate) fn take(&self) -> Option<Outgoing> {
-        self.lock().next()
+    pub(crate) fn close_code(&self) -> Option<CloseCode> {
+        self.lock().close
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,10 +97,6 @@ impl Link {
 }
 
 impl State {
-    fn next(&mut self) -> Option<Outgoing> {
-        self.outbox.pop().map(Outgoing::Frame).or(self.close.map(Outgoing::Close))
-    }
-
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -123,8 +115,9 @@ mod tests {
         link.close(CloseCode::Unauthorized);
         link.close(CloseCode::Drain);
         assert_eq!(link.push(Class::Kept, Bytes::from_static(b"2")), Ok(()));
-        assert_eq!(link.take(), Some(Outgoing::Frame(Bytes::from_static(b"1"))));
-        assert_eq!(link.take(), Some(Outgoing::Close(CloseCode::Unauthorized)));
+        assert_eq!(link.take(), Some(Bytes::from_static(b"1")));
+        assert_eq!(link.take(), None);
+        assert_eq!(link.close_code(), Some(CloseCode::Unauthorized));
     }
 
     #[test]
@@ -132,6 +125,7 @@ mod tests {
         let link = Link::default();
         assert_eq!(link.push(Class::Kept, Bytes::from_static(b"1")), Ok(()));
         link.abort(CloseCode::SlowConsumer);
-        assert_eq!(link.take(), Some(Outgoing::Close(CloseCode::SlowConsumer)));
+        assert_eq!(link.take(), None);
+        assert_eq!(link.close_code(), Some(CloseCode::SlowConsumer));
     }
 }

@@ -9,6 +9,8 @@ use crate::signal::protocol::fields;
 const DEVICE_ID_MAX: usize = 128;
 const CLIENT_CHARS_MAX: usize = 64;
 const FEATURES_MAX: usize = 32;
+/// The greatest integer that every JSON implementation keeps exact.
+const SEQ_MAX: u64 = (1 << 53) - 1;
 
 /// The first message of a client.
 #[derive(Debug)]
@@ -55,9 +57,8 @@ struct Guest {
     device_id: String,
 }
 
-/// The shape is checked here; whether the token is known is for the hub to say.
+/// Only its shape matters: no resume token was ever given out, so any is unknown (rule 34).
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "read by resume only")]
 struct Resume {
     token: String,
     last_seq: u64,
@@ -76,7 +77,10 @@ impl Hello {
             (None, None, None) => Credentials::Omitted,
             (Some(token), None, None) => Credentials::Token(token),
             (None, Some(guest), None) => Credentials::Guest(checked_device_id(guest.device_id)?),
-            (None, None, Some(Resume { .. })) => Credentials::Resume,
+            (None, None, Some(Resume { token, last_seq })) if !token.is_empty() && last_seq <= SEQ_MAX => {
+                Credentials::Resume
+            }
+            (None, None, Some(Resume { .. })) => return Err(Refusal::bad_request("not a resume token and seq")),
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
                 return Err(Refusal::bad_request("only one of token, guest, resume"));
             }
@@ -119,6 +123,7 @@ mod tests {
             r#"{"token":5}"#,
             r#"{"guest":{}}"#,
             r#"{"resume":{"token":"r"}}"#,
+            r#"{"resume":{"token":"","last_seq":0}}"#,
         ] {
             assert_eq!(credentials(several), Err(ErrorCode::BadRequest), "{several}");
         }

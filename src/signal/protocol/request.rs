@@ -24,7 +24,7 @@ use crate::signal::protocol::fields;
 pub(crate) enum Request {
     AuthRefresh { token: String },
     Bye,
-    Ack,
+    Ack { seq: u64 },
     QueueJoin(Box<Preferences>),
     QueueLeave,
     SessionNext(OneSession),
@@ -60,9 +60,8 @@ impl Request {
             }
             "bye" => Ok(Request::Bye),
             "ack" => {
-                // Trims the ring of resume; without one there is nothing to trim (rule 35).
-                let Seq { seq: _ } = fields(data)?;
-                Ok(Request::Ack)
+                let Seq { seq } = fields(data)?;
+                Ok(Request::Ack { seq })
             }
             "queue.join" => Ok(Request::QueueJoin(Box::new(preferences(data)?))),
             "queue.leave" => Ok(Request::QueueLeave),
