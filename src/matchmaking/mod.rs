@@ -3,10 +3,20 @@
 //! The engine is plain data: it is told what happened and at which moment, and answers with matches.
 mod attributes;
 mod engine;
+mod eta;
+mod fold;
+mod index;
+mod names;
+mod pool;
+mod posting;
 mod preferences;
+mod profile;
 pub mod runner;
+mod search;
 mod status;
 mod ticket;
+mod ties;
+mod waiting;
 
 pub use attributes::AttributeValue;
 pub use attributes::Attributes;

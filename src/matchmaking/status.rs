@@ -26,11 +26,38 @@ pub enum QueueState {
 }
 
 impl QueueState {
+    /// The word for a level.
+    pub(super) const fn of_level(level: u8) -> Self {
+        if level == 0 { QueueState::Searching } else { QueueState::Widening }
+    }
+
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             QueueState::Searching => "searching",
             QueueState::Widening => "widening",
         }
+    }
+}
+
+/// Leaves two significant digits of a count from 100 on: a long queue neither tells its exact length nor a new one
+/// every time.
+pub(super) fn rounded(count: usize) -> u32 {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let mut unit = 1;
+    while count / unit >= 100 {
+        unit *= 10;
+    }
+    count / unit * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_queues_are_told_in_two_digits() {
+        let told = [0, 7, 99, 100, 119, 1_999, 200_000, usize::MAX].map(rounded);
+        assert_eq!(told, [0, 7, 99, 100, 110, 1_900, 200_000, 4_200_000_000]);
     }
 }

@@ -46,3 +46,49 @@ fn attribute_header(ty: AttributeType, len: u16) -> [u8; 4] {
     let [l0, l1] = len.to_be_bytes();
     [t0, t1, l0, l1]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Message;
+    use super::*;
+
+    const ID: TransactionId = TransactionId(*b"transaction1");
+
+    fn peer(text: &str) -> SocketAddr {
+        text.parse().expect("address")
+    }
+
+    #[test]
+    fn the_header_takes_36_or_48_bytes_and_leaves_the_rest_alone() {
+        let mut out = [0xEE; HEADER_MAX];
+        assert_eq!(header(peer("192.0.2.1:9"), 5, ID, &mut out), Some(36));
+        assert_eq!(out[36..], [0xEE; 12]);
+        assert_eq!(header(peer("[2001:db8::1]:9"), 5, ID, &mut out), Some(48));
+    }
+
+    #[test]
+    fn header_payload_and_padding_are_a_data_indication() {
+        let mut out = [0; HEADER_MAX];
+        for (text, payload) in [("192.0.2.1:9", &b"hello"[..]), ("[2001:db8::1]:65535", b""), ("0.0.0.0:0", b"1234")] {
+            let len = header(peer(text), payload.len(), ID, &mut out).expect("fits");
+            let packet = [&out[..len], payload, &[0; 3][..pad_len(payload.len())]].concat();
+            let message = Message::parse(&packet).expect("valid");
+            assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
+            assert_eq!(message.transaction_id(), ID);
+            assert_eq!(message.xor_address(AttributeType::XOR_PEER_ADDRESS), Some(Ok(peer(text))));
+            assert_eq!(message.attribute(AttributeType::DATA), Some(payload));
+            assert_eq!(message.attributes().count(), 2);
+        }
+    }
+
+    #[test]
+    fn payloads_beyond_the_length_field_are_refused() {
+        let mut out = [0; HEADER_MAX];
+        let mut fits = |peer, payload_len| header(peer, payload_len, ID, &mut out).is_some();
+        assert!(fits(peer("192.0.2.1:9"), 65_516));
+        assert!(!fits(peer("192.0.2.1:9"), 65_517));
+        assert!(fits(peer("[2001:db8::1]:9"), 65_504));
+        assert!(!fits(peer("[2001:db8::1]:9"), 65_505));
+        assert!(!fits(peer("192.0.2.1:9"), usize::MAX));
+    }
+}

@@ -13,6 +13,8 @@ pub mod framing;
 mod header;
 mod integrity;
 mod message;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use attribute::AttributeError;

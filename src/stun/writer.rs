@@ -122,7 +122,7 @@ impl<'b> Writer<'b> {
     fn closing<const LEN: usize>(&mut self, ty: AttributeType, value: impl FnOnce(&[u8]) -> [u8; LEN]) -> &mut Self {
         let before_len = self.len;
         self.set_length(before_len + 4 + LEN);
-        if let Some(before) = self.buf.get(..before_len).filter(|_| !self.overflow) {
+        if let Some(before) = self.buf.get(..before_len) {
             let value = value(before);
             self.attribute(ty, &value);
         }
@@ -138,7 +138,7 @@ impl<'b> Writer<'b> {
         let wire_len = u16::try_from(len).ok()?;
         let padded = len + pad_len(len);
         let end = self.len + 4 + padded;
-        let place = self.buf.get_mut(self.len..end).filter(|_| end - HEADER_LEN <= usize::from(u16::MAX))?;
+        let place = self.buf.get_mut(self.len..end)?;
         let (head, rest) = place.split_first_chunk_mut::<4>()?;
         let [t0, t1] = ty.0.to_be_bytes();
         let [l0, l1] = wire_len.to_be_bytes();
