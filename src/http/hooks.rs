@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio_tungstenite::WebSocketStream;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
@@ -16,8 +15,8 @@ use crate::http::problem::Problem;
 /// A future of a hook.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A WebSocket after the upgrade. RFC 6455.
-pub type UpgradedSocket = WebSocketStream<TokioIo<Upgraded>>;
+/// The stream after the upgrade: WebSocket frames from its first byte on. RFC 6455 §5.
+pub type UpgradedSocket = TokioIo<Upgraded>;
 
 /// What the upgrade knows of the client.
 #[derive(Clone, PartialEq, Eq)]

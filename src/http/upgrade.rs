@@ -17,31 +17,19 @@ use hyper::header::HeaderValue;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::admission::Full;
+use crate::admission::Permit;
 use crate::http::auth;
 use crate::http::client_address::Client;
 use crate::http::hooks::PeerInfo;
 use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
-use crate::listener::admission::Full;
-use crate::listener::admission::Permit;
 
 /// The one subprotocol spoken.
 const SUBPROTOCOL: &str = "duologue.v1";
-
-/// Bytes of a message and of a frame. Rule 8.
-const MESSAGE_MAX: usize = 65_536;
-
-/// Bytes read at once. The library's own default of 128 KiB would be paid for each idle socket.
-const READ_BUFFER: usize = 4096;
-
-/// Bytes that may wait in the library when the client does not read.
-const WRITE_BUFFER_MAX: usize = 262_144;
 
 /// How long the connection may take to become a WebSocket once 101 is on its way.
 const SWITCH: Duration = Duration::from_secs(10);
@@ -87,14 +75,7 @@ pub(crate) async fn ws(
 async fn serve(inner: Arc<Inner>, switch: OnUpgrade, peer: PeerInfo, permit: Permit) {
     // An error means that the client has left before the switch.
     let Ok(Ok(upgraded)) = timeout(SWITCH, switch).await else { return };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_MAX)
-        .max_message_size(Some(MESSAGE_MAX))
-        .max_frame_size(Some(MESSAGE_MAX));
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    (inner.hooks.socket)(socket, peer).await;
+    (inner.hooks.socket)(TokioIo::new(upgraded), peer).await;
     drop(permit);
 }
 

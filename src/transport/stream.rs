@@ -11,6 +11,7 @@ use rustls::ServerConnection;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 
+use crate::admission::Permit;
 use crate::relay::ClientAddr;
 use crate::relay::StreamId;
 use crate::relay::Via;
@@ -44,6 +45,8 @@ pub struct TurnStream {
     pub tls: Option<Box<ServerConnection>>,
     /// Plaintext that was already read, at most one frame of 64 KiB.
     pub early: Vec<u8>,
+    /// The client's place among the TCP connections, given back when the connection ends.
+    pub place: Option<Permit>,
 }
 
 /// A connection as its shard keeps it.
@@ -51,6 +54,7 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) client: ClientAddr,
     pub(super) socket: TcpStream,
+    _place: Option<Permit>,
     tls: Option<Box<ServerConnection>>,
     /// The beginning of a frame whose end has not come yet.
     pub(super) partial: Vec<u8>,
@@ -85,7 +89,7 @@ impl Stream {
     ///
     /// What the kernel reports about a connection that is already broken; `InvalidInput` if too much was read early.
     pub(super) fn adopt(stream: TurnStream, id: StreamId, now: Mono) -> io::Result<Self> {
-        let TurnStream { socket, mut tls, early } = stream;
+        let TurnStream { socket, mut tls, early, place } = stream;
         if early.len() > FRAME_MAX {
             return Err(ErrorKind::InvalidInput.into());
         }
@@ -108,6 +112,7 @@ impl Stream {
             client,
             socket,
             tls,
+            _place: place,
             partial: early,
             partial_since: Some(now),
             active: now,

@@ -14,7 +14,10 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::admission::Limits;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
@@ -27,7 +30,6 @@ use crate::http::Problem;
 use crate::http::Server;
 use crate::http::Settings;
 use crate::http::hooks::MetricsPage;
-use crate::listener::admission::Limits;
 use crate::time::UnixMillis;
 
 mod conduct;
@@ -115,10 +117,11 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<PeerInfo>) -> Hooks {
     })));
     let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), tokens);
     Hooks {
-        socket: Arc::new(move |mut socket, peer| {
+        socket: Arc::new(move |stream, peer| {
             let come = come.clone();
             Box::pin(async move {
                 come.send(peer).await.expect("the test listens");
+                let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
                 while let Some(Ok(message)) = socket.next().await {
                     if socket.send(message).await.is_err() {
                         break;

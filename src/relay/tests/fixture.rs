@@ -14,6 +14,7 @@ use crate::auth::turn::Verifier;
 use crate::relay::*;
 use crate::stun::AttributeType;
 use crate::stun::ChannelNumber;
+use crate::stun::ChannelRange;
 use crate::stun::Class;
 use crate::stun::IntegrityKey;
 use crate::stun::Message;
@@ -98,6 +99,7 @@ impl Setup {
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
             strict_expiry: self.strict_expiry,
+            channel_range: ChannelRange::Rfc8656,
             dont_fragment: self.dont_fragment,
         })
     }
