@@ -159,7 +159,7 @@ impl Client {
 }
 
 pub(super) fn message(class: Class, method: Method, id: TransactionId, build: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    let mut bytes = vec![0; 70_000];
+    let mut bytes = vec![0; 4096];
     let mut writer = Writer::new(&mut bytes, class, method, id);
     build(&mut writer);
     let len = writer.finish().unwrap();
