@@ -152,10 +152,11 @@ impl<'a> Searcher<'a> {
         let profile = self.ticket.profile;
         let (us, them) = (profile.identity, other.identity);
         let is_same_person = us.user == them.user || (us.device.is_some() && us.device == them.device);
+        let is_blocked = ties.blocked && self.blocks.separate(us, them);
+        let met = ties.met && profile.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
         // The traits of a numbered kind were compared once, for all of its tickets.
         let fits = other.kind != KindNumber::MIXED || self.fits(slot);
-        let met = ties.met && profile.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
-        !is_same_person && fits && !met && !(ties.blocked && self.blocks.separate(us, them))
+        fits && !(is_same_person || is_blocked || met)
     }
 
     fn fits(self, slot: Slot) -> bool {

@@ -246,6 +246,9 @@ impl Fixture {
                 let joined = self.engine.join(*ticket, now);
                 let outcome = joined.map(|()| self.engine.status(id, now).expect("is in the queue"));
                 self.hub.handle_queue_event(Event::Joined { id, outcome }, self.now);
+                if let Ok(status) = outcome {
+                    self.hub.handle_queue_event(Event::Status { id, status }, self.now);
+                }
                 self.collect();
             }
             Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),

@@ -6,3 +6,5 @@ mod limits;
 mod queue;
 mod relay;
 mod session;
+
+pub(crate) use fixture::settings;
