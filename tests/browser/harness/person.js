@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
-import { pause, until } from './until.js';
+import { until, within } from './until.js';
 
 const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
 const FIREFOX = process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr';
@@ -174,7 +174,7 @@ export class Person {
   }
 
   async leave() {
-    await Promise.race([this.#closeBrowser().catch(() => {}), pause(LEAVE_MS)]);
+    await within(LEAVE_MS, this.#closeBrowser()).catch(() => {});
     rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -1,4 +1,5 @@
 import { Server } from './server.js';
+import { within } from './until.js';
 
 /** Below the bound of the tests, so that a hanging browser is taken down and its server's log told. */
 const PLAY_MS = 150_000;
@@ -25,16 +26,4 @@ export async function scene(choices, arrivals, play) {
     for (const person of people) await person.leave();
     await server.stop();
   }
-}
-
-/**
- * @param {number} ms
- * @param {Promise<void>} work
- */
-async function within(ms, work) {
-  let timer;
-  const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
-  });
-  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

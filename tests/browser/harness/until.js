@@ -23,3 +23,19 @@ export function pause(ms) {
     setTimeout(resolve, ms);
   });
 }
+
+/**
+ * Waits for `work`, but not for ever.
+ *
+ * @template Result
+ * @param {number} ms
+ * @param {Promise<Result>} work
+ * @returns {Promise<Result>}
+ */
+export function within(ms, work) {
+  let timer;
+  const late = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
