@@ -2,14 +2,24 @@
 //!
 //! The tree is the map; `docs/ARCHITECTURE.md` says who may import whom.
 
+pub mod app;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod auth;
 pub mod bus;
+pub mod cli;
+pub mod config;
 pub mod http;
+pub mod ice;
 pub mod listener;
 pub mod matchmaking;
+pub mod metrics;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod relay;
 pub mod signal;
+pub mod state;
 pub mod store;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod stun;
+pub mod telemetry;
 pub mod time;
 pub mod transport;

@@ -1,1 +1,6 @@
 //! Who may do what: TURN credentials, nonces, client tokens.
+
+pub mod nonce;
+pub mod secret;
+pub mod token;
+pub mod turn;

@@ -1,1 +1,34 @@
 //! HTTP: health, metrics, pages, REST and the WebSocket upgrade.
+//!
+//! `app` gives connections in ([`Server::adopt`]) and says what stands behind the routes ([`Hooks`]).
+
+pub mod client_address;
+pub mod hooks;
+pub mod origin;
+pub mod problem;
+pub mod server;
+
+mod auth;
+mod body;
+mod cors;
+mod edge;
+mod health;
+mod pages;
+mod rate;
+mod request_id;
+mod routes;
+mod stall;
+mod upgrade;
+
+#[cfg(test)]
+mod tests;
+
+pub use hooks::Hooks;
+pub use hooks::PeerInfo;
+pub use hooks::UpgradedSocket;
+pub use origin::Origins;
+pub use problem::Code;
+pub use problem::Problem;
+pub use server::Arrival;
+pub use server::Server;
+pub use server::Settings;

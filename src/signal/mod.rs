@@ -1,1 +1,38 @@
 //! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.
+mod connection;
+mod handle;
+mod hub;
+mod ice;
+mod id;
+mod limit;
+mod link;
+mod outbox;
+mod protocol;
+mod session;
+mod settings;
+mod stats;
+mod task;
+mod websocket;
+
+pub use connection::serve;
+pub use handle::Handle;
+pub use handle::Stopped;
+pub use hub::Peer;
+pub use id::ConnectionId;
+pub use id::SessionId;
+pub use protocol::CloseCode;
+pub use protocol::ErrorCode;
+pub use protocol::Refusal;
+pub use session::EndReason;
+pub use settings::IcePolicy;
+pub use settings::Limits;
+pub use settings::ServerName;
+pub use settings::Settings;
+pub use stats::Counter;
+pub use stats::Gauge;
+pub use stats::Histogram;
+pub use stats::LATENCY_BOUNDS_SECS;
+pub use stats::Stats;
+pub use task::RelayCommand;
+pub use task::Relayed;
+pub use task::start;

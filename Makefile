@@ -1,0 +1,77 @@
+# make run    the server with development defaults on http://localhost:8080
+# make test   everything: installs what it needs (Debian, PyPI, npm), checks, tests
+# make lint   formatting and warnings only
+# make deny   licences, sources and advisories of the dependencies (needs cargo-deny and the internet)
+# make bench  the benchmarks
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+# Steps share ports, cores and browsers.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# The Python of the tests, and Node where the machine has none.
+export PATH := $(CURDIR)/target/venv/bin:$(PATH)
+
+# The program that whole-program tests start; `cargo test` builds this one.
+export DUOLOGUE_BIN ?= $(CURDIR)/target/debug/duologue
+
+# Folders with npm packages.
+NPM := $(patsubst %/package-lock.json,%,$(wildcard clients/js/package-lock.json tests/browser/package-lock.json))
+
+.PHONY: help
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+.PHONY: run
+run:
+	cargo run --release --locked
+
+.PHONY: bench
+bench:
+	cargo bench --locked
+
+.PHONY: lint
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: deny
+deny:
+	@command -v cargo-deny > /dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
+	cargo deny check
+
+.PHONY: test
+test: set-up lint rust-tests sdk-tests browser-tests
+	@echo "all tests passed"
+
+.PHONY: set-up
+set-up: system python $(NPM:%=%/node_modules/.installed)
+
+.PHONY: system
+system:
+	@scripts/setup-system
+
+.PHONY: python
+python: system
+	@scripts/setup-python
+
+# The mark lies inside of what it marks: whoever deletes the packages deletes it too.
+%/node_modules/.installed: %/package-lock.json | python
+	cd $* && npm ci --no-audit --no-fund
+	touch $@
+
+# Unit tests, and whole-program tests with coturn's and aioice's clients.
+.PHONY: rust-tests
+rust-tests: set-up
+	cargo test --locked
+
+.PHONY: sdk-tests
+sdk-tests: set-up
+	cd clients/js && npm run check && npm test
+
+# Two real browsers that call each other through the built server.
+.PHONY: browser-tests
+browser-tests: set-up rust-tests
+	cd tests/browser && npm test

@@ -1,0 +1,339 @@
+//! Who a client is: access tokens (JWT, RFC 7519) of our own and of a customer's backend, and our refresh tokens.
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::Header;
+use jsonwebtoken::Validation;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Number;
+
+use crate::auth::secret::Secret;
+use crate::time::UnixMillis;
+
+mod family;
+
+use family::Families;
+pub use family::FamilyId;
+
+/// The `iss` of our own tokens. Their user ids have no prefix.
+const ISSUER: &str = "duologue";
+/// The prefix of users whose foreign token has no `iss`.
+const NAMELESS_ISSUER: &str = "external";
+/// Bytes of `iss`, `sub`, `device` and `age_band` in foreign tokens.
+const CLAIM_BYTES_MAX: usize = 128;
+/// Beyond this no JSON implementation keeps milliseconds exact.
+const EXPIRY_MAX: UnixMillis = UnixMillis((1 << 53) - 1);
+
+/// What a user may do beyond calling others.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Nothing more.
+    User,
+    /// Decide about reports.
+    Moderator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// The word in tokens and replies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::User => "user",
+            Role::Moderator => "moderator",
+            Role::Admin => "admin",
+        }
+    }
+
+    /// Unknown words, which a customer's backend may use for its own ends, give no rights.
+    fn from_claim(role: Option<&str>) -> Self {
+        match role {
+            Some("moderator") => Role::Moderator,
+            Some("admin") => Role::Admin,
+            Some(_) | None => Role::User,
+        }
+    }
+}
+
+/// Who somebody is, independent of any one token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The user; foreign ids are prefixed by their issuer and a colon, which our own never contain.
+    pub user: Arc<str>,
+    /// What the user may do.
+    pub role: Role,
+    /// Made by a guest hello, not registered anywhere.
+    pub guest: bool,
+    /// The key for exclusion, limits and bans (rule 1).
+    pub device: Option<Arc<str>>,
+    /// The pool in matchmaking, if an issuer vouches for it.
+    pub age_band: Option<Arc<str>>,
+}
+
+/// What a valid access token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who it is.
+    pub subject: Subject,
+    /// When the token stops to be valid.
+    pub expires: UnixMillis,
+    /// The chain of refreshes the token comes from; foreign tokens have none.
+    pub family: Option<FamilyId>,
+}
+
+/// A fresh pair of tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// What the access token says.
+    pub identity: Identity,
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token: good once.
+    pub refresh_token: String,
+    /// The life of the access token.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Why an access token is refused: `unauthorized`, HTTP 401.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// No JWT, wrong algorithm, unknown key, or claims missing.
+    #[error("the token is not valid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its family was revoked (rule 17).
+    #[error("the token was revoked")]
+    Revoked,
+}
+
+/// Why a refresh token is refused: HTTP 401.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// Unknown, expired or revoked.
+    #[error("the refresh token is not valid")]
+    Invalid,
+    /// Used before. The whole family is dead now; its live sockets must go too (rule 17).
+    #[error("the refresh token was used before")]
+    Reused(FamilyId),
+}
+
+/// What [`Tokens`] is made of.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// Signs our own access tokens.
+    pub secret: Secret,
+    /// HS256 keys of a customer's backend: `auth.jwt_secrets`.
+    pub foreign_secrets: Vec<Secret>,
+    /// The life of an access token.
+    pub access_ttl: Duration,
+    /// The life of a refresh token.
+    pub refresh_ttl: Duration,
+}
+
+/// Issues and verifies tokens.
+pub struct Tokens {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    foreign: Vec<DecodingKey>,
+    validation: Validation,
+    access_ttl: Duration,
+    refresh_ttl: Duration,
+    families: Families,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("foreign", &self.foreign.len()).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// No family exists yet: refresh tokens do not outlive the process.
+    pub fn new(settings: &TokenSettings) -> Self {
+        // Times are checked against the moment given, not against a clock of the library.
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Self {
+            signing: EncodingKey::from_secret(settings.secret.expose()),
+            verifying: DecodingKey::from_secret(settings.secret.expose()),
+            foreign: settings.foreign_secrets.iter().map(|key| DecodingKey::from_secret(key.expose())).collect(),
+            validation,
+            access_ttl: settings.access_ttl,
+            refresh_ttl: settings.refresh_ttl,
+            families: Families::default(),
+        }
+    }
+
+    /// Makes a new user and its first tokens (rule 1). `device` is checked by the caller.
+    pub fn issue_guest(&mut self, device: &str, now: UnixMillis) -> Issued {
+        let subject = Subject {
+            user: format!("g_{}", URL_SAFE_NO_PAD.encode(random::<16>())).into(),
+            role: Role::User,
+            guest: true,
+            device: Some(device.into()),
+            age_band: None,
+        };
+        let (family, refresh_token) = self.families.open(subject.clone(), now + self.refresh_ttl, now);
+        self.issued(subject, family, refresh_token, now)
+    }
+
+    /// Gives a new pair for a refresh token, which is used up by that.
+    ///
+    /// # Errors
+    ///
+    /// [`RefreshError`]; after `Reused` every token of the family is refused.
+    pub fn refresh(&mut self, refresh_token: &str, now: UnixMillis) -> Result<Issued, RefreshError> {
+        let renewed = self.families.rotate(refresh_token, now + self.refresh_ttl, now);
+        match renewed {
+            Ok((subject, family, refresh_token)) => Ok(self.issued(subject, family, refresh_token, now)),
+            Err(error) => {
+                if let RefreshError::Reused(family) = &error {
+                    // Access tokens of the family live at most that long.
+                    self.families.bury(family.clone(), now + self.access_ttl);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Verifies an access token, our own or a foreign one.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError`]
+    pub fn verify(&self, access_token: &str, now: UnixMillis) -> Result<Identity, TokenError> {
+        if let Ok(claims) = self.decode(access_token, &self.verifying) {
+            return self.own_identity(claims, now);
+        }
+        let claims = self.foreign.iter().find_map(|key| self.decode(access_token, key).ok());
+        foreign_identity(claims.ok_or(TokenError::Invalid)?, now)
+    }
+
+    fn decode(&self, token: &str, key: &DecodingKey) -> jsonwebtoken::errors::Result<Claims> {
+        jsonwebtoken::decode::<Claims>(token, key, &self.validation).map(|token| token.claims)
+    }
+
+    fn own_identity(&self, claims: Claims, now: UnixMillis) -> Result<Identity, TokenError> {
+        let expires = valid_until(&claims, now)?;
+        let family = claims.fam.map(FamilyId::from_claim);
+        if family.as_ref().is_some_and(|family| self.families.is_buried(family)) {
+            return Err(TokenError::Revoked);
+        }
+        let subject = Subject {
+            user: claims.sub.into(),
+            role: Role::from_claim(claims.role.as_deref()),
+            guest: claims.guest,
+            device: claims.device.map(Into::into),
+            age_band: claims.age_band.map(Into::into),
+        };
+        Ok(Identity { subject, expires, family })
+    }
+
+    fn issued(&self, subject: Subject, family: FamilyId, refresh_token: String, now: UnixMillis) -> Issued {
+        let expires_secs = (now + self.access_ttl).as_secs();
+        let claims = Claims {
+            sub: subject.user.to_string(),
+            exp: expires_secs.into(),
+            iat: Some(now.as_secs().into()),
+            nbf: None,
+            iss: Some(ISSUER.to_owned()),
+            role: Some(subject.role.as_str().to_owned()),
+            device: subject.device.as_deref().map(str::to_owned),
+            age_band: subject.age_band.as_deref().map(str::to_owned),
+            guest: subject.guest,
+            fam: Some(family.as_str().to_owned()),
+        };
+        let access_token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+            .expect("HMAC signing with a key of its own family does not fail");
+        let identity = Identity { subject, expires: UnixMillis(expires_secs * 1000), family: Some(family) };
+        Issued { identity, access_token, refresh_token, expires_in: self.access_ttl }
+    }
+}
+
+/// RFC 7519 §4.1 and our own.
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    exp: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_band: Option<String>,
+    #[serde(default)]
+    guest: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fam: Option<String>,
+}
+
+/// The expiry, if the token is valid at this moment.
+fn valid_until(claims: &Claims, now: UnixMillis) -> Result<UnixMillis, TokenError> {
+    let expires = numeric_date(&claims.exp).ok_or(TokenError::Invalid)?.min(EXPIRY_MAX);
+    if let Some(not_before) = &claims.nbf
+        && numeric_date(not_before).is_none_or(|not_before| now < not_before)
+    {
+        return Err(TokenError::Invalid);
+    }
+    if expires <= now { Err(TokenError::Expired) } else { Ok(expires) }
+}
+
+/// Seconds since 1970 with or without a fraction. RFC 7519 §2.
+fn numeric_date(number: &Number) -> Option<UnixMillis> {
+    if let Some(secs) = number.as_u64() {
+        return Some(UnixMillis(secs.saturating_mul(1000)));
+    }
+    let secs = number.as_f64().filter(|secs| secs.is_finite() && *secs >= 0.0)?;
+    // A cast from a float saturates.
+    Some(UnixMillis((secs * 1000.0) as u64))
+}
+
+fn foreign_identity(claims: Claims, now: UnixMillis) -> Result<Identity, TokenError> {
+    let expires = valid_until(&claims, now)?;
+    let issuer = claims.iss.as_deref().unwrap_or(NAMELESS_ISSUER);
+    let texts = [Some(claims.sub.as_str()), Some(issuer), claims.device.as_deref(), claims.age_band.as_deref()];
+    if texts.into_iter().flatten().any(|text| text.is_empty() || text.len() > CLAIM_BYTES_MAX) {
+        return Err(TokenError::Invalid);
+    }
+    let subject = Subject {
+        user: format!("{issuer}:{}", claims.sub).into(),
+        role: Role::from_claim(claims.role.as_deref()),
+        guest: false,
+        device: claims.device.map(Into::into),
+        age_band: claims.age_band.map(Into::into),
+    };
+    Ok(Identity { subject, expires, family: None })
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+use serde_json::Value;
+use serde_json::json;
+
+use super::*;
+
+const NOW: UnixMillis = UnixMillis(1_763_630_000_500);
+const FOREIGN: &[u8] = b"a key of the customer's own backend";
+
+fn tokens() -> Tokens {
+    Tokens::new(&TokenSettings {
+        secret: Secret::new(*b"the key that signs our own tokens"),
+        foreign_secrets: vec![Secret::new(*b"an older key"), Secret::new(FOREIGN)],
+        access_ttl: Duration::from_secs(300),
+        refresh_ttl: Duration::from_secs(3600),
+    })
+}
+
+fn signed(algorithm: Algorithm, claims: &Value, key: &[u8]) -> String {
+    jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key)).expect("signs")
+}
+
+fn foreign(claims: &Value) -> Result<Identity, TokenError> {
+    tokens().verify(&signed(Algorithm::HS256, claims, FOREIGN), NOW)
+}
+
+#[test]
+fn rule_1_every_guest_is_a_new_user_of_the_same_device() {
+    let mut tokens = tokens();
+    let (first, second) = (tokens.issue_guest("tab-1", NOW), tokens.issue_guest("tab-1", NOW));
+    assert_ne!(first.identity.subject.user, second.identity.subject.user);
+    assert_eq!(first.identity.subject.device, second.identity.subject.device);
+    assert_eq!(tokens.verify(&first.access_token, NOW), Ok(first.identity));
+}
+
+#[test]
+fn an_access_token_expires_to_the_second() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let expires = UnixMillis(1_763_630_300_000);
+    assert_eq!(guest.identity.expires, expires);
+    assert!(tokens.verify(&guest.access_token, UnixMillis(expires.0 - 1)).is_ok());
+    assert_eq!(tokens.verify(&guest.access_token, expires), Err(TokenError::Expired));
+}
+
+#[test]
+fn a_changed_token_is_refused() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let (head, signature) = guest.access_token.rsplit_once('.').expect("a JWT");
+    for wrong in
+        [format!("{head}."), format!("{head}.AAAA"), format!("{head}x.{signature}"), String::new(), "..".into()]
+    {
+        assert_eq!(tokens.verify(&wrong, NOW), Err(TokenError::Invalid), "{wrong}");
+    }
+}
+
+#[test]
+fn a_refresh_token_is_good_once_and_its_second_use_kills_the_family() {
+    let mut tokens = tokens();
+    let first = tokens.issue_guest("tab-1", NOW);
+    let second = tokens.refresh(&first.refresh_token, NOW).expect("is fresh");
+    assert_eq!(second.identity.subject, first.identity.subject);
+    assert_ne!(second.refresh_token, first.refresh_token);
+    let family = first.identity.family.clone().expect("our own tokens have one");
+    assert_eq!(tokens.refresh(&first.refresh_token, NOW), Err(RefreshError::Reused(family)));
+    assert_eq!(tokens.refresh(&second.refresh_token, NOW), Err(RefreshError::Invalid));
+    assert_eq!(tokens.verify(&second.access_token, NOW), Err(TokenError::Revoked));
+}
+
+#[test]
+fn the_family_of_another_device_survives() {
+    let mut tokens = tokens();
+    let (one, other) = (tokens.issue_guest("tab-1", NOW), tokens.issue_guest("tab-2", NOW));
+    assert!(tokens.refresh(&one.refresh_token, NOW).is_ok());
+    assert!(tokens.refresh(&one.refresh_token, NOW).is_err());
+    assert!(tokens.verify(&other.access_token, NOW).is_ok());
+    assert!(tokens.refresh(&other.refresh_token, NOW).is_ok());
+}
+
+#[test]
+fn refresh_tokens_expire_and_rotation_prolongs_them() {
+    let mut tokens = tokens();
+    let hour = Duration::from_secs(3600);
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let almost = UnixMillis((NOW + hour).0 - 1);
+    let next = tokens.refresh(&guest.refresh_token, almost).expect("is fresh");
+    assert!(tokens.refresh(&next.refresh_token, NOW + hour).is_ok());
+    let late = tokens.issue_guest("tab-2", NOW);
+    assert_eq!(tokens.refresh(&late.refresh_token, NOW + hour), Err(RefreshError::Invalid));
+}
+
+#[test]
+fn garbage_is_no_refresh_token_and_kills_nothing() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    for garbage in ["", "x", &"A".repeat(64), &"=".repeat(64), &"A".repeat(65), &guest.access_token] {
+        assert_eq!(tokens.refresh(garbage, NOW), Err(RefreshError::Invalid));
+    }
+    assert!(tokens.refresh(&guest.refresh_token, NOW).is_ok());
+}
+
+#[test]
+fn rule_17_foreign_users_are_prefixed_by_their_issuer() {
+    let identity = foreign(&json!({"sub": "42", "exp": 1_763_630_100, "iss": "shop", "role": "moderator",
+        "device": "d1", "age_band": "adult"}))
+    .expect("is valid");
+    assert_eq!(&*identity.subject.user, "shop:42");
+    assert_eq!(identity.subject.role, Role::Moderator);
+    assert_eq!(identity.subject.device.as_deref(), Some("d1"));
+    assert_eq!(identity.subject.age_band.as_deref(), Some("adult"));
+    assert_eq!((identity.subject.guest, identity.family), (false, None));
+    assert_eq!(identity.expires, UnixMillis(1_763_630_100_000));
+    let nameless = foreign(&json!({"sub": "42", "exp": 1_763_630_100.5, "role": "cook"})).expect("is valid");
+    assert_eq!(&*nameless.subject.user, "external:42");
+    assert_eq!(nameless.subject.role, Role::User);
+    assert_eq!(nameless.expires, UnixMillis(1_763_630_100_500));
+}
+
+#[test]
+fn rule_17_foreign_tokens_need_sub_and_exp() {
+    for claims in [
+        json!({"exp": 1_763_630_100}),
+        json!({"sub": "42"}),
+        json!({"sub": "", "exp": 1_763_630_100}),
+        json!({"sub": 42, "exp": 1_763_630_100}),
+        json!({"sub": "42", "exp": "1763630100"}),
+        json!({"sub": "42", "exp": -5}),
+        json!({"sub": "42", "exp": 1_763_630_100, "nbf": 1_763_630_050}),
+        json!({"sub": "x".repeat(129), "exp": 1_763_630_100}),
+    ] {
+        assert_eq!(foreign(&claims), Err(TokenError::Invalid), "{claims}");
+    }
+    assert_eq!(foreign(&json!({"sub": "42", "exp": 1_763_630_000})), Err(TokenError::Expired));
+}
+
+#[test]
+fn a_foreign_key_cannot_make_users_of_ours() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let user = &*guest.identity.subject.user;
+    let identity =
+        foreign(&json!({"sub": user, "exp": 1_763_630_100, "iss": ISSUER, "guest": true})).expect("is valid");
+    assert_ne!(&*identity.subject.user, user);
+    assert!(!identity.subject.guest);
+    assert!(!user.contains(':'));
+}
+
+#[test]
+fn rule_17_other_algorithms_and_none_are_refused() {
+    let claims = json!({"sub": "42", "exp": 1_763_630_100});
+    for algorithm in [Algorithm::HS384, Algorithm::HS512] {
+        assert_eq!(tokens().verify(&signed(algorithm, &claims, FOREIGN), NOW), Err(TokenError::Invalid));
+    }
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    for alg in ["none", "None", "NONE", "nOnE"] {
+        let unsigned = format!("{}.{}.", encode(&json!({"alg": alg, "typ": "JWT"})), encode(&claims));
+        assert_eq!(tokens().verify(&unsigned, NOW), Err(TokenError::Invalid));
+    }
+    assert_eq!(tokens().verify(&signed(Algorithm::HS256, &claims, b"unknown"), NOW), Err(TokenError::Invalid));
+}
+
+#[test]
+fn tokens_do_not_print_themselves() {
+    let guest = tokens().issue_guest("tab-1", NOW);
+    let printed = format!("{guest:?}");
+    assert!(!printed.contains(&guest.access_token) && !printed.contains(&guest.refresh_token));
+}

@@ -1,0 +1,12 @@
+//! `check-config`: the configuration in force.
+use std::io;
+use std::io::Write;
+
+use anyhow::Context;
+
+use crate::config::Config;
+
+/// The mistakes were told by whoever loaded the configuration; here it is whole.
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
+    io::stdout().write_all(config.to_toml().as_bytes()).context("write the configuration")
+}

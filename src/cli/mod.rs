@@ -1,0 +1,162 @@
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong input.
+mod check_config;
+mod creds;
+mod healthcheck;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::config::Sources;
+use crate::config::parse_duration;
+
+/// Something failed: the network, a file, the server.
+const FAILED: u8 = 1;
+
+/// The input is wrong: arguments (clap uses the same number) or configuration.
+const WRONG_INPUT: u8 = 2;
+
+/// Everything a 1:1 video chat needs from its server, in one process.
+///
+/// Without a command it serves; without a configuration file it serves this machine on http://localhost:8080.
+#[derive(Debug, Parser)]
+#[command(name = "duologue", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    sources: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// Read this TOML file, and conf.d/*.toml beside it
+    #[arg(long, value_name = "FILE", env = "DUOLOGUE_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// Set one key, above file and environment; may be repeated
+    #[arg(long, value_name = "SECTION.KEY=VALUE", value_parser = key_and_value, global = true)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (what happens without a command)
+    Serve,
+    /// Print the configuration in force, secrets masked, or every mistake in it
+    CheckConfig,
+    /// Print a TURN credential and the ICE servers it is for, as JSON
+    Creds {
+        /// How long the credential can be used to allocate, e.g. 10m, 1h, 7d
+        #[arg(long, default_value = "1h", value_parser = ttl)]
+        ttl: Duration,
+        /// The name it is minted for, without colons
+        #[arg(long, default_value = "operator", value_parser = user)]
+        user: String,
+    },
+    /// Ask the running server whether it is alive
+    Healthcheck,
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let Cli { command, sources } = Cli::parse();
+    let sources =
+        Sources::default().with_file(sources.config).with_environment(std::env::vars_os()).with_flags(sources.set);
+    let config = match Config::load(sources) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(WRONG_INPUT);
+        }
+    };
+    let done = match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config),
+        Command::CheckConfig => check_config::run(&config),
+        Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
+        Command::Healthcheck => healthcheck::run(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("duologue: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.split('.').count() > 1 && key.split('.').all(|part| !part.is_empty()) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        Some(_) | None => Err("write SECTION.KEY=VALUE, for example session.limit=20s".to_owned()),
+    }
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        ttl if ttl < Duration::from_secs(1) => Err("write at least 1s".to_owned()),
+        ttl => Ok(ttl),
+    }
+}
+
+/// The colon ends the expiry in front of the name.
+fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 128 || text.contains(':') || text.chars().any(char::is_control) {
+        return Err("write 1 to 128 characters without colon".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_what_happens_without_a_command() {
+        let cli = Cli::try_parse_from(["duologue", "--config", "a.toml", "--set", "session.limit=20s"]).expect("valid");
+        assert!(cli.command.is_none());
+        assert_eq!(cli.sources.config, Some(PathBuf::from("a.toml")));
+        assert_eq!(cli.sources.set, [("session.limit".to_owned(), "20s".to_owned())]);
+    }
+
+    #[test]
+    fn the_configuration_is_named_before_or_behind_the_command() {
+        for arguments in
+            [["duologue", "--config", "a.toml", "check-config"], ["duologue", "check-config", "--config", "a.toml"]]
+        {
+            let cli = Cli::try_parse_from(arguments).expect("valid");
+            assert!(matches!(cli.command, Some(Command::CheckConfig)));
+            assert_eq!(cli.sources.config, Some(PathBuf::from("a.toml")));
+        }
+    }
+
+    #[test]
+    fn slips_on_the_command_line_are_refused() {
+        for arguments in [
+            vec!["duologue", "--set", "limit=20s"],
+            vec!["duologue", "--set", "session.limit"],
+            vec!["duologue", "creds", "--ttl", "60"],
+            vec!["duologue", "creds", "--ttl", "0s"],
+            vec!["duologue", "creds", "--user", "a:b"],
+            vec!["duologue", "bench"],
+        ] {
+            assert!(Cli::try_parse_from(&arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `[auth]` and `[store]`: who people are, and where that is remembered.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::auth::secret::Secret;
+
+use super::duration;
+use super::mask;
+use super::parse::FromText;
+use super::problem::Complaint;
+use super::read::Section;
+
+/// `[auth]`: guests, tokens of our own and of a customer's backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Auth {
+    /// Whether people may come without an account.
+    pub guests: bool,
+    /// Shared keys (HS256) of a customer's backend that mints tokens.
+    #[serde(serialize_with = "mask::list")]
+    pub jwt_secrets: Vec<Secret>,
+    /// Public keys of such a backend, as a JWK set.
+    pub jwks_url: String,
+    /// The `iss` such tokens must carry; empty: any.
+    pub issuer: String,
+    /// The `aud` such tokens must carry; empty: any.
+    pub audience: String,
+    /// Life of an access token.
+    #[serde(serialize_with = "duration::serialize")]
+    pub access_ttl: Duration,
+    /// Life of a refresh token.
+    #[serde(serialize_with = "duration::serialize")]
+    pub refresh_ttl: Duration,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            guests: true,
+            jwt_secrets: Vec::new(),
+            jwks_url: String::new(),
+            issuer: String::new(),
+            audience: String::new(),
+            access_ttl: Duration::from_secs(300),
+            refresh_ttl: Duration::from_secs(30 * 86_400),
+        }
+    }
+}
+
+impl Auth {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let default = Self::default();
+        let read = Self {
+            guests: section.value("guests", default.guests),
+            jwt_secrets: section.secrets("jwt_secrets"),
+            jwks_url: section.checked("jwks_url", default.jwks_url, |url| check_jwks_url(url)),
+            issuer: section.value("issuer", default.issuer),
+            audience: section.value("audience", default.audience),
+            access_ttl: section.checked("access_ttl", default.access_ttl, |ttl| positive(*ttl)),
+            refresh_ttl: section.checked("refresh_ttl", default.refresh_ttl, |ttl| positive(*ttl)),
+        };
+        section.finish();
+        read
+    }
+}
+
+fn check_jwks_url(url: &str) -> Result<(), Complaint> {
+    if !url.is_empty() && !url.starts_with("https://") {
+        let what = format!("keys from {url:?} could be replaced on their way");
+        return Err(Complaint::new(what, "write a URL that begins with https://"));
+    }
+    Ok(())
+}
+
+fn positive(ttl: Duration) -> Result<(), Complaint> {
+    if ttl < Duration::from_secs(1) {
+        let what = format!("a token of {} has expired when it arrives", duration::format(ttl));
+        return Err(Complaint::new(what, "write at least \"1s\""));
+    }
+    Ok(())
+}
+
+/// `[store]`: what must be remembered across restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Store {
+    /// The database file.
+    pub path: StorePath,
+}
+
+impl Store {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let read = Self { path: section.value("path", StorePath::default()) };
+        section.finish();
+        read
+    }
+}
+
+/// Where the database is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StorePath {
+    /// `duologue.db` in the state directory; written as an empty text.
+    #[default]
+    StateDir,
+    /// In memory; written `":memory:"`.
+    Memory,
+    /// A file of its own.
+    File(PathBuf),
+}
+
+impl FromText for StorePath {
+    fn from_text(text: &str) -> Result<Self, Complaint> {
+        Ok(match text {
+            "" => Self::StateDir,
+            ":memory:" => Self::Memory,
+            path => Self::File(PathBuf::from(path)),
+        })
+    }
+}
+
+impl Serialize for StorePath {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::StateDir => to.serialize_str(""),
+            Self::Memory => to.serialize_str(":memory:"),
+            Self::File(path) => path.serialize(to),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Secrets in what the program prints: there, but not readable.
+use std::collections::BTreeMap;
+
+use serde::Serializer;
+
+use crate::auth::secret::Secret;
+
+/// Stands where a secret would.
+pub(super) const MASK: &str = "***";
+
+pub(super) fn list<S: Serializer>(secrets: &[Secret], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(secrets.iter().map(|_| MASK))
+}
+
+pub(super) fn map<S: Serializer>(secret_by_name: &BTreeMap<String, Secret>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(secret_by_name.keys().map(|name| (name, MASK)))
+}

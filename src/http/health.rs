@@ -1,0 +1,51 @@
+//! What outside tools ask: alive, ready, numbers.
+use std::sync::Arc;
+
+use axum::extract::Extension;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use hyper::header;
+use hyper::header::HeaderValue;
+use serde_json::json;
+
+use crate::http::body;
+use crate::http::client_address::Client;
+use crate::http::problem::Code;
+use crate::http::problem::Problem;
+use crate::http::server::Arrival;
+use crate::http::server::Inner;
+
+/// `GET /health`: answers while the process lives.
+pub(crate) async fn alive() -> Response {
+    body::reply(&json!({"status": "ok"}))
+}
+
+/// `GET /health/ready`: whether new clients should come here.
+pub(crate) async fn ready(State(inner): State<Arc<Inner>>) -> Response {
+    if inner.is_draining() {
+        return Problem::not_ready("draining").into_response();
+    }
+    match (inner.hooks.ready)() {
+        Ok(()) => body::reply(&json!({"status": "ok"})),
+        Err(check) => Problem::not_ready(check).into_response(),
+    }
+}
+
+/// `GET /metrics`, where it is served; elsewhere it does not exist.
+///
+/// What a proxy passes on comes from outside, whatever listener it arrives at.
+pub(crate) async fn metrics(
+    State(inner): State<Arc<Inner>>,
+    Extension(arrival): Extension<Arrival>,
+    Extension(client): Extension<Client>,
+) -> Response {
+    if !arrival.metrics || client.forwarded {
+        return Problem::new(Code::NotFound, "metrics are not served here").into_response();
+    }
+    let page = (inner.hooks.metrics)();
+    let mut response = page.text.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,42 @@
+//! The table of routes.
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use hyper::StatusCode;
+
+use crate::http::auth;
+use crate::http::edge::edge;
+use crate::http::health;
+use crate::http::pages;
+use crate::http::problem::Problem;
+use crate::http::server::Inner;
+use crate::http::upgrade;
+
+/// Builds the router; the aliases without `/v1` are rule 18.
+pub(crate) fn routes(inner: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/ws", get(upgrade::ws))
+        .route("/health", get(health::alive))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/auth/guest", post(auth::guest))
+        .route("/auth/token", post(auth::guest))
+        .route("/v1/auth/refresh", post(auth::refresh))
+        .route("/auth/refresh", post(auth::refresh))
+        .route("/v1/auth/verify", get(auth::verify))
+        .route("/auth/verify", get(auth::verify))
+        .route("/v1/auth/me", get(auth::me))
+        .fallback(pages::page)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge))
+        .with_state(inner)
+}
+
+async fn wrong_method() -> Response {
+    Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, "this address knows other methods").into_response()
+}

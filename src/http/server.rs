@@ -1,0 +1,207 @@
+//! Serves HTTP/1.1 and HTTP/2 on connections given in, and owns their tasks.
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use ipnet::IpNet;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tracing::debug;
+
+use crate::http::hooks::Hooks;
+use crate::http::origin;
+use crate::http::origin::Origins;
+use crate::http::rate::Requests;
+use crate::http::routes::routes;
+use crate::http::stall::Stalling;
+use crate::listener::admission::Admission;
+use crate::listener::admission::Limits;
+
+/// How long a client may take to send a request's head; a connection may idle as long between two requests.
+pub(crate) const HEAD: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head.
+const HEAD_MAX: u16 = 16_384;
+
+/// How often an idle HTTP/2 client is asked whether it lives, and how long it may take to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 64;
+
+/// What the HTTP side needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose pages may talk to us.
+    pub origins: Origins,
+    /// The name or address in redirects.
+    pub public_host: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests per address (IPv6: per /64) and minute.
+    pub requests_per_minute: u32,
+    /// WebSockets at once, in total and per address; its exempt addresses have no request budget either.
+    pub sockets: Limits,
+}
+
+/// Where a connection came in.
+#[derive(Copy, Clone, Debug)]
+pub struct Arrival {
+    /// The client, or the proxy before it.
+    pub remote: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// Whether it came by TLS.
+    pub secure: bool,
+    /// Whether requests without TLS are only sent on to `https`.
+    pub https_only: bool,
+    /// Whether `/metrics` is served here.
+    pub metrics: bool,
+}
+
+/// What the routes share.
+pub(crate) struct Inner {
+    pub(crate) hooks: Hooks,
+    pub(crate) origins: Origins,
+    pub(crate) url_host: String,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) requests: Requests,
+    pub(crate) sockets: Arc<Admission>,
+    /// No new WebSockets; what runs may end.
+    drain: CancellationToken,
+    /// Everything ends now.
+    kill: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Inner {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
+    /// Runs a WebSocket beside the connection it came from.
+    pub(crate) fn spawn_socket(&self, socket: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.tasks.spawn(async move { kill.run_until_cancelled(socket).await });
+    }
+}
+
+/// The HTTP side. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+    router: Router,
+}
+
+impl Server {
+    /// Has no connections yet.
+    pub fn new(settings: Settings, hooks: Hooks) -> Self {
+        let inner = Arc::new(Inner {
+            hooks,
+            origins: settings.origins,
+            url_host: origin::url_host(&settings.public_host),
+            trusted_proxies: settings.trusted_proxies,
+            requests: Requests::new(settings.requests_per_minute, settings.sockets.exempt.clone()),
+            sockets: Admission::new(settings.sockets),
+            drain: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        Self { router: routes(Arc::clone(&inner)), inner }
+    }
+
+    /// Serves a connection until it ends, in a task of its own. Must run inside the tokio runtime.
+    pub fn adopt<I>(&self, io: I, arrival: Arrival)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = self.clone();
+        self.inner.tasks.spawn(async move { server.serve(io, arrival).await });
+    }
+
+    /// WebSockets open now.
+    pub fn sockets(&self) -> usize {
+        self.inner.sockets.held()
+    }
+
+    /// Begins to go away: not ready any more, no new WebSockets, one request per connection. Health is still told.
+    pub fn drain(&self) {
+        self.inner.drain.cancel();
+    }
+
+    /// Drains, lets what runs end within `grace`, then ends it.
+    ///
+    /// WebSockets count as running: whoever serves them should say goodbye meanwhile.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.drain();
+        self.inner.tasks.close();
+        let _all_ended_by_themselves = timeout(grace, self.inner.tasks.wait()).await;
+        self.inner.kill.cancel();
+        self.inner.tasks.wait().await;
+    }
+
+    async fn serve<I>(&self, io: I, arrival: Arrival)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(|request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(arrival);
+            // A router is always ready.
+            self.router.clone().call(request)
+        });
+        let io = TokioIo::new(Stalling::new(io));
+        let is_late = self.inner.is_draining();
+        let mut connection = pin!(builder(!is_late).serve_connection_with_upgrades(io, service).into_owned());
+        let ended = async {
+            if is_late {
+                // Told to shut down gracefully before its first request, it would not answer that one.
+                return connection.await;
+            }
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = self.inner.drain.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        };
+        if let Some(Err(error)) = self.inner.kill.run_until_cancelled(ended).await {
+            debug!(%error, "http connection ended");
+        }
+    }
+}
+
+fn builder(keep_alive: bool) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .keep_alive(keep_alive)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_MAX.into());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_PATIENCE)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_MAX.into());
+    builder
+}

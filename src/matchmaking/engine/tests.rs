@@ -1,0 +1,6 @@
+mod asker;
+mod cost;
+mod exclusion;
+mod keeping;
+mod properties;
+mod widening;

@@ -1,0 +1,234 @@
+//! What a user asks for, in the one form the engine compares (rules 10, 19, 21, 22).
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::matchmaking::AttributeValue;
+use crate::matchmaking::Attributes;
+use crate::matchmaking::Want;
+
+/// Entries of `tags`, as sent.
+pub const TAGS_MAX: usize = 10;
+/// Entries of `languages`, as sent.
+pub const LANGUAGES_MAX: usize = 10;
+/// Characters of a tag, language, region, mode or attribute key.
+const NAME_CHARS_MAX: usize = 32;
+/// Keys of `attrs` and of `want`, and values of one `want` key.
+const ATTRIBUTES_MAX: usize = 16;
+/// Characters of an attribute's text.
+const ATTRIBUTE_CHARS_MAX: usize = 64;
+/// The longest `tag_wait_ms`. Rule 19.
+const TAG_WAIT_MAX: Duration = Duration::from_secs(60);
+
+const MODE_DEFAULT: &str = "video";
+const ANY: &str = "any";
+
+/// The data of `queue.join` as it comes off the wire; `media` filters nothing and is not read here.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RawPreferences {
+    /// Default `video`.
+    pub mode: Option<String>,
+    /// Interests.
+    pub tags: Vec<String>,
+    /// Spoken languages, the preferred one first.
+    pub languages: Vec<String>,
+    /// The region; missing means any.
+    pub region: Option<String>,
+    /// What the user is.
+    pub attrs: BTreeMap<String, Value>,
+    /// What the partner must be.
+    pub want: BTreeMap<String, Value>,
+    /// Milliseconds until tags stop to matter.
+    pub tag_wait_ms: Option<u64>,
+}
+
+/// What a user asks for. An empty list and a missing region mean anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preferences {
+    /// The kind of call; never crossed.
+    pub mode: Arc<str>,
+    /// Normalized tags, without repeats, in the order given.
+    pub tags: Vec<Arc<str>>,
+    /// Normalized languages, without repeats, in the order given.
+    pub languages: Vec<Arc<str>>,
+    /// The normalized region.
+    pub region: Option<Arc<str>>,
+    /// What the user is.
+    pub attributes: Arc<Attributes>,
+    /// What the partner must be.
+    pub want: Arc<Want>,
+    /// Replaces the first of the level waits.
+    pub tag_wait: Option<Duration>,
+}
+
+impl Default for Preferences {
+    /// Mode `video` and anybody in it.
+    fn default() -> Self {
+        Self {
+            mode: Arc::from(MODE_DEFAULT),
+            tags: Vec::new(),
+            languages: Vec::new(),
+            region: None,
+            attributes: Arc::default(),
+            want: Arc::default(),
+            tag_wait: None,
+        }
+    }
+}
+
+/// The part of the request that was refused.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `mode`.
+    Mode,
+    /// `tags`.
+    Tags,
+    /// `languages`.
+    Languages,
+    /// `region`.
+    Region,
+    /// `attrs`.
+    Attrs,
+    /// `want`.
+    Want,
+    /// `tag_wait_ms`.
+    TagWait,
+}
+
+impl Field {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Field::Mode => "mode",
+            Field::Tags => "tags",
+            Field::Languages => "languages",
+            Field::Region => "region",
+            Field::Attrs => "attrs",
+            Field::Want => "want",
+            Field::TagWait => "tag_wait_ms",
+        }
+    }
+}
+
+/// Why preferences are refused; nothing is ever clamped (rule 10).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PreferencesError {
+    /// More entries than allowed: `bad_request`.
+    #[error("too many entries in {}", .0.as_str())]
+    TooMany(Field),
+    /// More characters than allowed: `too_large`.
+    #[error("an entry of {} is too long", .0.as_str())]
+    TooLong(Field),
+    /// Empty, of a wrong kind or out of range: `bad_request`.
+    #[error("{} is not well formed", .0.as_str())]
+    Malformed(Field),
+}
+
+impl TryFrom<RawPreferences> for Preferences {
+    type Error = PreferencesError;
+
+    fn try_from(raw: RawPreferences) -> Result<Self, PreferencesError> {
+        let mode = match raw.mode {
+            None => Arc::from(MODE_DEFAULT),
+            Some(mode) => checked(Field::Mode, mode.trim().to_owned())?,
+        };
+        let region = raw.region.map(|region| normalized(Field::Region, &region)).transpose()?;
+        Ok(Self {
+            mode,
+            tags: names(Field::Tags, TAGS_MAX, raw.tags)?,
+            languages: names(Field::Languages, LANGUAGES_MAX, raw.languages)?,
+            region: region.filter(|region| &**region != ANY),
+            attributes: Arc::new(attributes(raw.attrs)?),
+            want: Arc::new(want(raw.want)?),
+            tag_wait: raw.tag_wait_ms.map(tag_wait).transpose()?,
+        })
+    }
+}
+
+fn names(field: Field, max: usize, raw: Vec<String>) -> Result<Vec<Arc<str>>, PreferencesError> {
+    if raw.len() > max {
+        return Err(PreferencesError::TooMany(field));
+    }
+    let mut names: Vec<Arc<str>> = Vec::with_capacity(raw.len());
+    for entry in raw {
+        let name = normalized(field, &entry)?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.iter().any(|name| &**name == ANY) {
+        names.clear();
+    }
+    Ok(names)
+}
+
+fn normalized(field: Field, raw: &str) -> Result<Arc<str>, PreferencesError> {
+    // Lower-casing may take a text out of NFC, so it comes first.
+    checked(field, raw.trim().to_lowercase().nfc().collect())
+}
+
+fn checked(field: Field, name: String) -> Result<Arc<str>, PreferencesError> {
+    if name.is_empty() {
+        return Err(PreferencesError::Malformed(field));
+    }
+    if name.chars().count() > NAME_CHARS_MAX {
+        return Err(PreferencesError::TooLong(field));
+    }
+    Ok(name.into())
+}
+
+fn attributes(raw: BTreeMap<String, Value>) -> Result<Attributes, PreferencesError> {
+    if raw.len() > ATTRIBUTES_MAX {
+        return Err(PreferencesError::TooMany(Field::Attrs));
+    }
+    raw.into_iter()
+        .map(|(key, value)| Ok((attribute_key(Field::Attrs, key)?, attribute(Field::Attrs, value)?)))
+        .collect()
+}
+
+fn want(raw: BTreeMap<String, Value>) -> Result<Want, PreferencesError> {
+    if raw.len() > ATTRIBUTES_MAX {
+        return Err(PreferencesError::TooMany(Field::Want));
+    }
+    let mut values_by_key = BTreeMap::new();
+    for (key, value) in raw {
+        let values = match value {
+            Value::Array(values) if values.len() > ATTRIBUTES_MAX => {
+                return Err(PreferencesError::TooMany(Field::Want));
+            }
+            Value::Array(values) => {
+                values.into_iter().map(|value| attribute(Field::Want, value)).collect::<Result<_, _>>()?
+            }
+            single => vec![attribute(Field::Want, single)?],
+        };
+        values_by_key.insert(attribute_key(Field::Want, key)?, values);
+    }
+    Ok(Want { values_by_key })
+}
+
+fn attribute_key(field: Field, key: String) -> Result<Box<str>, PreferencesError> {
+    checked(field, key).map(|key| Box::from(&*key))
+}
+
+fn attribute(field: Field, value: Value) -> Result<AttributeValue, PreferencesError> {
+    let value = AttributeValue::from_json(value).ok_or(PreferencesError::Malformed(field))?;
+    if let AttributeValue::Text(text) = &value
+        && text.chars().count() > ATTRIBUTE_CHARS_MAX
+    {
+        return Err(PreferencesError::TooLong(field));
+    }
+    Ok(value)
+}
+
+fn tag_wait(millis: u64) -> Result<Duration, PreferencesError> {
+    let wait = Duration::from_millis(millis);
+    if wait > TAG_WAIT_MAX {
+        return Err(PreferencesError::Malformed(Field::TagWait));
+    }
+    Ok(wait)
+}

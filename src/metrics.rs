@@ -1,0 +1,338 @@
+//! `/metrics`: the names of everything that is counted, read from its owner at each scrape.
+//!
+//! Whoever counts keeps its own numbers; the composition root registers a closure that reads them. No label ever
+//! carries a user, a session or an address.
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::MetricEncoder;
+use prometheus_client::encoding::NoLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::time::UnixMillis;
+
+/// The `Content-Type` of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Allocations that exist now.
+pub const RELAY_ALLOCATIONS: Family<3> = Family::gauge(
+    "duologue_relay_allocations",
+    "Allocations that exist now, by relay mode, client transport and relayed family",
+    ["mode", "transport", "family"],
+);
+/// Relayed packets; each payload counts once.
+pub const RELAY_PACKETS: Family<1> =
+    Family::counter("duologue_relay_packets_total", "Relayed packets by direction", ["direction"]);
+/// Relayed bytes of application data.
+pub const RELAY_BYTES: Family<1> =
+    Family::counter("duologue_relay_bytes_total", "Relayed bytes of application data by direction", ["direction"]);
+/// Discarded packets.
+pub const RELAY_DROPPED: Family<1> =
+    Family::counter("duologue_relay_dropped_total", "Packets the relay discarded, by reason", ["reason"]);
+/// Answered STUN and TURN requests.
+pub const STUN_REQUESTS: Family<2> = Family::counter(
+    "duologue_stun_requests_total",
+    "STUN and TURN requests by method and result",
+    ["method", "result"],
+);
+/// Open WebSockets.
+pub const ACTIVE_CONNECTIONS: Family<0> =
+    Family::gauge("video_chat_active_connections", "WebSocket connections that are open now", []);
+/// Calls that began.
+pub const SESSIONS_CREATED: Family<0> =
+    Family::counter("video_chat_sessions_created_total", "Sessions created since the start", []);
+/// From joining the queue to the match, in seconds.
+pub const MATCH_LATENCY: Histogram =
+    Histogram { name: "video_chat_match_latency_seconds", help: "Time from joining the queue to the match" };
+/// Relayed offers.
+pub const WEBRTC_OFFERS: Family<0> =
+    Family::counter("video_chat_webrtc_offers_total", "SDP offers passed on since the start", []);
+/// Abuse reports.
+pub const REPORTS_SUBMITTED: Family<0> =
+    Family::counter("video_chat_reports_submitted_total", "Abuse reports submitted since the start", []);
+
+const PROCESS_START: Family<0> =
+    Family::gauge("process_start_time_seconds", "Start of the process since the Unix epoch, in seconds", []);
+const BUILD: Family<1> =
+    Family::gauge("duologue_build_info", "The running version; the value is always 1", ["version"]);
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// A metric's name, meaning and the names of its `N` labels.
+#[derive(Copy, Clone, Debug)]
+pub struct Family<const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    labels: [&'static str; N],
+}
+
+impl<const N: usize> Family<N> {
+    /// A number that only rises.
+    ///
+    /// # Panics
+    ///
+    /// While compiling, if the name does not end in `_total`.
+    pub const fn counter(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
+        assert!(stem_of_counter(name).is_some(), "the name of a counter ends in _total");
+        Self { name, help, kind: Kind::Counter, labels }
+    }
+
+    /// A number that rises and falls.
+    pub const fn gauge(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
+        Self { name, help, kind: Kind::Gauge, labels }
+    }
+
+    /// The name of the samples.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// The name and meaning of a distribution of durations, in seconds.
+#[derive(Copy, Clone, Debug)]
+pub struct Histogram {
+    name: &'static str,
+    help: &'static str,
+}
+
+/// The encoder appends `_total` by itself.
+const fn stem_of_counter(name: &str) -> Option<&str> {
+    const SUFFIX: &[u8] = b"_total";
+    let Some((stem, suffix)) = name.as_bytes().split_at_checked(name.len().saturating_sub(SUFFIX.len())) else {
+        return None;
+    };
+    let mut at = 0;
+    while at < SUFFIX.len() {
+        if suffix.len() != SUFFIX.len() || suffix[at] != SUFFIX[at] {
+            return None;
+        }
+        at += 1;
+    }
+    match std::str::from_utf8(stem) {
+        Ok(stem) => Some(stem),
+        Err(_) => None,
+    }
+}
+
+/// One reading of a distribution of durations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Distribution {
+    /// The sum of all durations, in seconds.
+    pub sum_secs: f64,
+    /// Upper bound in seconds, rising, and how many durations lie within it but above the one before.
+    pub buckets: Vec<(f64, u64)>,
+    /// How many lie above the last bound.
+    pub above: u64,
+}
+
+/// Takes the samples of one family during a scrape.
+pub struct Samples<'a, 'e, const N: usize> {
+    family: &'a Family<N>,
+    encoder: &'a mut MetricEncoder<'e>,
+    outcome: fmt::Result,
+}
+
+impl<const N: usize> Samples<'_, '_, N> {
+    /// Adds the sample with these label values, in the order of the family's labels.
+    pub fn add(&mut self, label_values: [&str; N], value: u64) {
+        if self.outcome.is_ok() {
+            self.outcome = self.encode(label_values, value);
+        }
+    }
+
+    fn encode(&mut self, label_values: [&str; N], value: u64) -> fmt::Result {
+        if N == 0 {
+            return encode_value(self.encoder, self.family.kind, value);
+        }
+        let mut pairs = [("", ""); N];
+        for (pair, (name, value)) in pairs.iter_mut().zip(self.family.labels.into_iter().zip(label_values)) {
+            *pair = (name, value);
+        }
+        encode_value(&mut self.encoder.encode_family(&pairs)?, self.family.kind, value)
+    }
+}
+
+fn encode_value(encoder: &mut MetricEncoder<'_>, kind: Kind, value: u64) -> fmt::Result {
+    match kind {
+        Kind::Counter => encoder.encode_counter::<NoLabelSet, u64, u64>(&value, None),
+        Kind::Gauge => encoder.encode_gauge(&value),
+    }
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// Metrics with the version and the start of the process.
+    pub fn new(started: UnixMillis) -> Self {
+        let mut metrics = Self { registry: Registry::default() };
+        metrics.register(BUILD, |samples| samples.add([env!("CARGO_PKG_VERSION")], 1));
+        metrics.register(PROCESS_START, move |samples| samples.add([], started.as_secs()));
+        metrics
+    }
+
+    /// Reads a counter or gauge by `read` at each scrape.
+    pub fn register<const N: usize>(
+        &mut self,
+        family: Family<N>,
+        read: impl Fn(&mut Samples<'_, '_, N>) + Send + Sync + 'static,
+    ) {
+        self.registry.register_collector(Box::new(Reading { family, read }));
+    }
+
+    /// Reads a histogram by `read` at each scrape.
+    pub fn register_distribution(
+        &mut self,
+        histogram: Histogram,
+        read: impl Fn() -> Distribution + Send + Sync + 'static,
+    ) {
+        self.registry.register_collector(Box::new(DistributionReading { histogram, read }));
+    }
+
+    /// The text that answers a scrape, of type [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry).expect("a String takes everything");
+        text
+    }
+}
+
+struct Reading<const N: usize, F> {
+    family: Family<N>,
+    read: F,
+}
+
+impl<const N: usize, F> fmt::Debug for Reading<N, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.family.fmt(f)
+    }
+}
+
+impl<const N: usize, F: Fn(&mut Samples<'_, '_, N>) + Send + Sync + 'static> Collector for Reading<N, F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, kind) = match self.family.kind {
+            Kind::Counter => (stem_of_counter(self.family.name).unwrap_or(self.family.name), MetricType::Counter),
+            Kind::Gauge => (self.family.name, MetricType::Gauge),
+        };
+        let mut encoder = encoder.encode_descriptor(name, self.family.help, None, kind)?;
+        let mut samples = Samples { family: &self.family, encoder: &mut encoder, outcome: Ok(()) };
+        (self.read)(&mut samples);
+        samples.outcome
+    }
+}
+
+struct DistributionReading<F> {
+    histogram: Histogram,
+    read: F,
+}
+
+impl<F> fmt::Debug for DistributionReading<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.histogram.fmt(f)
+    }
+}
+
+impl<F: Fn() -> Distribution + Send + Sync + 'static> Collector for DistributionReading<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let reading = (self.read)();
+        let mut encoder =
+            encoder.encode_descriptor(self.histogram.name, self.histogram.help, None, MetricType::Histogram)?;
+        let mut buckets = reading.buckets;
+        buckets.push((f64::INFINITY, reading.above));
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(reading.sum_secs, count, &buckets, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(register: impl FnOnce(&mut Metrics)) -> String {
+        let mut metrics = Metrics::new(UnixMillis(1_763_630_000_123));
+        register(&mut metrics);
+        metrics.render()
+    }
+
+    #[test]
+    fn names_come_out_exactly_as_promised() {
+        let text = rendered(|metrics| {
+            metrics.register(RELAY_ALLOCATIONS, |samples| samples.add(["ports", "udp", "ipv4"], 3));
+            metrics.register(RELAY_PACKETS, |samples| {
+                samples.add(["to_peer"], 5);
+                samples.add(["to_client"], 7);
+            });
+            metrics.register(RELAY_BYTES, |samples| samples.add(["to_peer"], u64::MAX));
+            metrics.register(RELAY_DROPPED, |samples| samples.add(["no_permission"], 1));
+            metrics.register(STUN_REQUESTS, |samples| samples.add(["allocate", "401"], 2));
+            metrics.register(ACTIVE_CONNECTIONS, |samples| samples.add([], 9));
+            metrics.register(SESSIONS_CREATED, |samples| samples.add([], 4));
+            metrics.register(WEBRTC_OFFERS, |samples| samples.add([], 6));
+            metrics.register(REPORTS_SUBMITTED, |samples| samples.add([], 0));
+        });
+        for line in [
+            "duologue_build_info{version=\"0.1.0\"} 1",
+            "process_start_time_seconds 1763630000",
+            "duologue_relay_allocations{mode=\"ports\",transport=\"udp\",family=\"ipv4\"} 3",
+            "duologue_relay_packets_total{direction=\"to_peer\"} 5",
+            "duologue_relay_packets_total{direction=\"to_client\"} 7",
+            "duologue_relay_bytes_total{direction=\"to_peer\"} 18446744073709551615",
+            "duologue_relay_dropped_total{reason=\"no_permission\"} 1",
+            "duologue_stun_requests_total{method=\"allocate\",result=\"401\"} 2",
+            "video_chat_active_connections 9",
+            "video_chat_sessions_created_total 4",
+            "video_chat_webrtc_offers_total 6",
+            "video_chat_reports_submitted_total 0",
+            "# TYPE video_chat_sessions_created counter",
+            "# TYPE duologue_relay_allocations gauge",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_distribution_shows_rising_buckets_in_seconds() {
+        let text = rendered(|metrics| {
+            metrics.register_distribution(MATCH_LATENCY, || Distribution {
+                sum_secs: 2.75,
+                buckets: vec![(0.5, 2), (1.0, 1)],
+                above: 1,
+            });
+        });
+        for line in [
+            "# TYPE video_chat_match_latency_seconds histogram",
+            "video_chat_match_latency_seconds_sum 2.75",
+            "video_chat_match_latency_seconds_count 4",
+            "video_chat_match_latency_seconds_bucket{le=\"0.5\"} 2",
+            "video_chat_match_latency_seconds_bucket{le=\"1.0\"} 3",
+            "video_chat_match_latency_seconds_bucket{le=\"+Inf\"} 4",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn each_scrape_reads_anew() {
+        let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(1));
+        let mut metrics = Metrics::new(UnixMillis(0));
+        let read = count.clone();
+        metrics.register(ACTIVE_CONNECTIONS, move |samples| {
+            samples.add([], read.load(std::sync::atomic::Ordering::Relaxed));
+        });
+        assert!(metrics.render().contains("video_chat_active_connections 1\n"));
+        count.store(2, std::sync::atomic::Ordering::Relaxed);
+        assert!(metrics.render().contains("video_chat_active_connections 2\n"));
+    }
+}

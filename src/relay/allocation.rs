@@ -1,0 +1,184 @@
+//! One allocation: its credential, permissions, channels and what it relayed. RFC 8656 §3.2.
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::relay::client::ClientAddr;
+use crate::relay::client::Family;
+use crate::relay::credential::Credential;
+use crate::relay::directory::Directory;
+use crate::relay::directory::RelayedSlot;
+use crate::relay::directory::ReservationToken;
+use crate::relay::drop_reason::DropReason;
+use crate::relay::pair_view::PairView;
+use crate::relay::pair_view::RelayedEntry;
+use crate::relay::usage::EndReason;
+use crate::relay::usage::Traffic;
+use crate::relay::usage::Usage;
+use crate::relay::usage::user_hash;
+use crate::stun::ChannelNumber;
+use crate::stun::TransactionId;
+use crate::time::Mono;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// RFC 8656 §9.
+pub(super) const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
+
+/// RFC 8656 §12.
+pub(super) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+
+/// State of one allocation. Everything in it that expires is compared with the clock when it is used.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) client: ClientAddr,
+    pub(super) credential: Credential,
+    /// What other shards see of it; also holds the relayed address.
+    pub(super) entry: Arc<RelayedEntry>,
+    /// The answer of its Allocate, for a retransmitted request. RFC 8656 §7.2.
+    pub(super) granted: Granted,
+    pub(super) expires_at: Mono,
+    /// When the deadline heap looks at it next.
+    pub(super) scheduled_at: Mono,
+    pub(super) started: UnixMillis,
+    pub(super) permissions: Vec<Permission>,
+    pub(super) channels: Vec<Channel>,
+    pub(super) to_peers: Traffic,
+    pub(super) to_client: Traffic,
+    pub(super) handed_out: Traffic,
+    pub(super) dropped: [u32; DropReason::ALL.len()],
+}
+
+/// What an Allocate success says beside the addresses.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Granted {
+    pub(super) transaction: TransactionId,
+    pub(super) lifetime: Duration,
+    pub(super) reserved: Option<ReservationToken>,
+}
+
+/// Peers with this address may send, and be sent to. RFC 8656 §9.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Permission {
+    pub(super) ip: IpAddr,
+    pub(super) scope: Scope,
+    pub(super) expires_at: Mono,
+}
+
+/// How far a permission reaches.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every port of the address that the policy does not refuse.
+    Any,
+    /// The address is this server's own: only live relayed addresses.
+    RelayedOnly,
+}
+
+/// A peer's address under a number. RFC 8656 §12.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Channel {
+    pub(super) number: ChannelNumber,
+    pub(super) peer: SocketAddr,
+    pub(super) expires_at: Mono,
+}
+
+impl Allocation {
+    pub(super) fn slot(&self) -> RelayedSlot {
+        self.entry.slot
+    }
+
+    pub(super) fn relayed(&self) -> SocketAddr {
+        self.entry.relayed
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family::of(self.entry.relayed.ip())
+    }
+
+    pub(super) fn is_expired(&self, now: Mono) -> bool {
+        self.expires_at <= now
+    }
+
+    /// The reach of a live permission for this address.
+    pub(super) fn permission(&self, ip: IpAddr, now: Mono) -> Option<Scope> {
+        let permission = self.permissions.iter().find(|permission| permission.ip == ip)?;
+        (now < permission.expires_at).then_some(permission.scope)
+    }
+
+    /// The peer behind a live channel.
+    pub(super) fn channel_peer(&self, number: u16, now: Mono) -> Option<SocketAddr> {
+        let channel = self.channels.iter().find(|channel| channel.number.number() == number)?;
+        (now < channel.expires_at).then_some(channel.peer)
+    }
+
+    /// The live channel of a peer.
+    pub(super) fn peer_channel(&self, peer: SocketAddr, now: Mono) -> Option<ChannelNumber> {
+        let channel = self.channels.iter().find(|channel| channel.peer == peer)?;
+        (now < channel.expires_at).then_some(channel.number)
+    }
+
+    /// Installs a permission or restarts its lifetime.
+    pub(super) fn permit(&mut self, ip: IpAddr, scope: Scope, now: Mono) {
+        let expires_at = now + PERMISSION_LIFETIME;
+        match self.permissions.iter_mut().find(|permission| permission.ip == ip) {
+            Some(permission) => *permission = Permission { ip, scope, expires_at },
+            None => self.permissions.push(Permission { ip, scope, expires_at }),
+        }
+    }
+
+    /// Binds a channel or restarts its lifetime. Neither number nor peer may be bound otherwise.
+    pub(super) fn bind(&mut self, number: ChannelNumber, peer: SocketAddr, now: Mono) {
+        let expires_at = now + CHANNEL_LIFETIME;
+        match self.channels.iter_mut().find(|channel| channel.number == number) {
+            Some(channel) => *channel = Channel { number, peer, expires_at },
+            None => self.channels.push(Channel { number, peer, expires_at }),
+        }
+    }
+
+    /// Forgets permissions and channels that have expired, so that only live ones count against the limits.
+    pub(super) fn forget_expired(&mut self, now: Mono) {
+        self.permissions.retain(|permission| now < permission.expires_at);
+        self.channels.retain(|channel| now < channel.expires_at);
+    }
+
+    /// Shows the other allocations of the process what concerns them.
+    pub(super) fn show(&self, directory: &Directory) {
+        let permissions = self.permissions.iter();
+        let channels = self.channels.iter();
+        self.entry.show(PairView {
+            expires_at: self.expires_at,
+            permissions: permissions
+                .filter_map(|permission| Some((directory.relay_ip(permission.ip)?, permission.expires_at)))
+                .collect(),
+            channels: channels
+                .filter_map(|channel| Some((directory.slot(channel.peer)?, channel.number, channel.expires_at)))
+                .collect(),
+        });
+    }
+
+    pub(super) fn count_dropped(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason.index()) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// The record of this allocation, ending now.
+    pub(super) fn usage(&self, end: EndReason, now: Now) -> Usage {
+        let (packets, bytes) = self.entry.handed();
+        Usage {
+            session: self.credential.session.as_deref().map(Box::from),
+            user_hash: user_hash(&self.credential.user.0),
+            transport: self.client.via.transport(),
+            family: self.family(),
+            started: self.started,
+            ended: now.unix,
+            to_peers: self.to_peers,
+            to_client: self.to_client,
+            handed_out: self.handed_out,
+            handed_in: Traffic { packets, bytes },
+            dropped: self.dropped,
+            end,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! All allocations of one shard and the ways to find them.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::relay::allocation::Allocation;
+use crate::relay::client::ClientAddr;
+use crate::relay::client::StreamId;
+use crate::relay::slab::AllocationId;
+use crate::relay::slab::Slab;
+use crate::time::Mono;
+
+/// Allocations by id, by 5-tuple, by connection and by session. The keys are attackers' choice, so hashes are keyed.
+#[derive(Debug)]
+pub(super) struct Allocations {
+    allocation_by_id: Slab<Box<Allocation>>,
+    id_by_client: HashMap<ClientAddr, AllocationId>,
+    id_by_stream: HashMap<StreamId, AllocationId>,
+    ids_by_session: HashMap<Arc<str>, Vec<AllocationId>>,
+}
+
+impl Allocations {
+    pub(super) fn new() -> Self {
+        Self {
+            allocation_by_id: Slab::new(),
+            id_by_client: HashMap::new(),
+            id_by_stream: HashMap::new(),
+            ids_by_session: HashMap::new(),
+        }
+    }
+
+    /// Adds the allocation that `make` returns for its id.
+    pub(super) fn insert_with(&mut self, make: impl FnOnce(AllocationId) -> Allocation) -> Option<AllocationId> {
+        let id = self.allocation_by_id.insert_with(|id| Box::new(make(id)))?;
+        let allocation = self.allocation_by_id.get(id)?;
+        self.id_by_client.insert(allocation.client, id);
+        if let Some(stream) = allocation.client.via.stream() {
+            self.id_by_stream.insert(stream, id);
+        }
+        if let Some(session) = &allocation.credential.session {
+            self.ids_by_session.entry(Arc::clone(session)).or_default().push(id);
+        }
+        Some(id)
+    }
+
+    pub(super) fn remove(&mut self, id: AllocationId) -> Option<Box<Allocation>> {
+        let allocation = self.allocation_by_id.remove(id)?;
+        self.id_by_client.remove(&allocation.client);
+        if let Some(stream) = allocation.client.via.stream() {
+            self.id_by_stream.remove(&stream);
+        }
+        if let Some(session) = &allocation.credential.session
+            && let Some(ids) = self.ids_by_session.get_mut(session)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.ids_by_session.remove(session);
+            }
+        }
+        Some(allocation)
+    }
+
+    pub(super) fn id_of_client(&self, client: &ClientAddr) -> Option<AllocationId> {
+        self.id_by_client.get(client).copied()
+    }
+
+    pub(super) fn id_of_stream(&self, stream: StreamId) -> Option<AllocationId> {
+        self.id_by_stream.get(&stream).copied()
+    }
+
+    pub(super) fn ids_of_session(&self, session: &str) -> Vec<AllocationId> {
+        self.ids_by_session.get(session).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn get(&self, id: AllocationId) -> Option<&Allocation> {
+        self.allocation_by_id.get(id).map(Box::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, id: AllocationId) -> Option<&mut Allocation> {
+        self.allocation_by_id.get_mut(id).map(Box::as_mut)
+    }
+
+    /// The unexpired allocation of a 5-tuple.
+    pub(super) fn live(&self, client: &ClientAddr, now: Mono) -> Option<(AllocationId, &Allocation)> {
+        let id = *self.id_by_client.get(client)?;
+        let allocation = self.allocation_by_id.get(id)?;
+        if allocation.is_expired(now) { None } else { Some((id, allocation)) }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
+        self.allocation_by_id.iter_mut().map(Box::as_mut)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.allocation_by_id.len()
+    }
+}

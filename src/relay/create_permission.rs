@@ -1,0 +1,58 @@
+//! CreatePermission: let peers send to the client. RFC 8656 §10.2.
+use std::net::IpAddr;
+
+use crate::relay::allocation::Scope;
+use crate::relay::client::Family;
+use crate::relay::request::RequestError;
+use crate::relay::server::Server;
+use crate::relay::slab::AllocationId;
+use crate::stun::AttributeType;
+use crate::stun::Message;
+use crate::time::Mono;
+
+impl Server {
+    /// Installs or refreshes a permission for each peer that the message names, or for none.
+    ///
+    /// # Errors
+    ///
+    /// The first reason found; then nothing is installed.
+    pub(super) fn on_create_permission(
+        &mut self,
+        at: AllocationId,
+        message: &Message<'_>,
+        now: Mono,
+    ) -> Result<(), RequestError> {
+        let allocation = self.allocations.get(at).ok_or(RequestError::AllocationMismatch)?;
+        let (family, limit) = (allocation.family(), self.config.limits.permissions);
+        let mut permitted: Vec<(IpAddr, Scope)> = Vec::new();
+        let admission = self.admission();
+        for peer in message.xor_addresses(AttributeType::XOR_PEER_ADDRESS) {
+            let peer = peer.map_err(|_| RequestError::BadRequest)?;
+            if Family::of(peer.ip()) != family {
+                return Err(RequestError::PeerFamilyMismatch);
+            }
+            let scope = admission.permission(peer)?;
+            if permitted.iter().any(|(ip, _)| *ip == peer.ip()) {
+                continue;
+            }
+            if permitted.len() == limit {
+                return Err(RequestError::InsufficientCapacity);
+            }
+            permitted.push((peer.ip(), scope));
+        }
+        if permitted.is_empty() {
+            return Err(RequestError::BadRequest);
+        }
+        let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
+        allocation.forget_expired(now);
+        let new = permitted.iter().filter(|(ip, _)| allocation.permission(*ip, now).is_none()).count();
+        if allocation.permissions.len() + new > limit {
+            return Err(RequestError::InsufficientCapacity);
+        }
+        for (ip, scope) in permitted {
+            allocation.permit(ip, scope, now);
+        }
+        allocation.show(&self.directory);
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Who owns which relayed address, for every shard of the process.
+//!
+//! Each relay address has a table of its ports. A port is free, claimed, resting after use, or reserved for an
+//! EVEN-PORT partner; all changes are compare-and-swap, so shards never wait for each other.
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use arc_swap::Guard;
+
+use crate::relay::client::Family;
+use crate::relay::pair_view::RelayedEntry;
+use crate::time::Mono;
+
+/// How long a freed port rests before another user may get it, so late packets meet nobody.
+pub const PORT_REST: Duration = Duration::from_secs(60);
+
+/// How long a reserved port waits for its Allocate. RFC 8656 §7.2 asks for at least 30 seconds.
+const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
+
+/// A state that no moment can be: the port belongs to somebody.
+const CLAIMED: u64 = u64::MAX;
+
+/// Set beside the moment a reservation ends; monotonic moments stay below it for 292 years.
+const RESERVED: u64 = 1 << 63;
+
+/// An address that relay sockets are bound to, and what the world calls it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RelayAddress {
+    /// The local address of the relay sockets.
+    pub local: IpAddr,
+    /// The address told to clients; differs from `local` behind a 1:1 NAT.
+    pub external: IpAddr,
+}
+
+/// The index of a [`RelayAddress`] in the directory.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RelayIp(u8);
+
+/// One relayed transport address: relay address and port.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RelayedSlot {
+    ip: RelayIp,
+    port: u16,
+}
+
+impl RelayedSlot {
+    /// The relay address.
+    pub const fn ip(self) -> RelayIp {
+        self.ip
+    }
+
+    /// The port.
+    pub const fn port(self) -> u16 {
+        self.port
+    }
+}
+
+/// Which port an Allocate asks for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum PortWish {
+    /// Any free one.
+    Any,
+    /// An even one: EVEN-PORT with R = 0.
+    Even,
+    /// An even one whose successor is kept for a later Allocate: EVEN-PORT with R = 1.
+    EvenAndNext,
+    /// The one that was kept under this token.
+    Reserved(ReservationToken),
+}
+
+/// The RESERVATION-TOKEN of a kept port. RFC 8656 §18.10.
+///
+/// One byte relay address, two bytes port, five random bytes: each shard can redeem it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct ReservationToken(pub [u8; 8]);
+
+/// What [`Directory::claim_any`] found.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The port, now the caller's.
+    pub relayed: RelayedSlot,
+    /// The successor, kept for 30 seconds.
+    pub reserved: Option<ReservationToken>,
+}
+
+/// Every relayed address of the process. Shared by all shards.
+#[derive(Debug)]
+pub struct Directory {
+    tables: Vec<Table>,
+    ports: RangeInclusive<u16>,
+    rest: Duration,
+}
+
+#[derive(Debug)]
+struct Table {
+    address: RelayAddress,
+    /// One for each port of the range.
+    ports: Box<[Port]>,
+}
+
+#[derive(Debug, Default)]
+struct Port {
+    /// [`CLAIMED`]; or the moment from which the port is free, with [`RESERVED`] if a token opens it earlier.
+    state: AtomicU64,
+    /// The random part of the reservation's token.
+    secret: AtomicU64,
+    entry: ArcSwapOption<RelayedEntry>,
+}
+
+impl Directory {
+    /// A directory of these relay addresses (the first 256 count), each with these ports, freed ports resting [`PORT_REST`].
+    pub fn new(addresses: &[RelayAddress], ports: RangeInclusive<u16>) -> Self {
+        Self::with_rest(addresses, ports, PORT_REST)
+    }
+
+    /// A directory whose freed ports rest this long.
+    pub fn with_rest(addresses: &[RelayAddress], ports: RangeInclusive<u16>, rest: Duration) -> Self {
+        let tables = addresses
+            .iter()
+            .take(256)
+            .map(|address| Table { address: *address, ports: ports.clone().map(|_| Port::default()).collect() });
+        Self { tables: tables.collect(), ports: ports.clone(), rest }
+    }
+
+    /// Claims one port if it is free at `now`.
+    pub fn claim(&self, ip: RelayIp, port: u16, now: Mono) -> Option<RelayedSlot> {
+        let slot = RelayedSlot { ip, port };
+        self.port(slot)?.claim(now).then_some(slot)
+    }
+
+    /// Claims a port of this family that fits the wish, looking from a place that `random` chooses.
+    ///
+    /// A reservation says itself which address it is for, whatever the family.
+    /// `random` must come from a cryptographic source: clients must not foresee relay ports, nor tokens.
+    /// Several sockets may fail to open on claimed ports: release those and call again.
+    pub fn claim_any(&self, family: Family, wish: PortWish, random: [u8; 8], now: Mono) -> Option<Claimed> {
+        let step = match wish {
+            PortWish::Any => 1,
+            PortWish::Even | PortWish::EvenAndNext => 2,
+            PortWish::Reserved(token) => {
+                return self.redeem(token, now).map(|relayed| Claimed { relayed, reserved: None });
+            }
+        };
+        let candidates: Vec<RelayIp> = self.relay_ips().filter(|ip| self.family(*ip) == Some(family)).collect();
+        let random = u64::from_be_bytes(random);
+        let (first, last) = (u32::from(*self.ports.start()), u32::from(*self.ports.end()));
+        let first = first.next_multiple_of(step);
+        let count = (last.checked_sub(first)? / step) + 1;
+        for turn in 0..candidates.len() {
+            let at = (remainder(random >> 56, candidates.len()) + turn) % candidates.len();
+            let ip = *candidates.get(at)?;
+            let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
+            for offset in 0..count {
+                let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
+                let Some(relayed) = self.claim(ip, port, now) else { continue };
+                if wish != PortWish::EvenAndNext {
+                    return Some(Claimed { relayed, reserved: None });
+                }
+                if let Some(reserved) = self.reserve_next(relayed, random >> 24, now) {
+                    return Some(Claimed { relayed, reserved: Some(reserved) });
+                }
+                self.unclaim(relayed);
+            }
+        }
+        None
+    }
+
+    /// Gives a claimed port back; it rests before it is claimed again.
+    pub fn release(&self, slot: RelayedSlot, now: Mono) {
+        let Some(port) = self.port(slot) else { return };
+        port.entry.store(None);
+        port.state.store(nanos(now + self.rest), Ordering::Release);
+    }
+
+    /// The live allocation behind a relayed address, local or external.
+    pub fn find(&self, address: SocketAddr) -> Option<Arc<RelayedEntry>> {
+        self.find_slot(self.slot(address)?).clone()
+    }
+
+    /// The slot of an address, live or not, local or external.
+    pub fn slot(&self, address: SocketAddr) -> Option<RelayedSlot> {
+        let slot = RelayedSlot { ip: self.relay_ip(address.ip())?, port: address.port() };
+        self.port(slot).map(|_| slot)
+    }
+
+    /// The relay address that is called `ip`, inside or outside.
+    pub fn relay_ip(&self, ip: IpAddr) -> Option<RelayIp> {
+        let at = self.tables.iter().position(|table| table.address.local == ip || table.address.external == ip)?;
+        u8::try_from(at).ok().map(RelayIp)
+    }
+
+    /// The address to bind the relay socket to.
+    pub fn local_address(&self, slot: RelayedSlot) -> Option<SocketAddr> {
+        let table = self.tables.get(usize::from(slot.ip.0))?;
+        Some(SocketAddr::new(table.address.local, slot.port))
+    }
+
+    /// The address that clients and peers are told.
+    pub fn external_address(&self, slot: RelayedSlot) -> Option<SocketAddr> {
+        let table = self.tables.get(usize::from(slot.ip.0))?;
+        Some(SocketAddr::new(table.address.external, slot.port))
+    }
+
+    /// Whether addresses of this family can be allocated.
+    pub fn offers(&self, family: Family) -> bool {
+        self.relay_ips().any(|ip| self.family(ip) == Some(family))
+    }
+
+    /// The relay addresses, in the order of [`RelayIp`].
+    pub fn relay_addresses(&self) -> impl Iterator<Item = RelayAddress> + '_ {
+        self.tables.iter().map(|table| table.address)
+    }
+
+    /// Lets every shard find the allocation of a claimed port.
+    pub(super) fn publish(&self, slot: RelayedSlot, entry: Arc<RelayedEntry>) {
+        if let Some(port) = self.port(slot) {
+            port.entry.store(Some(entry));
+        }
+    }
+
+    /// Hides an allocation that ended; the port stays claimed until it is released.
+    pub(super) fn withdraw(&self, slot: RelayedSlot) {
+        if let Some(port) = self.port(slot) {
+            port.entry.store(None);
+        }
+    }
+
+    /// The allocation that holds a slot, without touching a reference count.
+    pub(super) fn find_slot(&self, slot: RelayedSlot) -> Guard<Option<Arc<RelayedEntry>>> {
+        match self.port(slot) {
+            Some(port) => port.entry.load(),
+            None => Guard::from_inner(None),
+        }
+    }
+
+    fn relay_ips(&self) -> impl Iterator<Item = RelayIp> + '_ {
+        (0..=u8::MAX).take(self.tables.len()).map(RelayIp)
+    }
+
+    fn family(&self, ip: RelayIp) -> Option<Family> {
+        self.tables.get(usize::from(ip.0)).map(|table| Family::of(table.address.external))
+    }
+
+    fn port(&self, slot: RelayedSlot) -> Option<&Port> {
+        let at = slot.port.checked_sub(*self.ports.start())?;
+        self.tables.get(usize::from(slot.ip.0))?.ports.get(usize::from(at))
+    }
+
+    /// Keeps the port above a claimed one for whoever brings the token.
+    fn reserve_next(&self, claimed: RelayedSlot, random: u64, now: Mono) -> Option<ReservationToken> {
+        let next = RelayedSlot { ip: claimed.ip, port: claimed.port.checked_add(1)? };
+        let port = self.port(next)?;
+        if !port.claim(now) {
+            return None;
+        }
+        let secret = random & 0xFF_FFFF_FFFF;
+        port.secret.store(secret, Ordering::Relaxed);
+        port.state.store(nanos(now + RESERVATION_LIFETIME) | RESERVED, Ordering::Release);
+        Some(ReservationToken::pack(next, secret))
+    }
+
+    fn redeem(&self, token: ReservationToken, now: Mono) -> Option<RelayedSlot> {
+        let (slot, secret) = token.unpack();
+        let port = self.port(slot)?;
+        let state = port.state.load(Ordering::Acquire);
+        let live = state != CLAIMED && state & RESERVED != 0 && nanos(now) < state & !RESERVED;
+        // The exchange fails if anybody else took the port since, so the secret read here belongs to `state`.
+        let ours = live && port.secret.load(Ordering::Relaxed) == secret;
+        (ours && port.state.compare_exchange(state, CLAIMED, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+            .then_some(slot)
+    }
+
+    /// Gives back a port that was claimed a moment ago and never used.
+    fn unclaim(&self, slot: RelayedSlot) {
+        if let Some(port) = self.port(slot) {
+            port.state.store(0, Ordering::Release);
+        }
+    }
+}
+
+impl Port {
+    fn claim(&self, now: Mono) -> bool {
+        let state = self.state.load(Ordering::Acquire);
+        if state == CLAIMED || nanos(now) < state & !RESERVED {
+            return false;
+        }
+        self.state.compare_exchange(state, CLAIMED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl ReservationToken {
+    fn pack(slot: RelayedSlot, secret: u64) -> Self {
+        let packed = u64::from(slot.ip.0) << 56 | u64::from(slot.port) << 40 | secret;
+        Self(packed.to_be_bytes())
+    }
+
+    fn unpack(self) -> (RelayedSlot, u64) {
+        let [ip, port_high, port_low, ..] = self.0;
+        let slot = RelayedSlot { ip: RelayIp(ip), port: u16::from_be_bytes([port_high, port_low]) };
+        (slot, u64::from_be_bytes(self.0) & 0xFF_FFFF_FFFF)
+    }
+}
+
+fn nanos(at: Mono) -> u64 {
+    u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX) & !RESERVED
+}
+
+fn remainder(value: u64, count: usize) -> usize {
+    usize::try_from(value % u64::try_from(count).unwrap_or(1).max(1)).unwrap_or(0)
+}

@@ -1,0 +1,100 @@
+//! What the core asks of its shell, and what it is told in return.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::relay::client::ClientAddr;
+use crate::relay::client::Family;
+use crate::relay::client::StreamId;
+use crate::relay::directory::PortWish;
+use crate::relay::directory::RelayedSlot;
+use crate::relay::directory::ReservationToken;
+use crate::relay::ledger::OverQuota;
+use crate::relay::slab::AllocationId;
+use crate::relay::usage::Usage;
+
+/// One outstanding Allocate; never used twice by one server.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpenId(pub(super) u64);
+
+/// The user as quotas know it: the TURN username without its expiry, so minting anew gains nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QuotaUser(pub(super) Arc<str>);
+
+impl QuotaUser {
+    /// The user named `id`.
+    pub fn new(id: &str) -> Self {
+        Self(Arc::from(id))
+    }
+}
+
+/// Something the shell must do. Effects come in the order in which they must happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Charge the ledger, claim a relayed address in the directory, open its socket (`ports` mode), and call
+    /// [`Server::handle_opened`](crate::relay::Server::handle_opened).
+    Open {
+        /// Names the request in `handle_opened`.
+        request: OpenId,
+        /// The family of the relayed address.
+        family: Family,
+        /// Which port will do.
+        port: PortWish,
+        /// Who is charged.
+        user: QuotaUser,
+        /// The address that is charged.
+        client_ip: IpAddr,
+    },
+    /// The allocation is gone: close its relay socket, then release the slot and refund the charge.
+    ///
+    /// The directory no longer finds the address when this comes out.
+    Close {
+        /// The allocation that was.
+        at: AllocationId,
+        /// Its relayed address.
+        relayed: RelayedSlot,
+    },
+    /// Close this client connection.
+    CloseStream {
+        /// The connection.
+        stream: StreamId,
+    },
+    /// The record of an allocation that ended.
+    Ended(Usage),
+}
+
+/// What was opened for an [`Effect::Open`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The claimed relayed address.
+    pub relayed: RelayedSlot,
+    /// The next-higher port, kept for a later Allocate, if [`PortWish::EvenAndNext`] was asked for.
+    pub reserved: Option<ReservationToken>,
+}
+
+/// Why nothing was opened.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// No port left, or none that fits the wish: 508.
+    #[error("no relay port is free")]
+    NoPort,
+    /// The token is unknown, expired or used: 508.
+    #[error("the reservation is not known")]
+    NoReservation,
+    /// The operating system refused the socket: 508.
+    #[error("the relay socket could not be opened")]
+    Socket,
+    /// A quota is used up: 486, or 508 if it is the server's own.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
+}
+
+/// The answer to an Allocate whose relay socket was asked for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where `reply[..len]` goes.
+    pub to: ClientAddr,
+    /// The length of the answer in bytes; 0 if there is nothing to send.
+    pub len: usize,
+    /// The new allocation. `None`: whatever was opened must be closed, released and refunded.
+    pub at: Option<AllocationId>,
+}

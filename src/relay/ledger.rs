@@ -1,0 +1,167 @@
+//! Who holds how many allocations. RFC 8656 §7.2 (486, Allocation Quota Reached).
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
+
+use crate::relay::effect::QuotaUser;
+
+/// How many allocations may exist at once.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Per user.
+    pub per_user: usize,
+    /// Per client address; one IPv6 /64 counts as one address.
+    pub per_address: usize,
+    /// In the whole process.
+    pub total: usize,
+}
+
+impl Default for Quotas {
+    /// One relay-only browser side with three TURN URLs makes eleven allocations.
+    fn default() -> Self {
+        Self { per_user: 32, per_address: 128, total: 50_000 }
+    }
+}
+
+/// Which quota is used up.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OverQuota {
+    /// The user's: 486.
+    #[error("the user holds too many allocations")]
+    User,
+    /// The client address's: 486.
+    #[error("the client address holds too many allocations")]
+    Address,
+    /// The server's: 508.
+    #[error("the server holds too many allocations")]
+    Total,
+}
+
+/// Counts allocations of the whole process until each resource is really free again.
+///
+/// The shell keeps it behind a lock, off the packet path.
+#[derive(Debug)]
+pub struct Ledger {
+    quotas: Quotas,
+    total: usize,
+    count_by_user: HashMap<QuotaUser, usize>,
+    count_by_address: HashMap<IpAddr, usize>,
+}
+
+/// One allocation's place in the ledger; give it back with [`Ledger::refund`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a charge that is not refunded counts for ever"]
+pub struct Charge {
+    user: QuotaUser,
+    address: IpAddr,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(quotas: Quotas) -> Self {
+        Self { quotas, total: 0, count_by_user: HashMap::new(), count_by_address: HashMap::new() }
+    }
+
+    /// Charges one allocation.
+    ///
+    /// # Errors
+    ///
+    /// The quota that is used up; nothing is charged then.
+    pub fn charge(&mut self, user: &QuotaUser, client_ip: IpAddr) -> Result<Charge, OverQuota> {
+        let address = quota_address(client_ip);
+        if self.total >= self.quotas.total {
+            return Err(OverQuota::Total);
+        }
+        if self.count_by_user.get(user).is_some_and(|count| *count >= self.quotas.per_user) {
+            return Err(OverQuota::User);
+        }
+        if self.count_by_address.get(&address).is_some_and(|count| *count >= self.quotas.per_address) {
+            return Err(OverQuota::Address);
+        }
+        self.total += 1;
+        *self.count_by_user.entry(user.clone()).or_default() += 1;
+        *self.count_by_address.entry(address).or_default() += 1;
+        Ok(Charge { user: user.clone(), address })
+    }
+
+    /// Takes a charge back once its socket and port are free.
+    pub fn refund(&mut self, charge: Charge) {
+        self.total = self.total.saturating_sub(1);
+        decrement(&mut self.count_by_user, &charge.user);
+        decrement(&mut self.count_by_address, &charge.address);
+    }
+
+    /// Applies new quotas; allocations above them live on.
+    pub fn reconfigure(&mut self, quotas: Quotas) {
+        self.quotas = quotas;
+    }
+
+    /// How many allocations are charged.
+    pub const fn total(&self) -> usize {
+        self.total
+    }
+}
+
+/// A host commands a whole IPv6 /64, so quotas see only the prefix.
+fn quota_address(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+    }
+}
+
+/// Entries that reach zero go, so the maps are as small as the number of holders.
+fn decrement<K: Eq + Hash>(count_by_key: &mut HashMap<K, usize>, key: &K) {
+    let Some(count) = count_by_key.get_mut(key) else { return };
+    *count = count.saturating_sub(1);
+    if *count == 0 {
+        count_by_key.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUOTAS: Quotas = Quotas { per_user: 2, per_address: 3, total: 4 };
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_quota_is_named_when_it_is_used_up() {
+        let mut ledger = Ledger::new(QUOTAS);
+        let (ann, bob, eve) = (QuotaUser::new("ann"), QuotaUser::new("bob"), QuotaUser::new("eve"));
+        let _held = [ledger.charge(&ann, ip("192.0.2.1")).unwrap(), ledger.charge(&ann, ip("192.0.2.1")).unwrap()];
+        assert_eq!(ledger.charge(&ann, ip("192.0.2.9")), Err(OverQuota::User));
+        let _third = ledger.charge(&bob, ip("192.0.2.1")).unwrap();
+        assert_eq!(ledger.charge(&bob, ip("192.0.2.1")), Err(OverQuota::Address));
+        let _fourth = ledger.charge(&bob, ip("192.0.2.2")).unwrap();
+        assert_eq!(ledger.charge(&eve, ip("192.0.2.3")), Err(OverQuota::Total));
+    }
+
+    #[test]
+    fn a_refund_makes_room_and_leaves_nothing_behind() {
+        let mut ledger = Ledger::new(QUOTAS);
+        let ann = QuotaUser::new("ann");
+        let first = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
+        let second = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
+        ledger.refund(first);
+        let third = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
+        ledger.refund(second);
+        ledger.refund(third);
+        assert_eq!(ledger.total(), 0);
+        assert!(ledger.count_by_user.is_empty() && ledger.count_by_address.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_prefix_counts_as_one_address() {
+        let mut ledger = Ledger::new(Quotas { per_user: 9, per_address: 1, total: 9 });
+        let (ann, bob) = (QuotaUser::new("ann"), QuotaUser::new("bob"));
+        let _held = ledger.charge(&ann, ip("2a00:1:2:3::1")).unwrap();
+        assert_eq!(ledger.charge(&bob, ip("2a00:1:2:3:ffff::9")), Err(OverQuota::Address));
+        assert!(ledger.charge(&bob, ip("2a00:1:2:4::1")).is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! Answers to requests. RFC 8489 §6.3, RFC 8656 §5.
+use crate::auth::nonce::Nonce;
+use crate::stun::AttributeType;
+use crate::stun::Class;
+use crate::stun::ErrorCode;
+use crate::stun::IntegrityKey;
+use crate::stun::Message;
+use crate::stun::Method;
+use crate::stun::Overflow;
+use crate::stun::TransactionId;
+use crate::stun::Writer;
+
+/// A reply buffer of this size, in bytes, holds every answer.
+pub const REPLY_MAX: usize = 1280;
+
+/// How many types an UNKNOWN-ATTRIBUTES lists, so that answers do not outgrow requests.
+const UNKNOWN_MAX: usize = 16;
+
+/// What an answer repeats of its request.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Echo {
+    method: Method,
+    pub(super) transaction: TransactionId,
+    fingerprint: bool,
+}
+
+impl Echo {
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        Self { method: message.method(), transaction: message.transaction_id(), fingerprint: message.has_fingerprint() }
+    }
+
+    /// Begins a success.
+    pub(super) fn success<'b>(&self, reply: &'b mut [u8]) -> Writer<'b> {
+        Writer::new(reply, Class::Success, self.method, self.transaction)
+    }
+
+    /// Writes an error.
+    pub(super) fn error(
+        &self,
+        reply: &mut [u8],
+        code: ErrorCode,
+        key: Option<&IntegrityKey>,
+    ) -> Result<usize, Overflow> {
+        let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
+        writer.error_code(code);
+        self.finish(writer, key)
+    }
+
+    /// Writes 401 or 438: an error that brings realm and nonce, and no integrity. RFC 8489 §9.2.4.
+    pub(super) fn challenge(
+        &self,
+        reply: &mut [u8],
+        code: ErrorCode,
+        realm: &str,
+        nonce: &Nonce,
+    ) -> Result<usize, Overflow> {
+        let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
+        writer.error_code(code);
+        writer.attribute(AttributeType::REALM, realm.as_bytes());
+        writer.attribute(AttributeType::NONCE, nonce.as_bytes());
+        self.finish(writer, None)
+    }
+
+    /// Writes 420 with the attributes of `message` that are required and not in `known`. RFC 8489 §6.3.1.
+    pub(super) fn unknown(
+        &self,
+        reply: &mut [u8],
+        message: &Message<'_>,
+        known: &[AttributeType],
+        key: Option<&IntegrityKey>,
+    ) -> Result<usize, Overflow> {
+        let mut types: Vec<AttributeType> = message.unknown_required(known).take(UNKNOWN_MAX).collect();
+        types.dedup();
+        let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
+        writer.error_code(ErrorCode::UNKNOWN_ATTRIBUTE).unknown_attributes(&types);
+        self.finish(writer, key)
+    }
+
+    /// Ends an answer: integrity if the request proved a key, fingerprint if it had one.
+    pub(super) fn finish(&self, mut writer: Writer<'_>, key: Option<&IntegrityKey>) -> Result<usize, Overflow> {
+        if let Some(key) = key {
+            writer.integrity(key);
+        }
+        if self.fingerprint {
+            writer.fingerprint();
+        }
+        writer.finish()
+    }
+}

@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::fixture::*;
+use crate::relay::*;
+use crate::time::Mono;
+
+fn directory(ports: std::ops::RangeInclusive<u16>) -> Directory {
+    Directory::new(&Setup::default().relay_addresses, ports)
+}
+
+fn at(secs: u64) -> Mono {
+    Mono::from_start(Duration::from_secs(secs))
+}
+
+#[test]
+fn a_claimed_port_is_nobody_elses_and_rests_after_its_release() {
+    let directory = directory(50_000..=50_009);
+    let v4 = directory.relay_ip(ip(EXTERNAL_V4)).unwrap();
+    let slot = directory.claim(v4, 50_003, at(0)).unwrap();
+    assert_eq!(directory.claim(v4, 50_003, at(1_000_000)), None);
+    directory.release(slot, at(100));
+    assert_eq!(directory.claim(v4, 50_003, at(159)), None);
+    assert_eq!(directory.claim(v4, 50_003, at(160)), Some(slot));
+}
+
+#[test]
+fn ports_outside_the_range_are_not_claimed() {
+    let directory = directory(50_000..=50_009);
+    let v4 = directory.relay_ip(ip(LOCAL_V4)).unwrap();
+    assert_eq!((directory.claim(v4, 49_999, at(0)), directory.claim(v4, 50_010, at(0))), (None, None));
+    assert_eq!(directory.slot(address("5.6.7.8:50010")), None);
+    assert!(directory.slot(address("5.6.7.8:50009")).is_some());
+}
+
+#[test]
+fn every_port_can_be_had_once_wherever_the_search_begins() {
+    for random in [[0; 8], [0xFF; 8], [7; 8], [0, 0, 0, 0, 0, 1, 2, 3]] {
+        let directory = directory(50_000..=50_009);
+        let claim = || directory.claim_any(Family::V4, PortWish::Any, random, at(0));
+        let mut ports: Vec<u16> = std::iter::from_fn(claim).map(|claimed| claimed.relayed.port()).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, (50_000..=50_009).collect::<Vec<_>>());
+        assert!(directory.claim_any(Family::V6, PortWish::Any, random, at(0)).is_some());
+    }
+}
+
+#[test]
+fn all_relay_addresses_of_a_family_are_used() {
+    let address = |text| RelayAddress { local: ip(text), external: ip(text) };
+    let directory = Directory::new(&[address("5.6.7.8"), address("5.6.7.9")], 50_000..=50_000);
+    let claim = || directory.claim_any(Family::V4, PortWish::Any, [0; 8], at(0)).map(|claimed| claimed.relayed.ip());
+    let ips = [claim(), claim()];
+    assert_eq!(ips, [directory.relay_ip(ip("5.6.7.8")), directory.relay_ip(ip("5.6.7.9"))]);
+    assert_eq!(claim(), None);
+}
+
+#[test]
+fn local_and_external_addresses_of_a_slot_are_told_apart() {
+    let directory = directory(50_000..=50_009);
+    let slot = directory.claim_any(Family::V4, PortWish::Any, [0; 8], at(0)).unwrap().relayed;
+    assert_eq!(directory.local_address(slot).unwrap().ip(), ip(LOCAL_V4));
+    assert_eq!(directory.external_address(slot).unwrap().ip(), ip(EXTERNAL_V4));
+    assert_eq!(directory.slot(directory.local_address(slot).unwrap()), Some(slot));
+    assert_eq!(directory.slot(directory.external_address(slot).unwrap()), Some(slot));
+}
+
+#[test]
+fn a_live_allocation_is_found_under_both_addresses() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "s1");
+    let relayed = relay.allocate(&client);
+    let local = std::net::SocketAddr::new(ip(LOCAL_V4), relayed.port());
+    for name in [relayed, local] {
+        let entry = relay.directory.find(name).unwrap();
+        assert_eq!((entry.relayed, entry.client, entry.shard), (relayed, client.address, ShardId(0)));
+        assert_eq!(Some(entry.allocation), relay.last_allocation);
+    }
+    relay.refresh(&client, 0);
+    assert!(relay.directory.find(relayed).is_none() && relay.directory.find(local).is_none());
+}
+
+#[test]
+fn an_empty_or_tiny_range_yields_what_it_has() {
+    #[expect(clippy::reversed_empty_ranges, reason = "an operator may write one")]
+    let none = directory(50_001..=50_000);
+    assert_eq!(none.claim_any(Family::V4, PortWish::Any, [9; 8], at(0)), None);
+    let odd = directory(50_001..=50_001);
+    assert_eq!(odd.claim_any(Family::V4, PortWish::Even, [9; 8], at(0)), None);
+    assert!(odd.claim_any(Family::V4, PortWish::Any, [9; 8], at(0)).is_some());
+    let last = directory(65_534..=65_535);
+    assert!(last.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)).is_some());
+}
+
+#[test]
+fn a_failed_pair_leaves_its_even_port_free() {
+    let directory = directory(50_000..=50_001);
+    let v4 = directory.relay_ip(ip(LOCAL_V4)).unwrap();
+    directory.claim(v4, 50_001, at(0)).unwrap();
+    assert_eq!(directory.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)), None);
+    assert!(directory.claim(v4, 50_000, at(0)).is_some());
+}
+
+proptest! {
+    #[test]
+    fn even_wishes_get_even_ports_inside_the_range(first in 1024_u16..65_000, len in 0_u16..50, random in any::<[u8; 8]>()) {
+        let directory = directory(first..=first + len);
+        for wish in [PortWish::Even, PortWish::EvenAndNext] {
+            while let Some(claimed) = directory.claim_any(Family::V4, wish, random, at(0)) {
+                let port = claimed.relayed.port();
+                prop_assert!(port.is_multiple_of(2) && (first..=first + len).contains(&port));
+                prop_assert_eq!(claimed.reserved.is_some(), wish == PortWish::EvenAndNext);
+            }
+        }
+    }
+
+    #[test]
+    fn made_up_tokens_open_nothing(token in any::<[u8; 8]>()) {
+        let directory = directory(50_000..=50_009);
+        directory.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)).unwrap();
+        let wish = PortWish::Reserved(ReservationToken(token));
+        prop_assert_eq!(directory.claim_any(Family::V4, wish, [0; 8], at(1)), None);
+    }
+}

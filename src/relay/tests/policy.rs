@@ -1,0 +1,224 @@
+//! The deny lists. The ranges are spelled out here a second time, from the registry rather than from the code.
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::fixture::*;
+use crate::relay::*;
+
+const DENIED: [&str; 38] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.31.196.0/24",
+    "192.52.193.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "192.175.48.0/24",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "168.63.129.16/32",
+    "::/128",
+    "::1/128",
+    "::/96",
+    "::ffff:0:0/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "100:0:0:1::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fd00:ec2::254/128",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+];
+
+/// Ranges that no entry around them opens.
+const GUARDED: [&str; 18] = [
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "169.254.169.254/32",
+    "168.63.129.16/32",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/96",
+    "::ffff:0:0/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "2001::/32",
+    "2002::/16",
+    "fd00:ec2::254/128",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+];
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+fn allowing(nets: &[&str]) -> PeerPolicy {
+    PeerPolicy { allow: nets.iter().map(|text| net(text)).collect(), ..PeerPolicy::default() }
+}
+
+/// The address of a range with these host bits.
+fn inside(range: IpNet, bits: u128) -> IpAddr {
+    match range {
+        IpNet::V4(range) => {
+            let host = range.hostmask().to_bits() & bits as u32;
+            IpAddr::V4(Ipv4Addr::from_bits(range.network().to_bits() | host))
+        }
+        IpNet::V6(range) => {
+            let host = range.hostmask().to_bits() & bits;
+            IpAddr::V6(Ipv6Addr::from_bits(range.network().to_bits() | host))
+        }
+    }
+}
+
+/// Every way to hide an IPv4 address in an IPv6 one; `bits` fill what is free.
+fn embeddings(ip: Ipv4Addr, bits: u128) -> [Ipv6Addr; 9] {
+    let v4 = u128::from(ip.to_bits());
+    let free = |mask: u128| bits & mask;
+    [
+        v4,
+        0xFFFF << 32 | v4,
+        0xFFFF << 48 | v4,
+        0x0064_FF9B << 96 | v4,
+        0x0064_FF9B_0001 << 80 | free((1 << 80) - 1),
+        0x2001_0000 << 96 | free((1 << 96) - 1),
+        0x2002 << 112 | v4 << 80 | free((1 << 80) - 1),
+        0x2A00 << 112 | free(0xFFFF_FFFF_FFFF << 64) | 0x0000_5EFE << 32 | v4,
+        0x2A00 << 112 | free(0xFFFF_FFFF_FFFF << 64) | 0x0200_5EFE << 32 | v4,
+    ]
+    .map(Ipv6Addr::from_bits)
+}
+
+proptest! {
+    #[test]
+    fn no_address_of_a_denied_range_is_a_peer(bits in any::<u128>()) {
+        for range in DENIED {
+            for ip in [inside(net(range), bits), inside(net(range), 0), inside(net(range), u128::MAX)] {
+                prop_assert!(PeerPolicy::default().check_ip(ip).is_err(), "{ip} of {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_embedded_ipv4_address_is_a_peer(v4 in any::<u32>(), bits in any::<u128>()) {
+        let policy = allowing(&["0.0.0.0/0", "127.0.0.0/8", "10.0.0.0/8", "::/0"]);
+        for ip in embeddings(Ipv4Addr::from_bits(v4), bits) {
+            prop_assert_eq!(PeerPolicy::default().check_ip(ip.into()), Err(Refusal::Denied), "{}", ip);
+            prop_assert!(policy.check_ip(ip.into()).is_err(), "{ip}");
+        }
+    }
+
+    #[test]
+    fn addresses_outside_global_unicast_are_no_peers(bits in any::<u128>()) {
+        let ip = Ipv6Addr::from_bits(bits);
+        if bits >> 125 != 1 {
+            prop_assert!(PeerPolicy::default().check_ip(ip.into()).is_err(), "{ip}");
+        }
+    }
+
+    #[test]
+    fn guarded_ranges_open_only_from_inside(bits in any::<u128>()) {
+        let wide = allowing(&["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "8000::/1"]);
+        for range in GUARDED {
+            let ip = inside(net(range), bits);
+            prop_assert!(wide.check_ip(ip).is_err(), "{ip} of {range}");
+            let named = PeerPolicy { allow: vec![IpNet::from(ip)], ..PeerPolicy::default() };
+            prop_assert_eq!(named.check_ip(ip), Ok(()), "{} of {}", ip, range);
+        }
+    }
+
+    #[test]
+    fn what_the_operator_denies_stays_denied(v4 in any::<u32>()) {
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(v4));
+        let nets = vec![IpNet::from(ip)];
+        let policy = PeerPolicy { allow: nets.clone(), deny: nets, ..PeerPolicy::default() };
+        prop_assert_eq!(policy.check_ip(ip), Err(Refusal::Denied));
+    }
+
+    #[test]
+    fn ports_of_services_are_refused_and_all_others_are_not(port in any::<u16>()) {
+        let refused = port < 1024 || [1900, 5353, 11211].contains(&port);
+        let verdict = PeerPolicy::default().check_port(std::net::SocketAddr::new(ip("9.9.1.1"), port));
+        prop_assert_eq!(verdict, if refused { Err(Refusal::Port) } else { Ok(()) });
+    }
+}
+
+#[test]
+fn public_addresses_are_peers() {
+    for peer in [
+        "9.9.1.1",
+        "1.1.1.1",
+        "100.63.255.255",
+        "100.128.0.0",
+        "172.15.0.1",
+        "172.32.0.1",
+        "168.63.129.17",
+        "223.255.255.255",
+    ] {
+        assert_eq!(PeerPolicy::default().check_ip(ip(peer)), Ok(()), "{peer}");
+    }
+    for peer in ["2a00:77::5", "2001:200::1", "2001:4860::1", "2003::1", "2606:4700::1111", "3ffe::1"] {
+        assert_eq!(PeerPolicy::default().check_ip(ip(peer)), Ok(()), "{peer}");
+    }
+}
+
+#[test]
+fn an_allowed_range_opens_private_addresses_but_no_metadata_service_in_it() {
+    let policy = allowing(&["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"]);
+    for peer in ["10.1.2.3", "100.100.1.1", "169.254.7.7", "fd12:3456::1"] {
+        assert_eq!(policy.check_ip(ip(peer)), Ok(()), "{peer}");
+    }
+    for peer in ["192.168.1.1", "100.100.100.200", "169.254.169.254", "169.254.170.2", "fd00:ec2::254"] {
+        assert_eq!(policy.check_ip(ip(peer)), Err(Refusal::Denied), "{peer}");
+    }
+}
+
+#[test]
+fn own_addresses_are_refused_unless_their_range_is_allowed() {
+    let own_ips = vec![ip("9.9.1.1"), ip("10.0.0.5"), ip("2a00:77::5")];
+    let policy = PeerPolicy { own_ips: own_ips.clone(), ..PeerPolicy::default() };
+    for own in own_ips.iter().chain(&[ip("127.0.0.1"), ip("127.5.6.7"), ip("::1")]) {
+        assert_eq!(policy.check_ip(*own), Err(Refusal::OwnAddress), "{own}");
+    }
+    let opened = PeerPolicy { allow: vec![net("9.9.0.0/16"), net("10.0.0.0/8")], ..policy };
+    assert_eq!(opened.check_ip(ip("9.9.1.1")), Ok(()));
+    assert_eq!(opened.check_ip(ip("10.0.0.5")), Ok(()));
+    assert_eq!(opened.check_ip(ip("2a00:77::5")), Err(Refusal::OwnAddress));
+}
+
+#[test]
+fn a_listeners_port_is_refused_on_every_own_address() {
+    let policy = PeerPolicy {
+        own_ips: vec![ip("9.9.1.1"), ip("2a00:77::5")],
+        own_listeners: vec![address("0.0.0.0:8443"), address("9.9.1.1:9090")],
+        ..allowing(&["127.0.0.0/8"])
+    };
+    for peer in ["9.9.1.1:8443", "9.9.1.1:9090", "[2a00:77::5]:8443", "127.0.0.1:9090", "127.0.0.1:8443"] {
+        assert_eq!(policy.check_port(address(peer)), Err(Refusal::OwnListener), "{peer}");
+    }
+    assert_eq!(policy.check_port(address("9.9.1.2:8443")), Ok(()));
+    assert_eq!(policy.check_port(address("9.9.1.1:8444")), Ok(()));
+}

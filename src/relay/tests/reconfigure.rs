@@ -1,0 +1,47 @@
+use super::fixture::*;
+use crate::relay::*;
+
+const PEER: &str = "9.9.1.1:5000";
+
+#[test]
+fn peers_that_a_new_policy_denies_are_cut_off_at_once() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    relay.bind(&client, 0x4000, address(PEER));
+    relay.bind(&client, 0x4001, address("9.9.2.1:5000"));
+    let mut setup = Setup::default();
+    setup.policy.deny = vec!["9.9.1.0/24".parse().unwrap()];
+    relay.server.reconfigure(setup.config());
+    assert_eq!(relay.send_channel(&client, 0x4000), FromClient::Nothing);
+    assert_eq!(relay.send_indication(&client, address(PEER)), FromClient::Nothing);
+    assert_eq!(relay.peer_data(address(PEER), 5), FromPeer::Nothing);
+    assert!(matches!(relay.send_channel(&client, 0x4001), FromClient::ToPeer { .. }));
+}
+
+#[test]
+fn a_pair_is_parted_when_the_receivers_permission_is_forbidden() {
+    let mut relay = Fixture::new();
+    let (ann, bob) = (Client::udp(1, "s1"), Client::udp(2, "s1"));
+    let (anns, bobs) = (relay.allocate(&ann), relay.allocate(&bob));
+    relay.bind(&ann, 0x4000, bobs);
+    relay.bind(&bob, 0x4000, anns);
+    relay.server.reconfigure(Setup::default().config());
+    handed(relay.send_channel(&ann, 0x4000));
+    let mut setup = Setup::default();
+    setup.policy.deny = vec!["5.6.7.8/32".parse().unwrap()];
+    relay.server.reconfigure(setup.config());
+    assert_eq!(relay.send_channel(&ann, 0x4000), FromClient::Nothing);
+}
+
+#[test]
+fn new_limits_count_from_the_next_request_on() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    relay.permit(&client, &[address(PEER), address("9.9.2.1:5000")]);
+    let limits = Limits { permissions: 1, ..Limits::default() };
+    relay.server.reconfigure(Setup { limits, ..Setup::default() }.config());
+    assert!(matches!(relay.peer_data(address(PEER), 5), FromPeer::ToClient(_)));
+    assert_eq!(relay.permit(&client, &[address("9.9.3.1:5000")]), 508);
+}

@@ -1,0 +1,113 @@
+//! How the rest of the process talks to the hub.
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::auth::token::Identity;
+use crate::auth::token::Issued;
+use crate::auth::token::RefreshError;
+use crate::auth::token::TokenError;
+use crate::signal::hub::Peer;
+use crate::signal::id::ConnectionId;
+use crate::signal::link::Link;
+use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Incoming;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::checked_device_id;
+use crate::signal::stats::Stats;
+
+/// Something that happened, for the hub.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Connected(ConnectionId, Arc<Link>, Peer),
+    /// A message, and for `hello` who waits until it is worked on.
+    Message(ConnectionId, Incoming, Option<oneshot::Sender<()>>),
+    /// A breach of the framing.
+    Breach(ConnectionId, CloseCode),
+    Gone(ConnectionId),
+    Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
+    Verify(String, oneshot::Sender<Result<Identity, TokenError>>),
+    Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
+    Drain(Duration, oneshot::Sender<()>),
+}
+
+/// The hub is gone: the process stops.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signaling has stopped")]
+pub struct Stopped;
+
+/// A handle to the hub. Clones share it; when the last one is gone the hub stops.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inputs: mpsc::Sender<Input>,
+    connections: Arc<AtomicU64>,
+    stats: Arc<Stats>,
+}
+
+impl Handle {
+    pub(crate) fn new(inputs: mpsc::Sender<Input>, stats: Arc<Stats>) -> Self {
+        Self { inputs, connections: Arc::default(), stats }
+    }
+
+    /// What signaling counts.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    /// Makes a guest and its first tokens: `POST /v1/auth/guest` (rule 1), within the budget of the address.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `bad_request`, `too_large`, `forbidden`, `rate_limited`, `unavailable`.
+    pub async fn guest(&self, ip: IpAddr, device_id: String) -> Result<Issued, Refusal> {
+        let device_id = checked_device_id(device_id)?;
+        let asked = self.ask(|answer| Input::Guest(ip, device_id, answer)).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Verifies an access token, our own or a foreign one.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] outside, [`TokenError`] inside.
+    pub async fn verify(&self, access_token: String) -> Result<Result<Identity, TokenError>, Stopped> {
+        self.ask(|answer| Input::Verify(access_token, answer)).await
+    }
+
+    /// Gives new tokens for a refresh token: `POST /v1/auth/refresh`. A token that was used before kills its family
+    /// and the sockets of that family (rule 17).
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] outside, [`RefreshError`] inside.
+    pub async fn refresh(&self, refresh_token: String) -> Result<Result<Issued, RefreshError>, Stopped> {
+        self.ask(|answer| Input::Refresh(refresh_token, answer)).await
+    }
+
+    /// Says good-bye to all clients, closes them with 1012 spread over `within`, and returns when all are told.
+    pub async fn drain(&self, within: Duration) {
+        // A hub that has stopped has nobody left.
+        let _ = self.ask(|answer| Input::Drain(within, answer)).await;
+    }
+
+    pub(crate) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Hands an input over. The hub never waits for a connection, so there is room soon.
+    pub(crate) async fn send(&self, input: Input) -> Result<(), Stopped> {
+        self.inputs.send(input).await.map_err(|_| Stopped)
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.send(input(answer)).await?;
+        answered.await.map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,316 @@
+//! Connections: their beginning, their messages, what they are sent, their end.
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::auth::token::FamilyId;
+use crate::auth::token::Subject;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::hub::Asking;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Queue;
+use crate::signal::hub::timers::Timer;
+use crate::signal::id::ConnectionId;
+use crate::signal::id::random_bytes;
+use crate::signal::limit::Refusals;
+use crate::signal::limit::TokenBucket;
+use crate::signal::link::Link;
+use crate::signal::outbox::Class;
+use crate::signal::protocol;
+use crate::signal::protocol::Body;
+use crate::signal::protocol::CANDIDATE_BYTES_MAX;
+use crate::signal::protocol::CANDIDATES_MAX;
+use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::DEPTH_MAX;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Incoming;
+use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
+use crate::signal::protocol::MESSAGE_BYTES_MAX;
+use crate::signal::protocol::PushKind;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReplyTo;
+use crate::signal::protocol::Request;
+use crate::signal::protocol::SDP_BYTES_MAX;
+use crate::signal::protocol::TEXT_CHARS_MAX;
+use crate::signal::session::EndReason;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// A client must say `hello` within this.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// What this node really does (rule 14).
+pub(super) const FEATURES: [&str; 1] = ["chat"];
+
+/// Where a connection comes from.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The client's address, as far as trusted proxies tell.
+    pub ip: IpAddr,
+    /// The access token of the Authorization header, verified by the caller; `hello` may then omit its identity.
+    pub bearer: Option<String>,
+}
+
+/// One WebSocket.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) link: Arc<Link>,
+    pub(super) peer: Peer,
+    pub(super) online: Option<Online>,
+    messages: TokenBucket,
+    refusals: Refusals,
+}
+
+/// What a connection is after `hello`.
+#[derive(Debug)]
+pub(super) struct Online {
+    pub(super) subject: Subject,
+    pub(super) user: UserId,
+    pub(super) expires: UnixMillis,
+    pub(super) family: Option<FamilyId>,
+    /// Sequenced pushes so far (rule 12).
+    pub(super) seq: u64,
+    /// Requests that wait for the engine's answer to an earlier one. The message budget bounds them.
+    pub(super) deferred: VecDeque<(ReplyTo, Request)>,
+}
+
+impl Connection {
+    pub(super) fn is_of_family(&self, family: &FamilyId) -> bool {
+        self.online.as_ref().is_some_and(|online| online.family.as_ref() == Some(family))
+    }
+}
+
+impl Hub {
+    /// Takes a new connection in and greets it.
+    pub(crate) fn handle_connected(&mut self, id: ConnectionId, link: Arc<Link>, peer: Peer, now: Now) {
+        self.stats.connections_total.add_one();
+        let connection =
+            Connection { link, peer, online: None, messages: TokenBucket::FULL, refusals: Refusals::default() };
+        self.connection_by_id.insert(id, connection);
+        if self.draining {
+            self.close(id, CloseCode::Drain, now);
+        } else {
+            self.timers.set(now.mono + HELLO_TIMEOUT, Timer::HelloTimeout(id));
+            self.push(id, PushKind::Welcome, &self.welcome(now), now);
+        }
+        self.settle(now);
+    }
+
+    /// Works on one message of a client.
+    pub(crate) fn handle_message(&mut self, id: ConnectionId, incoming: Incoming, now: Now) {
+        let Incoming { reply_to, body } = incoming;
+        if let Err(refusal) = self.on_message(id, reply_to, body, now) {
+            self.refuse(id, reply_to, &refusal, now);
+        }
+        self.settle(now);
+    }
+
+    /// The connection is gone, whatever the reason; one that the hub closed itself is unknown by now.
+    pub(crate) fn handle_gone(&mut self, id: ConnectionId, now: Now) {
+        if self.connection_by_id.contains_key(&id) {
+            self.stats.connections_lost_total.add_one();
+            self.detach(id, EndReason::Lost, now);
+        }
+        self.settle(now);
+    }
+
+    /// The connection task found a breach that ends the connection.
+    pub(crate) fn handle_breach(&mut self, id: ConnectionId, code: CloseCode, now: Now) {
+        self.close(id, code, now);
+        self.settle(now);
+    }
+
+    fn on_message(&mut self, id: ConnectionId, reply_to: ReplyTo, body: Body, now: Now) -> Result<(), Refusal> {
+        // A connection that is closing may still have sent something.
+        let Some(connection) = self.connection_by_id.get_mut(&id) else { return Ok(()) };
+        let budget = connection.messages.take(self.rates.messages, now.mono);
+        budget.map_err(|wait| Refusal::rate_limited("too many messages", wait))?;
+        let user = connection.online.as_ref().map(|online| online.user.clone());
+        match (body, user) {
+            (Body::Malformed(refusal), _) => Err(refusal),
+            (Body::Hello(_), Some(_)) => Err(Refusal::new(ErrorCode::Conflict, "hello was said before")),
+            (Body::Hello(hello), None) => self.on_hello(id, reply_to, *hello?, now),
+            (Body::Request(_), None) => Err(Refusal::new(ErrorCode::Unauthorized, "say hello first")),
+            (Body::Request(request), Some(user)) => {
+                let asking = Asking { connection: id, reply_to, user };
+                self.on_request(&asking, request?, now)
+            }
+        }
+    }
+
+    pub(super) fn on_hello_timeout(&mut self, id: ConnectionId, now: Now) {
+        if self.connection_by_id.get(&id).is_some_and(|connection| connection.online.is_none()) {
+            self.close(id, CloseCode::HelloTimeout, now);
+        }
+    }
+
+    /// Sends a push, counted by `seq` if its kind is (rule 12).
+    pub(super) fn push(&mut self, id: ConnectionId, kind: PushKind, data: &impl Serialize, now: Now) {
+        let Some(connection) = self.connection_by_id.get_mut(&id) else { return };
+        let seq = match &mut connection.online {
+            Some(online) if kind.is_sequenced() => {
+                online.seq += 1;
+                Some(online.seq)
+            }
+            Some(_) | None => None,
+        };
+        let frame = protocol::push(kind, seq, now.unix, data);
+        if connection.link.push(kind.class(), frame).is_err() {
+            self.overflowed.insert(id);
+        }
+    }
+
+    /// Sends a push to where a user is connected.
+    pub(super) fn push_to_user(&mut self, user: &UserId, kind: PushKind, data: &impl Serialize, now: Now) {
+        if let Some(id) = self.user_by_id.get(user).and_then(|user| user.connection) {
+            self.push(id, kind, data, now);
+        }
+    }
+
+    /// Sends the `ok` to a request that wants one.
+    pub(super) fn ok(&mut self, id: ConnectionId, reply_to: ReplyTo, data: &impl Serialize) {
+        let re = match reply_to {
+            ReplyTo::Id(re) => Some(re),
+            ReplyTo::Unnamed => None,
+            ReplyTo::Nobody => return,
+        };
+        self.reply(id, protocol::ok(re, data));
+    }
+
+    /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
+    pub(super) fn refuse(&mut self, id: ConnectionId, reply_to: ReplyTo, refusal: &Refusal, now: Now) {
+        let re = match reply_to {
+            ReplyTo::Id(re) => Some(Some(re)),
+            ReplyTo::Unnamed => Some(None),
+            ReplyTo::Nobody => None,
+        };
+        if let Some(re) = re {
+            self.reply(id, protocol::error(re, refusal));
+        }
+        if refusal.code != ErrorCode::RateLimited {
+            return;
+        }
+        self.stats.rate_limit_hits_total.add_one();
+        let Some(connection) = self.connection_by_id.get_mut(&id) else { return };
+        if connection.refusals.count(now.mono) {
+            self.close(id, CloseCode::RateLimited, now);
+        }
+    }
+
+    fn reply(&mut self, id: ConnectionId, frame: bytes::Bytes) {
+        let Some(connection) = self.connection_by_id.get(&id) else { return };
+        if connection.link.push(Class::Kept, frame).is_err() {
+            self.overflowed.insert(id);
+        }
+    }
+
+    /// Closes a connection after what is queued for it; to its session that is a loss.
+    pub(super) fn close(&mut self, id: ConnectionId, code: CloseCode, now: Now) {
+        if let Some(connection) = self.connection_by_id.get(&id) {
+            connection.link.close(code);
+            self.stats.closes(code).add_one();
+            self.detach(id, EndReason::Lost, now);
+        }
+    }
+
+    /// Closes a connection that does not read (rule 14).
+    pub(super) fn close_slow(&mut self, id: ConnectionId, now: Now) {
+        if let Some(connection) = self.connection_by_id.get(&id) {
+            connection.link.abort(CloseCode::SlowConsumer);
+            self.stats.closes(CloseCode::SlowConsumer).add_one();
+            self.detach(id, EndReason::Lost, now);
+        }
+    }
+
+    /// Closes the older socket of a user whom a newer one has taken over already (rule 33).
+    pub(super) fn close_replaced(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_by_id.remove(&id) {
+            connection.link.close(CloseCode::Replaced);
+            self.stats.closes(CloseCode::Replaced).add_one();
+        }
+    }
+
+    /// Takes a connection out and with it what its user was doing.
+    fn detach(&mut self, id: ConnectionId, reason: EndReason, now: Now) {
+        let Some(connection) = self.connection_by_id.remove(&id) else { return };
+        let Some(online) = connection.online else { return };
+        let Some(user) = self.user_by_id.get_mut(&online.user) else { return };
+        user.connection = None;
+        self.users_online -= 1;
+        let session = user.session.clone();
+        self.leave_queue(&online.user);
+        if let Some((session, side)) = session {
+            self.end_session(&session, reason, Some(side), now);
+        }
+        self.forget_if_idle(&online.user, now);
+    }
+
+    /// Takes a user's ticket back, answered or not.
+    pub(super) fn leave_queue(&mut self, user: &UserId) -> bool {
+        let Some(user) = self.user_by_id.get_mut(user) else { return false };
+        let ticket = match std::mem::replace(&mut user.queue, Queue::Out) {
+            Queue::Out => return false,
+            Queue::Joining(joining) => joining.ticket,
+            Queue::Waiting { ticket, .. } => ticket,
+        };
+        self.user_by_ticket.remove(&ticket);
+        self.effects.push_back(Effect::Matchmaking(Command::Leave(ticket)));
+        true
+    }
+
+    /// Forgets a user without connection once nothing is missing from its budgets: reconnecting refills nothing.
+    pub(super) fn forget_if_idle(&mut self, id: &UserId, now: Now) {
+        let Some(user) = self.user_by_id.get(id) else { return };
+        if user.connection.is_some() {
+            return;
+        }
+        let full_at = user.joins.full_at().max(user.skips.full_at());
+        if full_at <= now.mono {
+            self.user_by_id.remove(id);
+        } else {
+            self.timers.set(full_at, Timer::UserForgotten(id.clone()));
+        }
+    }
+
+    pub(super) fn announce_drain(&mut self, within: Duration, now: Now) {
+        let ids: Vec<ConnectionId> = self.connection_by_id.keys().copied().collect();
+        let data = json!({"within_ms": within.as_millis() as u64, "reason": "shutdown"});
+        for id in ids {
+            self.push(id, PushKind::ServerDrain, &data, now);
+            // Spread, so that the clients do not all come back to another node in one moment.
+            let share = f64::from(u32::from_be_bytes(random_bytes())) / f64::from(u32::MAX);
+            self.timers.set(now.mono + within.mul_f64(share), Timer::DrainClose(id));
+        }
+    }
+
+    pub(super) fn on_drain_close(&mut self, id: ConnectionId, now: Now) {
+        let Some(connection) = self.connection_by_id.get(&id) else { return };
+        let user = connection.online.as_ref().and_then(|online| self.user_by_id.get(&online.user));
+        if let Some((session, side)) = user.and_then(|user| user.session.clone()) {
+            self.end_session(&session, EndReason::Drain, Some(side), now);
+        }
+        self.close(id, CloseCode::Drain, now);
+    }
+
+    fn welcome(&self, now: Now) -> impl Serialize + use<> {
+        let mut limits = json!(self.settings.limits);
+        if let Some(limits) = limits.as_object_mut() {
+            let sizes = [
+                ("message_bytes", MESSAGE_BYTES_MAX),
+                ("message_bytes_before_hello", MESSAGE_BYTES_BEFORE_HELLO_MAX),
+                ("json_depth", DEPTH_MAX),
+                ("sdp_bytes", SDP_BYTES_MAX),
+                ("candidates", CANDIDATES_MAX),
+                ("candidate_bytes", CANDIDATE_BYTES_MAX),
+                ("chat_chars", TEXT_CHARS_MAX),
+            ];
+            limits.extend(sizes.map(|(name, size)| (name.to_owned(), json!(size))));
+        }
+        json!({"server": self.settings.server, "features": FEATURES, "limits": limits, "time": now.unix})
+    }
+}

@@ -1,0 +1,148 @@
+//! `queue.join`, `queue.leave`, and what the engine answers.
+use serde::Serialize;
+use serde_json::json;
+
+use crate::matchmaking::AgeBand;
+use crate::matchmaking::DeviceId;
+use crate::matchmaking::JoinError;
+use crate::matchmaking::Preferences;
+use crate::matchmaking::Status;
+use crate::matchmaking::Ticket;
+use crate::matchmaking::TicketId;
+use crate::matchmaking::runner::Command;
+use crate::matchmaking::runner::Event;
+use crate::signal::hub::Asking;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Joining;
+use crate::signal::hub::Queue;
+use crate::signal::id::SessionId;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::PushKind;
+use crate::signal::protocol::Refusal;
+use crate::signal::session::EndReason;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// How a ticket stands: `queue.status` and the ok of `queue.join` (rule 19).
+#[derive(Serialize)]
+struct QueueStatus {
+    state: &'static str,
+    ahead: u32,
+    waiting: u32,
+    eta_ms: Option<u64>,
+    level: u8,
+    since: UnixMillis,
+}
+
+impl Hub {
+    pub(super) fn on_queue_join(&mut self, asking: &Asking, preferences: Preferences, now: Now) -> Result<(), Refusal> {
+        self.check_not_draining()?;
+        let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
+        let budget = user.joins.take(self.rates.joins, now.mono);
+        budget.map_err(|wait| Refusal::rate_limited("too many queue.join", wait))?;
+        if user.session.is_some() {
+            return Err(Refusal::new(ErrorCode::Conflict, "you are in a session"));
+        }
+        match user.queue {
+            Queue::Out => self.join(asking, preferences, None, now),
+            Queue::Joining(_) | Queue::Waiting { .. } => {
+                return Err(Refusal::new(ErrorCode::AlreadyQueued, "you are in the queue"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_queue_leave(&mut self, asking: &Asking) -> Result<(), Refusal> {
+        let left = self.leave_queue(&asking.user);
+        self.ok(asking.connection, asking.reply_to, &json!({"left": left}));
+        Ok(())
+    }
+
+    /// Nothing new starts on a node that stops.
+    pub(super) fn check_not_draining(&self) -> Result<(), Refusal> {
+        if self.draining { Err(Refusal::new(ErrorCode::Unavailable, "the node stops")) } else { Ok(()) }
+    }
+
+    /// Hands a ticket to the engine, whose answer will answer the request.
+    pub(super) fn join(&mut self, asking: &Asking, preferences: Preferences, leaving: Option<SessionId>, now: Now) {
+        let connection = self.connection_by_id.get(&asking.connection);
+        let Some(online) = connection.and_then(|connection| connection.online.as_ref()) else { return };
+        self.last_ticket += 1;
+        let id = TicketId(self.last_ticket);
+        let ticket = Ticket {
+            id,
+            user: asking.user.clone(),
+            device: online.subject.device.clone().map(DeviceId),
+            age_band: online.subject.age_band.clone().map_or_else(AgeBand::unknown, AgeBand),
+            preferences,
+            since: now.mono,
+        };
+        if let Some(user) = self.user_by_id.get_mut(&asking.user) {
+            user.queue = Queue::Joining(Joining { ticket: id, since: now.unix, reply_to: asking.reply_to, leaving });
+        }
+        self.user_by_ticket.insert(id, asking.user.clone());
+        self.effects.push_back(Effect::Matchmaking(Command::Join(Box::new(ticket))));
+    }
+
+    /// Works on what the engine says.
+    pub(crate) fn handle_queue_event(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Joined { id, outcome } => self.on_joined(id, outcome, now),
+            Event::Matched(found) => self.on_matched(*found, now),
+            Event::Status { id, status } => self.on_queue_status(id, status, now),
+        }
+        self.settle(now);
+    }
+
+    fn on_joined(&mut self, id: TicketId, outcome: Result<Status, JoinError>, now: Now) {
+        // Whoever is gone has taken the ticket back already.
+        let Some(user_id) = self.user_by_ticket.get(&id).cloned() else { return };
+        let Some(user) = self.user_by_id.get_mut(&user_id) else { return };
+        let (Queue::Joining(joining), Some(connection)) =
+            (std::mem::replace(&mut user.queue, Queue::Out), user.connection)
+        else {
+            return;
+        };
+        let asking = Asking { connection, reply_to: joining.reply_to, user: user_id };
+        match outcome {
+            Ok(status) => {
+                user.queue = Queue::Waiting { ticket: id, since: joining.since };
+                let data = queue_status(status, joining.since);
+                self.ok(connection, joining.reply_to, &data);
+                if let Some(session) = joining.leaving {
+                    let side = self.side_in(&asking, session.as_str()).ok().map(|(_, side)| side);
+                    self.end_session(&session, EndReason::Skipped, side, now);
+                }
+                self.push(connection, PushKind::QueueStatus, &data, now);
+            }
+            Err(error) => {
+                self.user_by_ticket.remove(&id);
+                let (code, message) = match error {
+                    JoinError::QueueFull => (ErrorCode::QueueFull, "the queue is full"),
+                    JoinError::AlreadyQueued => (ErrorCode::AlreadyQueued, "you are in the queue"),
+                };
+                self.refuse(connection, joining.reply_to, &Refusal::new(code, message), now);
+            }
+        }
+        self.resume_deferred(&asking, now);
+    }
+
+    fn on_queue_status(&mut self, id: TicketId, status: Status, now: Now) {
+        let Some(user_id) = self.user_by_ticket.get(&id).cloned() else { return };
+        let Some(Queue::Waiting { since, .. }) = self.user_by_id.get(&user_id).map(|user| &user.queue) else { return };
+        let data = queue_status(status, *since);
+        self.push_to_user(&user_id, PushKind::QueueStatus, &data, now);
+    }
+}
+
+fn queue_status(status: Status, since: UnixMillis) -> QueueStatus {
+    QueueStatus {
+        state: status.state.as_str(),
+        ahead: status.ahead,
+        waiting: status.waiting,
+        eta_ms: status.eta.map(|eta| eta.as_millis() as u64),
+        level: status.level,
+        since,
+    }
+}

@@ -1,0 +1,272 @@
+//! The hub: every connection, user and session of the node, and the one place where they change.
+//!
+//! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
+//! and into effects, which the task around it carries out.
+mod connections;
+mod handlers;
+mod sessions;
+mod timers;
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::token::FamilyId;
+use crate::auth::token::Identity;
+use crate::auth::token::Issued;
+use crate::auth::token::RefreshError;
+use crate::auth::token::TokenError;
+use crate::auth::token::Tokens;
+use crate::matchmaking::TicketId;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::ice::IceServers;
+use crate::signal::id::ConnectionId;
+use crate::signal::id::MessageIds;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::limit::AddressBuckets;
+use crate::signal::limit::Rate;
+use crate::signal::limit::TokenBucket;
+use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Path;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReplyTo;
+use crate::signal::session::EndReason;
+use crate::signal::session::Session;
+use crate::signal::settings::Settings;
+use crate::signal::stats::Stats;
+use crate::time::Mono;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+use connections::Connection;
+pub use connections::Peer;
+pub(crate) use handlers::auth::HEARTBEAT;
+use timers::Timers;
+
+/// Something for the task around the hub to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Tell the engine.
+    Matchmaking(Command),
+    /// Have the relay let go of a session, then log what it was.
+    SessionEnded(Ended),
+}
+
+/// A session that is over.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) session: SessionId,
+    pub(crate) reason: EndReason,
+    pub(crate) duration: Duration,
+    /// The paths that A and B last reported.
+    pub(crate) paths: [Option<Path>; 2],
+    /// Until when its credentials must be refused.
+    pub(crate) credentials_until: UnixMillis,
+}
+
+/// A user with a connection, or with a budget that is not full again.
+#[derive(Debug)]
+struct User {
+    connection: Option<ConnectionId>,
+    queue: Queue,
+    session: Option<(SessionId, Side)>,
+    joins: TokenBucket,
+    skips: TokenBucket,
+}
+
+/// Where a user stands with the queue.
+#[derive(Debug)]
+enum Queue {
+    Out,
+    /// The engine has not answered yet.
+    Joining(Joining),
+    Waiting {
+        ticket: TicketId,
+        since: UnixMillis,
+    },
+}
+
+/// A request that the engine's answer will answer.
+#[derive(Debug)]
+struct Joining {
+    ticket: TicketId,
+    since: UnixMillis,
+    reply_to: ReplyTo,
+    /// The session to leave when the ticket is taken: `session.next`.
+    leaving: Option<SessionId>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+struct Asking {
+    connection: ConnectionId,
+    reply_to: ReplyTo,
+    user: UserId,
+}
+
+/// Rates of the budgets in force.
+#[derive(Debug)]
+struct Rates {
+    messages: Rate,
+    joins: Rate,
+    skips: Rate,
+}
+
+/// See the module's documentation.
+pub(crate) struct Hub {
+    settings: Settings,
+    rates: Rates,
+    ice: IceServers,
+    tokens: Tokens,
+    guests: AddressBuckets,
+    message_ids: MessageIds,
+    connection_by_id: HashMap<ConnectionId, Connection>,
+    user_by_id: HashMap<UserId, User>,
+    session_by_id: HashMap<SessionId, Session>,
+    user_by_ticket: HashMap<TicketId, UserId>,
+    last_ticket: u64,
+    timers: Timers,
+    effects: VecDeque<Effect>,
+    /// Connections whose outbox overflowed while something else was going on.
+    overflowed: HashSet<ConnectionId>,
+    draining: bool,
+    users_online: usize,
+    stats: Arc<Stats>,
+}
+
+impl Hub {
+    pub(crate) fn new(settings: Settings, stats: Arc<Stats>) -> Self {
+        let limits = settings.limits;
+        Self {
+            rates: Rates {
+                messages: Rate::per_second(limits.messages_per_second, limits.messages_burst),
+                joins: Rate::per_minute(limits.queue_joins_per_minute),
+                skips: Rate::per_minute(limits.skips_per_minute),
+            },
+            ice: IceServers::new(&settings.ice_urls, settings.minter.clone()),
+            tokens: Tokens::new(&settings.tokens),
+            guests: AddressBuckets::new(Rate::per_minute(limits.guests_per_minute), settings.exempt.clone()),
+            message_ids: MessageIds::default(),
+            connection_by_id: HashMap::new(),
+            user_by_id: HashMap::new(),
+            session_by_id: HashMap::new(),
+            user_by_ticket: HashMap::new(),
+            last_ticket: 0,
+            timers: Timers::default(),
+            effects: VecDeque::new(),
+            overflowed: HashSet::new(),
+            draining: false,
+            users_online: 0,
+            stats,
+            settings,
+        }
+    }
+
+    /// Makes a guest (rule 1), within the budget of the address.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if there are no guests here, `rate_limited` over the budget.
+    pub(crate) fn handle_guest(&mut self, ip: IpAddr, device: &str, now: Now) -> Result<Issued, Refusal> {
+        if !self.settings.guests {
+            return Err(Refusal::new(ErrorCode::Forbidden, "guests are not accepted here"));
+        }
+        if let Err(wait) = self.guests.take(ip, now.mono) {
+            self.stats.rate_limit_hits_total.add_one();
+            return Err(Refusal::rate_limited("too many guests from this address", wait));
+        }
+        self.stats.guests_total.add_one();
+        Ok(self.tokens.issue_guest(device, now.unix))
+    }
+
+    /// Verifies an access token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Tokens::verify`].
+    pub(crate) fn handle_verify(&self, access_token: &str, now: Now) -> Result<Identity, TokenError> {
+        self.tokens.verify(access_token, now.unix)
+    }
+
+    /// Gives new tokens for a refresh token. If it was used before, the sockets of its family close (rule 17).
+    ///
+    /// # Errors
+    ///
+    /// See [`Tokens::refresh`].
+    pub(crate) fn handle_refresh(&mut self, refresh_token: &str, now: Now) -> Result<Issued, RefreshError> {
+        let outcome = self.tokens.refresh(refresh_token, now.unix);
+        if let Err(RefreshError::Reused(family)) = &outcome {
+            tracing::warn!("a refresh token was used twice, its family is revoked");
+            self.close_family(family, now);
+        }
+        self.settle(now);
+        outcome
+    }
+
+    /// Says good-bye to everybody: closes are spread over `within`, nothing new starts.
+    pub(crate) fn handle_drain(&mut self, within: Duration, now: Now) {
+        if self.draining {
+            return;
+        }
+        self.draining = true;
+        self.announce_drain(within, now);
+        self.settle(now);
+    }
+
+    /// Whether a drain has closed every connection.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.draining && self.connection_by_id.is_empty()
+    }
+
+    /// When [`Hub::handle_deadline`] is due.
+    pub(crate) fn next_deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_deadline(&mut self, now: Now) {
+        while let Some(timer) = self.timers.take_due(now.mono) {
+            self.on_timer(timer, now);
+        }
+        self.settle(now);
+    }
+
+    /// Takes the next effect.
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn close_family(&mut self, family: &FamilyId, now: Now) {
+        let of_family: Vec<ConnectionId> = self
+            .connection_by_id
+            .iter()
+            .filter(|(_, connection)| connection.is_of_family(family))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in of_family {
+            self.close(id, CloseCode::Unauthorized, now);
+        }
+    }
+
+    /// Drops the connections that could not take what they were sent. Dropping one sends to its peer, which may be
+    /// the next one.
+    fn settle(&mut self, now: Now) {
+        while let Some(id) = self.overflowed.iter().next().copied() {
+            self.overflowed.remove(&id);
+            self.close_slow(id, now);
+        }
+        self.stats.connections_active.set(self.connection_by_id.len());
+        self.stats.users_online.set(self.users_online);
+        self.stats.sessions_active.set(self.session_by_id.len());
+        self.stats.queue_length.set(self.user_by_ticket.len());
+    }
+}
+
+#[cfg(test)]
+mod tests;

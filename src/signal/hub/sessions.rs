@@ -1,0 +1,226 @@
+//! Sessions: from the match to the end.
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::matchmaking::Match;
+use crate::matchmaking::Ticket;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::hub::Asking;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Ended;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Queue;
+use crate::signal::hub::timers::Timer;
+use crate::signal::ice::IceGrant;
+use crate::signal::id::Alias;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::protocol::PushKind;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Target;
+use crate::signal::session::EndReason;
+use crate::signal::session::Participant;
+use crate::signal::session::Session;
+use crate::time::Mono;
+use crate::time::Now;
+
+/// What passes from one side to the other: the server names the sender (rule 27).
+#[derive(Serialize)]
+struct FromPeer<'a, T> {
+    session: &'a SessionId,
+    from: &'a Alias,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+impl Hub {
+    /// Makes a session of a match, if both are still waiting; otherwise who is left goes back into the queue.
+    pub(super) fn on_matched(&mut self, found: Match, now: Now) {
+        let Match { a, b, tags_common, language } = found;
+        match (self.is_waiting(&a), self.is_waiting(&b)) {
+            (true, true) => {
+                let mut session = self.open_session(&a, &b, now);
+                session.tags_common = tags_common;
+                session.language = language;
+                let id = session.id.clone();
+                self.session_by_id.insert(id.clone(), session);
+                self.set_session_timers(&id, now);
+                for (side, ticket) in [(Side::A, &a), (Side::B, &b)] {
+                    self.tell_match(&id, side, ticket, now);
+                }
+                tracing::info!(session = %id, "session started");
+                self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
+            }
+            (true, false) => self.effects.push_back(Effect::Matchmaking(Command::GiveBack(Box::new(a)))),
+            (false, true) => self.effects.push_back(Effect::Matchmaking(Command::GiveBack(Box::new(b)))),
+            (false, false) => {}
+        }
+    }
+
+    fn is_waiting(&self, ticket: &Ticket) -> bool {
+        self.user_by_ticket.get(&ticket.id) == Some(&ticket.user)
+    }
+
+    fn open_session(&mut self, a: &Ticket, b: &Ticket, now: Now) -> Session {
+        let participants = [a, b].map(|ticket| Participant::new(ticket.user.clone(), ticket.preferences.clone()));
+        let session = Session::new(participants, self.settings.session_limit, now);
+        for (side, ticket) in [(Side::A, a), (Side::B, b)] {
+            self.user_by_ticket.remove(&ticket.id);
+            if let Some(user) = self.user_by_id.get_mut(&ticket.user) {
+                user.queue = Queue::Out;
+                user.session = Some((session.id.clone(), side));
+            }
+            self.stats.match_latency.observe(now.mono.saturating_since(ticket.since));
+        }
+        self.stats.sessions_created_total.add_one();
+        session
+    }
+
+    fn tell_match(&mut self, id: &SessionId, side: Side, ticket: &Ticket, now: Now) {
+        let Some(grant) = self.grant_ice(id, side, now) else { return };
+        let Some(session) = self.session_by_id.get(id) else { return };
+        let mut data = view(session, side);
+        if let Some(data) = data.as_object_mut() {
+            let waited_ms = now.mono.saturating_since(ticket.since).as_millis() as u64;
+            data.insert("waited_ms".into(), json!(waited_ms));
+            data.insert("ice_servers".into(), json!(grant.servers));
+            data.insert("ice_policy".into(), json!(self.settings.ice_policy));
+            data.insert("ice_expires_at".into(), json!(grant.expires));
+            data.insert("server_time".into(), json!(now.unix));
+        }
+        self.push_to_user(&ticket.user, PushKind::MatchFound, &data, now);
+    }
+
+    /// Mints credentials for one side and sets the timer for the next ones (rule 25).
+    pub(super) fn grant_ice(&mut self, id: &SessionId, side: Side, now: Now) -> Option<IceGrant> {
+        let session = self.session_by_id.get_mut(id)?;
+        let grant = self.ice.grant(&session.credential_id(side), session.left(now), now);
+        session.credentials_until = session.credentials_until.max(grant.expires);
+        session.participant_mut(side).renew_ice_at = grant.renew_at;
+        self.timers.set(grant.renew_at, Timer::IceRenewal(id.clone(), side, grant.renew_at));
+        Some(grant)
+    }
+
+    pub(super) fn on_ice_renewal(&mut self, id: &SessionId, side: Side, due: Mono, now: Now) {
+        let Some(session) = self.session_by_id.get(id) else { return };
+        let participant = session.participant(side);
+        if participant.renew_ice_at != due {
+            return;
+        }
+        let user = participant.user.clone();
+        let Some(grant) = self.grant_ice(id, side, now) else { return };
+        let data = json!({"session": id, "ice_servers": grant.servers, "expires_at": grant.expires});
+        self.push_to_user(&user, PushKind::IceUpdated, &data, now);
+    }
+
+    /// Sets the timers for the deadline that a session has now.
+    pub(super) fn set_session_timers(&mut self, id: &SessionId, now: Now) {
+        let Some(session) = self.session_by_id.get(id) else { return };
+        let Some(deadline) = session.deadline else { return };
+        for (remaining, at) in session.warnings(now) {
+            self.timers.set(at, Timer::SessionWarning(session.id.clone(), remaining, deadline));
+        }
+        self.timers.set(deadline.mono, Timer::SessionLimit(session.id.clone(), deadline));
+    }
+
+    pub(super) fn on_warning(&mut self, id: &SessionId, remaining: Duration, deadline: Now, now: Now) {
+        let Some(session) = self.session_by_id.get(id).filter(|session| session.deadline == Some(deadline)) else {
+            return;
+        };
+        let users = Side::BOTH.map(|side| session.participant(side).user.clone());
+        let data = json!({"session": id, "remaining_ms": remaining.as_millis() as u64});
+        for user in users {
+            self.push_to_user(&user, PushKind::SessionWarning, &data, now);
+        }
+    }
+
+    pub(super) fn on_limit(&mut self, id: &SessionId, deadline: Now, now: Now) {
+        if self.session_by_id.get(id).is_some_and(|session| session.deadline == Some(deadline)) {
+            self.end_session(id, EndReason::Limit, None, now);
+        }
+    }
+
+    /// Ends a session: both sides are told, the relay lets go of it (rules 31, 33). `by` is who caused it.
+    pub(super) fn end_session(&mut self, id: &SessionId, reason: EndReason, by: Option<Side>, now: Now) {
+        let Some(session) = self.session_by_id.remove(id) else { return };
+        let duration = now.mono.saturating_since(session.started.mono);
+        if let (EndReason::Lost, Some(lost)) = (reason, by) {
+            let stays = session.participant(lost.other()).user.clone();
+            let data = json!({
+                "session": id, "peer": session.participant(lost).alias, "reason": "lost", "can_reconnect": false,
+            });
+            self.push_to_user(&stays, PushKind::PeerLeft, &data, now);
+        }
+        let data = json!({"session": id, "reason": reason, "duration_ms": duration.as_millis() as u64});
+        for side in Side::BOTH {
+            let user = session.participant(side).user.clone();
+            if let Some(user) = self.user_by_id.get_mut(&user) {
+                user.session = None;
+            }
+            self.push_to_user(&user, PushKind::SessionEnded, &data, now);
+        }
+        self.stats.sessions_ended(reason).add_one();
+        self.effects.push_back(Effect::SessionEnded(Ended {
+            session: session.id.clone(),
+            reason,
+            duration,
+            paths: Side::BOTH.map(|side| session.participant(side).path),
+            credentials_until: session.credentials_until,
+        }));
+    }
+
+    /// The side that the asking user has in a session (rule 26).
+    ///
+    /// # Errors
+    ///
+    /// `not_in_session`, whether it is another's, unknown or over.
+    pub(super) fn side_in(&self, asking: &Asking, session: &str) -> Result<(SessionId, Side), Refusal> {
+        let user = self.user_by_id.get(&asking.user);
+        let own = user.and_then(|user| user.session.as_ref()).filter(|(own, _)| own.as_str() == session);
+        own.cloned().ok_or_else(Refusal::not_in_session)
+    }
+
+    /// Like [`Hub::side_in`]. There are no rooms here, so nobody is in one.
+    pub(super) fn side_at(&self, asking: &Asking, target: &Target) -> Result<(SessionId, Side), Refusal> {
+        match target {
+            Target::Session(session) => self.side_in(asking, session),
+            Target::Room => Err(Refusal::not_in_session()),
+        }
+    }
+
+    /// The live session of that id, which the caller has found by its own membership.
+    pub(super) fn session_mut(&mut self, id: &SessionId) -> Result<&mut Session, Refusal> {
+        self.session_by_id.get_mut(id).ok_or_else(Refusal::not_in_session)
+    }
+
+    /// Passes something on from one side to the other.
+    pub(super) fn pass_on<T: Serialize>(&mut self, id: &SessionId, from: Side, kind: PushKind, body: &T, now: Now) {
+        let Some(session) = self.session_by_id.get(id) else { return };
+        let sender = session.participant(from).alias.clone();
+        let receiver: UserId = session.participant(from.other()).user.clone();
+        self.push_to_user(&receiver, kind, &FromPeer { session: id, from: &sender, body }, now);
+    }
+}
+
+/// A session as one side sees it: the common part of `match.found` and `sync` (rule 24).
+pub(super) fn view(session: &Session, side: Side) -> serde_json::Value {
+    let mut peer = json!({"id": session.participant(side.other()).alias, "tags_common": session.tags_common});
+    if let (Some(peer), Some(language)) = (peer.as_object_mut(), &session.language) {
+        peer.insert("language".into(), json!(language));
+    }
+    let (role, initiator) = match side {
+        Side::A => ("impolite", true),
+        Side::B => ("polite", false),
+    };
+    json!({
+        "session": session.id,
+        "self": session.participant(side).alias,
+        "peer": peer,
+        "role": role,
+        "initiator": initiator,
+        "deadline": session.deadline.map(|deadline| deadline.unix),
+    })
+}

@@ -1,0 +1,272 @@
+//! A hub with a real engine, driven step by step.
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::auth::secret::Secret;
+use crate::auth::token::TokenSettings;
+use crate::auth::turn::Minter;
+use crate::matchmaking;
+use crate::matchmaking::Engine;
+use crate::matchmaking::runner::Command;
+use crate::matchmaking::runner::Event;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Ended;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Peer;
+use crate::signal::id::ConnectionId;
+use crate::signal::link::Link;
+use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::Incoming;
+use crate::signal::settings::IcePolicy;
+use crate::signal::settings::Limits;
+use crate::signal::settings::ServerName;
+use crate::signal::settings::Settings;
+use crate::signal::stats::Stats;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+pub(super) const FOREIGN_KEY: &[u8] = b"a key of the customer's own backend";
+pub(super) const START: UnixMillis = UnixMillis(1_763_630_000_000);
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        server: ServerName { name: "duologue".into(), version: "0".into(), node: "n1".into() },
+        limits: Limits::default(),
+        exempt: Vec::new(),
+        guests: true,
+        tokens: TokenSettings {
+            secret: Secret::new(*b"signs our own tokens"),
+            foreign_secrets: vec![Secret::new(FOREIGN_KEY)],
+            access_ttl: Duration::from_secs(300),
+            refresh_ttl: Duration::from_secs(3600),
+        },
+        session_limit: Some(Duration::from_secs(300)),
+        ice_policy: IcePolicy::All,
+        ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
+        minter: Minter::new(Secret::new(*b"turn secret")),
+    }
+}
+
+pub(super) struct Fixture {
+    pub(super) hub: Hub,
+    pub(super) engine: Engine,
+    pub(super) now: Now,
+    pub(super) stats: Arc<Stats>,
+    pub(super) ended: Vec<Ended>,
+    /// While true, commands stay where they are: the engine is slow.
+    pub(super) engine_sleeps: bool,
+    commands: Vec<Command>,
+    link_by_connection: HashMap<ConnectionId, Arc<Link>>,
+    last_connection: u64,
+    last_id: u64,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub(super) fn with(settings: Settings) -> Self {
+        let stats = Arc::new(Stats::default());
+        Self {
+            hub: Hub::new(settings, stats.clone()),
+            engine: Engine::new(matchmaking::Settings::default()),
+            now: Now { unix: START, ..Now::default() },
+            stats,
+            ended: Vec::new(),
+            engine_sleeps: false,
+            commands: Vec::new(),
+            link_by_connection: HashMap::new(),
+            last_connection: 0,
+            last_id: 0,
+        }
+    }
+
+    /// A connection that has been greeted.
+    pub(super) fn connect(&mut self) -> ConnectionId {
+        self.connect_as("192.0.2.1", None)
+    }
+
+    pub(super) fn connect_as(&mut self, ip: &str, bearer: Option<String>) -> ConnectionId {
+        self.last_connection += 1;
+        let (id, link) = (ConnectionId(self.last_connection), Arc::new(Link::default()));
+        self.link_by_connection.insert(id, link.clone());
+        let peer = Peer { ip: ip.parse().expect("an address"), bearer };
+        self.hub.handle_connected(id, link, peer, self.now);
+        id
+    }
+
+    /// A guest of its own device who has read what came so far.
+    pub(super) fn guest(&mut self) -> ConnectionId {
+        let id = self.connect();
+        self.ask(id, "hello", json!({"guest": {"device_id": format!("device-{}", id.0)}})).expect("is welcome");
+        self.take(id);
+        id
+    }
+
+    /// A user of a foreign token that is good for an hour.
+    pub(super) fn user(&mut self, name: &str) -> ConnectionId {
+        let id = self.connect();
+        let token = self.token(name, 3600);
+        self.ask(id, "hello", json!({"token": token})).expect("is welcome");
+        self.take(id);
+        id
+    }
+
+    pub(super) fn token(&self, name: &str, secs: u64) -> String {
+        let claims = json!({"sub": name, "iss": "shop", "exp": self.now.unix.as_secs() + secs});
+        let key = jsonwebtoken::EncodingKey::from_secret(FOREIGN_KEY);
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("signs")
+    }
+
+    /// Two guests in a session, who have read what came so far: (A, B, session, what each got as `match.found`).
+    pub(super) fn pair(&mut self) -> (ConnectionId, ConnectionId, String, [Value; 2]) {
+        let (a, b) = (self.guest(), self.guest());
+        self.pair_up(a, b)
+    }
+
+    pub(super) fn pair_up(
+        &mut self,
+        a: ConnectionId,
+        b: ConnectionId,
+    ) -> (ConnectionId, ConnectionId, String, [Value; 2]) {
+        self.ask(a, "queue.join", json!({"tags": ["music"]})).expect("joins");
+        self.ask(b, "queue.join", json!({"tags": ["music"]})).expect("joins");
+        let found = [a, b].map(|id| self.take_one(id, "match.found"));
+        let session = found[0]["data"]["session"].as_str().expect("a session").to_owned();
+        (a, b, session, found)
+    }
+
+    /// Sends a raw message.
+    pub(super) fn send(&mut self, id: ConnectionId, text: &str) {
+        let incoming = Incoming::parse(text).expect("an object");
+        self.hub.handle_message(id, incoming, self.now);
+        self.pump();
+    }
+
+    /// Sends a request without reading the reply, and returns its id.
+    pub(super) fn request(&mut self, id: ConnectionId, kind: &str, data: Value) -> u64 {
+        self.last_id += 1;
+        self.send(id, &json!({"type": kind, "id": self.last_id, "data": data}).to_string());
+        self.last_id
+    }
+
+    /// Sends a request and returns the data of its ok, or the code of its error. Other frames stay unread.
+    pub(super) fn ask(&mut self, id: ConnectionId, kind: &str, data: Value) -> Result<Value, String> {
+        let re = self.request(id, kind, data);
+        let frames = self.take(id);
+        let mut replies = Vec::new();
+        for frame in frames {
+            if frame["re"] == json!(re) { replies.push(frame) } else { self.put_back(id, &frame) }
+        }
+        let [reply] = replies.try_into().expect("exactly one reply");
+        if reply["type"] == "ok" {
+            Ok(reply["data"].clone())
+        } else {
+            Err(reply["error"]["code"].as_str().expect("a code").into())
+        }
+    }
+
+    /// Everything the client has not read.
+    pub(super) fn take(&mut self, id: ConnectionId) -> Vec<Value> {
+        let link = &self.link_by_connection[&id];
+        std::iter::from_fn(|| link.take()).map(|frame| serde_json::from_slice(&frame).expect("JSON")).collect()
+    }
+
+    /// Everything unread must contain exactly one of that type, which is returned.
+    pub(super) fn take_one(&mut self, id: ConnectionId, kind: &str) -> Value {
+        let frames = self.take(id);
+        let mut of_kind = frames.iter().filter(|frame| frame["type"] == kind);
+        let one = of_kind.next().unwrap_or_else(|| panic!("no {kind} in {frames:?}")).clone();
+        assert!(of_kind.next().is_none(), "several {kind}");
+        one
+    }
+
+    /// The types of everything unread, with `seq` where there is one.
+    pub(super) fn take_kinds(&mut self, id: ConnectionId) -> Vec<String> {
+        let kind = |frame: Value| frame["type"].as_str().expect("a type").to_owned();
+        self.take(id).into_iter().map(kind).collect()
+    }
+
+    pub(super) fn close_code(&self, id: ConnectionId) -> Option<CloseCode> {
+        self.link_by_connection[&id].close_code()
+    }
+
+    /// The socket is lost.
+    pub(super) fn lose(&mut self, id: ConnectionId) {
+        self.hub.handle_gone(id, self.now);
+        self.pump();
+    }
+
+    /// Lets time pass, stopping at everything that is due.
+    pub(super) fn advance(&mut self, duration: Duration) {
+        let end = self.now.plus(duration);
+        loop {
+            let due = [self.hub.next_deadline(), self.engine.next_deadline()].into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due <= end.mono) else { break };
+            self.now = self.now.plus(due.saturating_since(self.now.mono));
+            self.hub.handle_deadline(self.now);
+            self.pump();
+        }
+        self.now = end;
+    }
+
+    pub(super) fn pump(&mut self) {
+        loop {
+            while let Some(effect) = self.hub.poll_effect() {
+                match effect {
+                    Effect::Matchmaking(command) => self.commands.push(command),
+                    Effect::SessionEnded(ended) => self.ended.push(ended),
+                }
+            }
+            if self.engine_sleeps {
+                return;
+            }
+            let commands = std::mem::take(&mut self.commands);
+            for command in commands {
+                self.carry_out(command);
+            }
+            match self.engine.poll_match(self.now.mono) {
+                Some(found) => self.hub.handle_queue_event(Event::Matched(Box::new(found)), self.now),
+                None if self.commands.is_empty() => return,
+                None => {}
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        let now = self.now.mono;
+        match command {
+            Command::Join(ticket) => {
+                let id = ticket.id;
+                let joined = self.engine.join(*ticket, now);
+                let outcome = joined.map(|()| self.engine.status(id, now).expect("is in the queue"));
+                self.hub.handle_queue_event(Event::Joined { id, outcome }, self.now);
+                self.collect();
+            }
+            Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),
+            Command::Leave(id) => drop(self.engine.leave(id)),
+            Command::Met(a, b) => self.engine.met(&a, &b, now),
+            Command::Suspend(_) | Command::Resume(_) | Command::Block { .. } | Command::Unblock { .. } => {}
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some(effect) = self.hub.poll_effect() {
+            match effect {
+                Effect::Matchmaking(command) => self.commands.push(command),
+                Effect::SessionEnded(ended) => self.ended.push(ended),
+            }
+        }
+    }
+
+    fn put_back(&self, id: ConnectionId, frame: &Value) {
+        let bytes = serde_json::to_vec(frame).expect("serializes");
+        let link = &self.link_by_connection[&id];
+        link.push(crate::signal::outbox::Class::Kept, bytes.into()).expect("it was there before");
+    }
+}

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::fixture::Fixture;
+use super::fixture::settings;
+use crate::signal::Limits;
+use crate::signal::Settings;
+use crate::signal::protocol::CloseCode;
+
+#[test]
+fn rule_2_messages_over_the_budget_are_refused_with_the_time_to_wait() {
+    let mut hub = Fixture::new();
+    let id = hub.guest();
+    // hello took one of 200.
+    for _ in 0..199 {
+        assert!(hub.ask(id, "ack", json!({"seq": 0})).is_ok());
+    }
+    hub.send(id, r#"{"type":"ack","id":9,"data":{"seq":0}}"#);
+    let error = hub.take_one(id, "error");
+    assert_eq!(error["error"]["code"], "rate_limited");
+    assert_eq!(error["error"]["retryable"], true);
+    let wait = Duration::from_millis(error["error"]["retry_after_ms"].as_u64().expect("a time"));
+    assert_eq!(wait, Duration::from_millis(20));
+    hub.advance(wait);
+    assert!(hub.ask(id, "ack", json!({"seq": 0})).is_ok());
+    assert_eq!(hub.stats.rate_limit_hits_total.value(), 1);
+}
+
+#[test]
+fn rule_2_more_than_100_refusals_in_10_s_close_with_4429() {
+    let mut hub = Fixture::new();
+    let id = hub.guest();
+    for _ in 0..299 {
+        hub.send(id, r#"{"type":"bye-bye"}"#);
+    }
+    assert_eq!(hub.close_code(id), None);
+    hub.send(id, r#"{"type":"bye-bye"}"#);
+    assert_eq!(hub.close_code(id), Some(CloseCode::RateLimited));
+}
+
+#[test]
+fn guests_of_one_address_have_a_budget_and_the_socket_stays() {
+    let limits = Limits { guests_per_minute: 2, ..Limits::default() };
+    let exempt = vec!["10.0.0.0/8".parse().expect("a network")];
+    let mut hub = Fixture::with(Settings { limits, exempt, ..settings() });
+    let hello = json!({"guest": {"device_id": "d"}});
+    let from = |hub: &mut Fixture, ip: &str| {
+        let id = hub.connect_as(ip, None);
+        (id, hub.ask(id, "hello", hello.clone()).map(|_| ()))
+    };
+    assert_eq!(from(&mut hub, "192.0.2.1").1, Ok(()));
+    assert_eq!(from(&mut hub, "192.0.2.1").1, Ok(()));
+    let (refused, outcome) = from(&mut hub, "192.0.2.1");
+    assert_eq!(outcome, Err("rate_limited".into()));
+    assert_eq!(hub.close_code(refused), None);
+    assert_eq!(from(&mut hub, "192.0.2.2").1, Ok(()));
+    for _ in 0..5 {
+        assert_eq!(from(&mut hub, "10.0.0.1").1, Ok(()));
+    }
+}
+
+#[test]
+fn reconnecting_does_not_refill_a_users_budget() {
+    let limits = Limits { queue_joins_per_minute: 2, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    for _ in 0..2 {
+        let id = hub.user("ann");
+        assert!(hub.ask(id, "queue.join", json!({})).is_ok());
+        hub.lose(id);
+    }
+    let id = hub.user("ann");
+    assert_eq!(hub.ask(id, "queue.join", json!({})), Err("rate_limited".into()));
+    hub.advance(Duration::from_secs(30));
+    assert!(hub.ask(id, "queue.join", json!({})).is_ok());
+}
+
+#[test]
+fn rule_14_a_client_that_does_not_read_is_closed_with_4408_and_its_queue_freed() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    let sdp = "v".repeat(40_000);
+    for neg in 0..7 {
+        let data = json!({"session": session, "neg": neg, "kind": "offer", "sdp": sdp});
+        let outcome = hub.ask(a, "rtc.description", data);
+        assert_eq!(outcome.is_ok(), hub.close_code(b).is_none() || neg == 6, "{neg}");
+    }
+    assert_eq!(hub.close_code(b), Some(CloseCode::SlowConsumer));
+    assert!(hub.take(b).is_empty());
+    assert_eq!(hub.take_kinds(a), ["peer.left", "session.ended"]);
+}
+
+#[test]
+fn rule_14_the_257th_unread_frame_closes_and_news_does_not_count_twice() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    for n in 0..500 {
+        hub.advance(Duration::from_millis(20));
+        hub.ask(a, "chat.typing", json!({"session": session, "on": n % 2 == 0})).expect("is passed on");
+    }
+    assert_eq!(hub.close_code(b), None);
+    let typing = hub.take(b);
+    assert_eq!(typing.len(), 1);
+    assert_eq!(typing[0]["data"]["on"], false);
+    for _ in 0..256 {
+        hub.advance(Duration::from_millis(20));
+        hub.ask(a, "chat.react", json!({"session": session, "emoji": "x"})).expect("is passed on");
+    }
+    assert_eq!(hub.close_code(b), None);
+    hub.advance(Duration::from_millis(20));
+    hub.request(a, "chat.react", json!({"session": session, "emoji": "x"}));
+    assert_eq!(hub.close_code(b), Some(CloseCode::SlowConsumer));
+}

@@ -1,0 +1,8 @@
+//! The rules of the contract against the hub itself, in fake time.
+mod drain;
+mod fixture;
+mod identity;
+mod limits;
+mod queue;
+mod relay;
+mod session;

@@ -1,0 +1,175 @@
+//! Names of things: connections, sessions, aliases, chat messages.
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::Serializer;
+use uuid::Builder;
+use uuid::Uuid;
+
+use crate::time::UnixMillis;
+
+/// One WebSocket of this process; never used twice.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{:x}", self.0)
+    }
+}
+
+impl Serialize for ConnectionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One session: 128 random bits as base64url, so it never holds the `.` and `:` of TURN usernames (rule 25).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    pub(crate) fn random() -> Self {
+        Self(random_text::<16>().into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for SessionId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one side of a session is called by the other: random, and worth nothing outside that session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Alias(Arc<str>);
+
+impl Alias {
+    pub(crate) fn random() -> Self {
+        Self(random_text::<9>().into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A side of a session. `A` waited longer: it is the impolite one and starts the negotiation.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    A,
+    B,
+}
+
+impl Side {
+    pub(crate) const BOTH: [Side; 2] = [Side::A, Side::B];
+
+    pub(crate) const fn other(self) -> Side {
+        match self {
+            Side::A => Side::B,
+            Side::B => Side::A,
+        }
+    }
+
+    /// The letter in TURN usernames (rule 25).
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            Side::A => 'a',
+            Side::B => 'b',
+        }
+    }
+}
+
+/// A chat message's name; as strings they sort in send order (rule 36).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MessageId(Uuid);
+
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Makes message ids: UUIDv7 whose first random bits are a counter within the millisecond. RFC 9562 §6.2, method 1.
+#[derive(Debug, Default)]
+pub(crate) struct MessageIds {
+    last: UnixMillis,
+    in_this_milli: u16,
+}
+
+impl MessageIds {
+    /// Counter values of one millisecond: the twelve bits of `rand_a`.
+    const PER_MILLI: u16 = 1 << 12;
+
+    /// The next id, greater than every one before it even if the wall clock steps back.
+    pub(crate) fn next(&mut self, now: UnixMillis) -> MessageId {
+        if now > self.last {
+            self.last = now;
+            self.in_this_milli = 0;
+        } else {
+            self.in_this_milli += 1;
+            if self.in_this_milli == Self::PER_MILLI {
+                self.last = UnixMillis(self.last.0 + 1);
+                self.in_this_milli = 0;
+            }
+        }
+        let mut bytes = random_bytes::<10>();
+        bytes[..2].copy_from_slice(&self.in_this_milli.to_be_bytes());
+        MessageId(Builder::from_unix_timestamp_millis(self.last.0, &bytes).into_uuid())
+    }
+}
+
+/// Random bytes of the operating system.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    bytes
+}
+
+fn random_text<const N: usize>() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<N>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_sort_as_strings_within_a_millisecond_and_when_the_clock_steps_back() {
+        let mut ids = MessageIds::default();
+        let mut texts = Vec::new();
+        for at in [1_000, 1_000, 1_000, 1_001, 900, 900, 1_002] {
+            texts.push(ids.next(UnixMillis(at)).0.to_string());
+        }
+        for _ in 0..10_000 {
+            texts.push(ids.next(UnixMillis(1_002)).0.to_string());
+        }
+        assert!(texts.is_sorted());
+        texts.dedup();
+        assert_eq!(texts.len(), 10_007);
+    }
+
+    #[test]
+    fn session_ids_fit_into_turn_usernames() {
+        let id = SessionId::random();
+        assert_eq!(id.as_str().len(), 22);
+        assert!(id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    }
+}

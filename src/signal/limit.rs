@@ -1,0 +1,192 @@
+//! Budgets: token buckets, per connection, user and address, and the count of refusals (rule 2).
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::time::Mono;
+
+/// A budget that refills evenly: `capacity` at once, `per_second` in the long run.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct TokenBucket {
+    /// When the bucket is full again. The level follows from it, so no refill ever has to run.
+    full_at: Mono,
+}
+
+/// The size of a [`TokenBucket`]; one rate serves many buckets.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Rate {
+    interval: Duration,
+    capacity: u32,
+}
+
+impl Rate {
+    /// `per_second` in the long run, `burst` at once; zero is taken as one.
+    pub(crate) fn per_second(per_second: u32, burst: u32) -> Self {
+        Self { interval: Duration::from_secs(1) / per_second.max(1), capacity: burst.max(1) }
+    }
+
+    /// `per_minute` in the long run and at once; zero is taken as one.
+    pub(crate) fn per_minute(per_minute: u32) -> Self {
+        Self { interval: Duration::from_secs(60) / per_minute.max(1), capacity: per_minute.max(1) }
+    }
+
+    fn whole(self) -> Duration {
+        self.interval * self.capacity
+    }
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub(crate) const FULL: Self = Self { full_at: Mono::from_start(Duration::ZERO) };
+
+    /// Takes one token.
+    ///
+    /// # Errors
+    ///
+    /// The time after which there is one; nothing is taken then.
+    pub(crate) fn take(&mut self, rate: Rate, now: Mono) -> Result<(), Duration> {
+        let missing = self.full_at.saturating_since(now) + rate.interval;
+        if missing > rate.whole() {
+            return Err(missing - rate.whole());
+        }
+        self.full_at = now + missing;
+        Ok(())
+    }
+
+    /// From when on nothing is missing, so that a new bucket would be the same.
+    pub(crate) fn full_at(&self) -> Mono {
+        self.full_at
+    }
+}
+
+/// Refused requests of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    recent: VecDeque<Mono>,
+}
+
+impl Refusals {
+    /// More refusals than this within [`Refusals::WINDOW`] close the connection (rule 2).
+    const MAX: usize = 100;
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    /// Counts one; true if that is one too many.
+    pub(crate) fn count(&mut self, now: Mono) -> bool {
+        while self.recent.front().is_some_and(|at| now.saturating_since(*at) >= Self::WINDOW) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        self.recent.len() > Self::MAX
+    }
+}
+
+/// Budgets by address: IPv4 whole, IPv6 by /64, which is what one customer of a network gets.
+#[derive(Debug)]
+pub(crate) struct AddressBuckets {
+    rate: Rate,
+    exempt: Vec<IpNet>,
+    bucket_by_prefix: HashMap<u128, TokenBucket>,
+    sweep_above: usize,
+}
+
+impl AddressBuckets {
+    /// Full buckets are forgotten when there are more than this, or twice as many as are in use.
+    const SWEEP_ABOVE: usize = 1024;
+
+    pub(crate) fn new(rate: Rate, exempt: Vec<IpNet>) -> Self {
+        Self { rate, exempt, bucket_by_prefix: HashMap::new(), sweep_above: Self::SWEEP_ABOVE }
+    }
+
+    /// Takes one token of `ip`; see [`TokenBucket::take`].
+    pub(crate) fn take(&mut self, ip: IpAddr, now: Mono) -> Result<(), Duration> {
+        let ip = ip.to_canonical();
+        if self.exempt.iter().any(|net| net.contains(&ip)) {
+            return Ok(());
+        }
+        if self.bucket_by_prefix.len() > self.sweep_above {
+            self.bucket_by_prefix.retain(|_, bucket| bucket.full_at() > now);
+            self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_prefix.len());
+        }
+        self.bucket_by_prefix.entry(prefix(ip)).or_insert(TokenBucket::FULL).take(self.rate, now)
+    }
+}
+
+fn prefix(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits() >> 64 << 64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Mono {
+        Mono::from_start(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_then_one_token_per_interval() {
+        let rate = Rate::per_second(50, 200);
+        let mut bucket = TokenBucket::FULL;
+        for _ in 0..200 {
+            assert_eq!(bucket.take(rate, at(5_000)), Ok(()));
+        }
+        assert_eq!(bucket.take(rate, at(5_000)), Err(Duration::from_millis(20)));
+        assert_eq!(bucket.take(rate, at(5_015)), Err(Duration::from_millis(5)));
+        assert_eq!(bucket.take(rate, at(5_020)), Ok(()));
+        assert_eq!(bucket.take(rate, at(5_020)), Err(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn a_bucket_never_holds_more_than_its_burst() {
+        let rate = Rate::per_minute(2);
+        let mut bucket = TokenBucket::FULL;
+        assert_eq!(bucket.take(rate, at(0)), Ok(()));
+        let much_later = at(3_600_000);
+        assert_eq!(bucket.take(rate, much_later), Ok(()));
+        assert_eq!(bucket.take(rate, much_later), Ok(()));
+        assert_eq!(bucket.take(rate, much_later), Err(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn the_101st_refusal_within_ten_seconds_is_too_many() {
+        let mut refusals = Refusals::default();
+        for n in 0..100 {
+            assert!(!refusals.count(at(n)));
+        }
+        assert!(refusals.count(at(9_999)));
+        let mut refusals = Refusals::default();
+        for n in 0..100 {
+            assert!(!refusals.count(at(n * 101)));
+        }
+        assert!(!refusals.count(at(10_100)));
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_prefix_share_a_budget_and_exempt_ones_have_none() {
+        let exempt = vec!["10.0.0.0/8".parse().expect("a network")];
+        let mut buckets = AddressBuckets::new(Rate::per_minute(1), exempt);
+        let mut take = |ip: &str| buckets.take(ip.parse().expect("an address"), at(0)).is_ok();
+        assert!(take("2001:db8::1"));
+        assert!(!take("2001:db8::2"));
+        assert!(take("2001:db8:0:1::1"));
+        assert!(take("192.0.2.1"));
+        assert!(!take("::ffff:192.0.2.1"));
+        assert!(take("10.1.1.1"));
+        assert!(take("10.1.1.1"));
+    }
+
+    #[test]
+    fn forgotten_addresses_were_full() {
+        let mut buckets = AddressBuckets::new(Rate::per_minute(1), Vec::new());
+        for n in 0..5_000u32 {
+            assert!(buckets.take(IpAddr::V4(n.into()), at(u64::from(n) * 60_000)).is_ok());
+        }
+        assert!(buckets.bucket_by_prefix.len() <= AddressBuckets::SWEEP_ABOVE + 1);
+    }
+}

@@ -1,0 +1,66 @@
+//! The messages of `duologue.v1`, one file per family. Pure: text in, checked types out, and back.
+mod chat;
+mod close;
+mod envelope;
+mod hello;
+mod push;
+mod refusal;
+mod request;
+mod rtc;
+mod session;
+
+use serde::Deserialize;
+
+pub(crate) use chat::ChatSend;
+pub(crate) use chat::ClientMessageId;
+pub(crate) use chat::React;
+pub(crate) use chat::TEXT_CHARS_MAX;
+pub(crate) use chat::Typing;
+pub use close::CloseCode;
+pub(crate) use envelope::BadFrame;
+pub(crate) use envelope::Body;
+pub(crate) use envelope::DEPTH_MAX;
+pub(crate) use envelope::Incoming;
+pub(crate) use envelope::ReplyTo;
+pub(crate) use hello::Credentials;
+pub(crate) use hello::Hello;
+pub(crate) use hello::checked_device_id;
+pub(crate) use push::PushKind;
+pub(crate) use push::error;
+pub(crate) use push::ok;
+pub(crate) use push::push;
+pub use refusal::ErrorCode;
+pub use refusal::Refusal;
+pub(crate) use request::Request;
+pub(crate) use rtc::CANDIDATE_BYTES_MAX;
+pub(crate) use rtc::CANDIDATES_MAX;
+pub(crate) use rtc::Candidates;
+pub(crate) use rtc::Description;
+pub(crate) use rtc::IceRefresh;
+pub(crate) use rtc::Media;
+pub(crate) use rtc::Path;
+pub(crate) use rtc::PeerState;
+pub(crate) use rtc::Quality;
+pub(crate) use rtc::SDP_BYTES_MAX;
+pub(crate) use rtc::ToPeer;
+pub(crate) use session::OneSession;
+pub(crate) use session::Target;
+
+/// Bytes of one message, fragments counted together (rule 8).
+pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// The same before `hello` is accepted (rule 8).
+pub(crate) const MESSAGE_BYTES_BEFORE_HELLO_MAX: usize = 8 * 1024;
+
+/// Reads the data of one message. Unknown members are ignored.
+fn fields<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(data).map_err(|error| {
+        // The parser may quote what it was given, which can be long.
+        let message: String = error.to_string().chars().take(200).collect();
+        Refusal { code: ErrorCode::BadRequest, message: message.into(), retry_after: None }
+    })
+}
+
+/// Refuses a text of more than `max` characters; characters are Unicode scalar values (rule 10).
+fn at_most_chars(text: &str, max: usize, refused: &'static str) -> Result<(), Refusal> {
+    if text.chars().count() > max { Err(Refusal::too_large(refused)) } else { Ok(()) }
+}

@@ -1,0 +1,122 @@
+//! All requests after `hello`, by their type.
+use serde::Deserialize;
+
+use crate::matchmaking::Preferences;
+use crate::matchmaking::PreferencesError;
+use crate::matchmaking::RawPreferences;
+use crate::signal::protocol::Candidates;
+use crate::signal::protocol::ChatSend;
+use crate::signal::protocol::Description;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::IceRefresh;
+use crate::signal::protocol::Media;
+use crate::signal::protocol::OneSession;
+use crate::signal::protocol::PeerState;
+use crate::signal::protocol::Quality;
+use crate::signal::protocol::React;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ToPeer;
+use crate::signal::protocol::Typing;
+use crate::signal::protocol::fields;
+
+/// A well-formed request.
+#[derive(Debug)]
+pub(crate) enum Request {
+    AuthRefresh { token: String },
+    Bye,
+    Ack { seq: u64 },
+    QueueJoin(Box<Preferences>),
+    QueueLeave,
+    SessionNext(OneSession),
+    SessionEnd(OneSession),
+    SessionExtend(OneSession),
+    Description(Box<ToPeer<Description>>),
+    Candidates(Box<ToPeer<Candidates>>),
+    State(Box<ToPeer<PeerState>>),
+    Quality(Box<ToPeer<Quality>>),
+    Media(Box<ToPeer<Media>>),
+    IceRefresh(IceRefresh),
+    ChatSend(Box<ToPeer<ChatSend>>),
+    Typing(Box<ToPeer<Typing>>),
+    React(Box<ToPeer<React>>),
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Seq {
+    seq: u64,
+}
+
+impl Request {
+    pub(super) fn parse(kind: &str, data: &str) -> Result<Self, Refusal> {
+        match kind {
+            "auth.refresh" => {
+                let Token { token } = fields(data)?;
+                Ok(Request::AuthRefresh { token })
+            }
+            "bye" => Ok(Request::Bye),
+            "ack" => {
+                let Seq { seq } = fields(data)?;
+                Ok(Request::Ack { seq })
+            }
+            "queue.join" => Ok(Request::QueueJoin(Box::new(preferences(data)?))),
+            "queue.leave" => Ok(Request::QueueLeave),
+            "session.next" => OneSession::parse(data).map(Request::SessionNext),
+            "session.end" => OneSession::parse(data).map(Request::SessionEnd),
+            "session.extend" => OneSession::parse(data).map(Request::SessionExtend),
+            "rtc.description" => to_peer(data, Description::parse).map(Request::Description),
+            "rtc.candidates" => to_peer(data, Candidates::parse).map(Request::Candidates),
+            "rtc.state" => to_peer(data, PeerState::parse).map(Request::State),
+            "rtc.quality" => to_peer(data, Quality::parse).map(Request::Quality),
+            "media.state" => to_peer(data, Media::parse).map(Request::Media),
+            "ice.refresh" => IceRefresh::parse(data).map(Request::IceRefresh),
+            "chat.send" => to_peer(data, ChatSend::parse).map(Request::ChatSend),
+            "chat.typing" => to_peer(data, Typing::parse).map(Request::Typing),
+            "chat.react" => to_peer(data, React::parse).map(Request::React),
+            _ => Err(Refusal::new(ErrorCode::UnknownType, "no such message type")),
+        }
+    }
+}
+
+fn to_peer<T>(data: &str, parse: fn(&str) -> Result<T, Refusal>) -> Result<Box<ToPeer<T>>, Refusal> {
+    ToPeer::parse(data, parse(data)?).map(Box::new)
+}
+
+fn preferences(data: &str) -> Result<Preferences, Refusal> {
+    let raw: RawPreferences = fields(data)?;
+    Preferences::try_from(raw).map_err(|error| {
+        let code = match error {
+            PreferencesError::TooLong(_) => ErrorCode::TooLarge,
+            PreferencesError::TooMany(_) | PreferencesError::Malformed(_) => ErrorCode::BadRequest,
+        };
+        Refusal { code, message: error.to_string().into(), retry_after: None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_join_distinguishes_counts_from_sizes() {
+        let code = |data: &str| Request::parse("queue.join", data).map(|_| ()).map_err(|refusal| refusal.code);
+        assert_eq!(code(r#"{"tags":["Music "],"languages":["en"],"media":{"audio":true}}"#), Ok(()));
+        assert_eq!(code("{}"), Ok(()));
+        assert_eq!(code(&format!(r#"{{"tags":["{}"]}}"#, "x".repeat(33))), Err(ErrorCode::TooLarge));
+        assert_eq!(code(r#"{"tags":["1","2","3","4","5","6","7","8","9","10","11"]}"#), Err(ErrorCode::BadRequest));
+        assert_eq!(code(r#"{"tag_wait_ms":60001}"#), Err(ErrorCode::BadRequest));
+        assert_eq!(code(r#"{"tags":"music"}"#), Err(ErrorCode::BadRequest));
+    }
+
+    #[test]
+    fn types_of_features_that_are_not_offered_are_unknown() {
+        for kind in ["room.join", "chat.history", "chat.receipt", "chat.delete", "block.add", "report.submit", ""] {
+            let refused = Request::parse(kind, "{}").map(|_| ()).map_err(|refusal| refusal.code);
+            assert_eq!(refused, Err(ErrorCode::UnknownType), "{kind}");
+        }
+    }
+}

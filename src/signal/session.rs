@@ -1,0 +1,315 @@
+//! A session: two people, their deadline, and what they have agreed on. Pure.
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::matchmaking::Preferences;
+use crate::matchmaking::UserId;
+use crate::signal::id::Alias;
+use crate::signal::id::MessageId;
+use crate::signal::id::MessageIds;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::protocol::ClientMessageId;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Path;
+use crate::signal::protocol::Quality;
+use crate::signal::protocol::Refusal;
+use crate::time::Mono;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// What is left at each warning (rule 32).
+const WARNINGS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(10)];
+/// How long a `cid` is remembered.
+const CID_LIFE: Duration = Duration::from_secs(600);
+/// Remembered `cid`s of one side; nobody writes that much, and beyond it the sender has to wait.
+const CIDS_MAX: usize = 4096;
+/// Qualities pass at most once per this (rule 29).
+const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why a session ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndReason {
+    /// Its time was up.
+    Limit,
+    /// One side ended it.
+    Ended,
+    /// One side went on to the next partner.
+    Skipped,
+    /// One side's socket was lost.
+    Lost,
+    /// The node stops.
+    Drain,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [EndReason; 5] =
+        [EndReason::Limit, EndReason::Ended, EndReason::Skipped, EndReason::Lost, EndReason::Drain];
+
+    /// The word on the wire and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EndReason::Limit => "limit",
+            EndReason::Ended => "ended",
+            EndReason::Skipped => "skipped",
+            EndReason::Lost => "lost",
+            EndReason::Drain => "drain",
+        }
+    }
+}
+
+/// A live session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) started: Now,
+    /// When it ends by itself.
+    pub(crate) deadline: Option<Now>,
+    pub(crate) tags_common: Vec<Arc<str>>,
+    pub(crate) language: Option<Arc<str>>,
+    /// The last `neg` seen, for `sync` (rule 28).
+    pub(crate) neg: Option<i64>,
+    pub(crate) last_message: Option<MessageId>,
+    /// Until when any credential of this session is good.
+    pub(crate) credentials_until: UnixMillis,
+    limit: Option<Duration>,
+    participants: [Participant; 2],
+}
+
+/// One of the two.
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) user: UserId,
+    pub(crate) alias: Alias,
+    /// Kept for `session.next`.
+    pub(crate) preferences: Preferences,
+    /// The path last reported.
+    pub(crate) path: Option<Path>,
+    pub(crate) renew_ice_at: Mono,
+    pub(crate) quality: QualityGate,
+    sent: SentMessages,
+    asks_to_extend: bool,
+}
+
+/// What came of asking for more time (rule 30).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Extension {
+    /// The first to ask: the other is told.
+    Asked,
+    /// Asked before; nobody is told again.
+    AskedBefore,
+    /// Both want it: the deadline has moved.
+    Agreed,
+}
+
+impl Participant {
+    pub(crate) fn new(user: UserId, preferences: Preferences) -> Self {
+        Self {
+            user,
+            alias: Alias::random(),
+            preferences,
+            path: None,
+            renew_ice_at: Mono::default(),
+            quality: QualityGate::default(),
+            sent: SentMessages::default(),
+            asks_to_extend: false,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(participants: [Participant; 2], limit: Option<Duration>, now: Now) -> Self {
+        Self {
+            id: SessionId::random(),
+            started: now,
+            deadline: limit.map(|limit| now.plus(limit)),
+            tags_common: Vec::new(),
+            language: None,
+            neg: None,
+            last_message: None,
+            credentials_until: now.unix,
+            limit,
+            participants,
+        }
+    }
+
+    pub(crate) fn participant(&self, side: Side) -> &Participant {
+        let [a, b] = &self.participants;
+        match side {
+            Side::A => a,
+            Side::B => b,
+        }
+    }
+
+    pub(crate) fn participant_mut(&mut self, side: Side) -> &mut Participant {
+        let [a, b] = &mut self.participants;
+        match side {
+            Side::A => a,
+            Side::B => b,
+        }
+    }
+
+    /// What is left; `None` without a limit.
+    pub(crate) fn left(&self, now: Now) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.mono.saturating_since(now.mono))
+    }
+
+    /// The id that credentials of one side carry (rule 25).
+    pub(crate) fn credential_id(&self, side: Side) -> String {
+        format!("{}.{}", self.id, side.letter())
+    }
+
+    /// Checks the receiver that `from` names: only the other side's alias will do (rule 27).
+    ///
+    /// # Errors
+    ///
+    /// `not_found`
+    pub(crate) fn check_receiver(&self, from: Side, to: Option<&str>) -> Result<(), Refusal> {
+        match to {
+            Some(to) if to != self.participant(from.other()).alias.as_str() => {
+                Err(Refusal::new(ErrorCode::NotFound, "nobody of that id in this session"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The warnings that lie ahead: what will be left, and when (rule 32).
+    pub(crate) fn warnings(&self, now: Now) -> Vec<(Duration, Mono)> {
+        let (Some(limit), Some(left)) = (self.limit, self.left(now)) else {
+            return Vec::new();
+        };
+        let ahead = WARNINGS.into_iter().filter(|remaining| *remaining < limit && *remaining < left);
+        ahead.map(|remaining| (remaining, now.mono + (left - remaining))).collect()
+    }
+
+    /// `from` asks for more time; when both have, the deadline moves by one limit (rule 30).
+    ///
+    /// # Errors
+    ///
+    /// `conflict` if there is no limit.
+    pub(crate) fn extend(&mut self, from: Side) -> Result<Extension, Refusal> {
+        let (Some(limit), Some(deadline)) = (self.limit, self.deadline) else {
+            return Err(Refusal::new(ErrorCode::Conflict, "this session has no limit"));
+        };
+        let asked_before = std::mem::replace(&mut self.participant_mut(from).asks_to_extend, true);
+        if !self.participant(from.other()).asks_to_extend {
+            return Ok(if asked_before { Extension::AskedBefore } else { Extension::Asked });
+        }
+        for side in Side::BOTH {
+            self.participant_mut(side).asks_to_extend = false;
+        }
+        self.deadline = Some(deadline.plus(limit));
+        Ok(Extension::Agreed)
+    }
+
+    /// Names a message of `from`. A repeated `cid` gets the name and time it got at first (rule 36).
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited` if more is remembered than allowed.
+    pub(crate) fn name_message(
+        &mut self,
+        from: Side,
+        cid: ClientMessageId,
+        ids: &mut MessageIds,
+        now: Now,
+    ) -> Result<Named, Refusal> {
+        let named = self.participant_mut(from).sent.name(cid, ids, now)?;
+        if let Named::New(message) = named {
+            self.last_message = Some(message.mid);
+        }
+        Ok(named)
+    }
+}
+
+/// What the server has made of a message.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct SentMessage {
+    pub(crate) mid: MessageId,
+    pub(crate) ts: UnixMillis,
+}
+
+/// Whether a message came for the first time.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    New(SentMessage),
+    Repeated(SentMessage),
+}
+
+/// The messages of one side by the client's names, for ten minutes.
+#[derive(Debug, Default)]
+struct SentMessages {
+    message_by_cid: HashMap<ClientMessageId, SentMessage>,
+    oldest_first: VecDeque<(Mono, ClientMessageId)>,
+}
+
+impl SentMessages {
+    fn name(&mut self, cid: ClientMessageId, ids: &mut MessageIds, now: Now) -> Result<Named, Refusal> {
+        while let Some((at, oldest)) = self.oldest_first.front()
+            && now.mono.saturating_since(*at) >= CID_LIFE
+        {
+            self.message_by_cid.remove(oldest);
+            self.oldest_first.pop_front();
+        }
+        if let Some(message) = self.message_by_cid.get(&cid) {
+            return Ok(Named::Repeated(*message));
+        }
+        if self.oldest_first.len() >= CIDS_MAX
+            && let Some((at, _)) = self.oldest_first.front()
+        {
+            let wait = CID_LIFE.saturating_sub(now.mono.saturating_since(*at));
+            return Err(Refusal::rate_limited("too many messages in ten minutes", wait));
+        }
+        let message = SentMessage { mid: ids.next(now.unix), ts: now.unix };
+        self.message_by_cid.insert(cid, message);
+        self.oldest_first.push_back((now.mono, cid));
+        Ok(Named::New(message))
+    }
+}
+
+/// Lets one quality pass per interval and keeps the latest of the others (rule 29).
+#[derive(Debug, Default)]
+pub(crate) struct QualityGate {
+    open_at: Mono,
+    held: Option<Quality>,
+}
+
+/// What becomes of a reported quality.
+#[derive(Debug)]
+pub(crate) enum Gate {
+    /// It goes to the peer now.
+    Pass(Quality),
+    /// It waits; [`QualityGate::release`] is due at that moment.
+    HeldUntil(Mono),
+    /// It took the place of one that waits already.
+    Replaced,
+}
+
+impl QualityGate {
+    pub(crate) fn admit(&mut self, quality: Quality, now: Mono) -> Gate {
+        if now >= self.open_at {
+            self.open_at = now + QUALITY_INTERVAL;
+            return Gate::Pass(quality);
+        }
+        match self.held.replace(quality) {
+            None => Gate::HeldUntil(self.open_at),
+            Some(_) => Gate::Replaced,
+        }
+    }
+
+    /// Takes what waits, if anything.
+    pub(crate) fn release(&mut self, now: Mono) -> Option<Quality> {
+        let quality = self.held.take()?;
+        self.open_at = now + QUALITY_INTERVAL;
+        Some(quality)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+use crate::signal::protocol::Body;
+use crate::signal::protocol::Incoming;
+use crate::signal::protocol::Request;
+
+fn at(secs: u64) -> Now {
+    Now::default().plus(Duration::from_secs(1_000_000 + secs))
+}
+
+fn session(limit_secs: Option<u64>) -> Session {
+    let participant = |name: &str| Participant::new(UserId(name.into()), Preferences::default());
+    Session::new([participant("ann"), participant("bob")], limit_secs.map(Duration::from_secs), at(0))
+}
+
+fn warnings(limit_secs: u64, now: Now) -> Vec<(u64, Mono)> {
+    let session = session(Some(limit_secs));
+    session.warnings(now).into_iter().map(|(remaining, at)| (remaining.as_secs(), at)).collect()
+}
+
+fn request(kind: &str, data: &str) -> Request {
+    let text = format!(r#"{{"type":"{kind}","data":{data}}}"#);
+    match Incoming::parse(&text).expect("an object").body {
+        Body::Request(request) => request.expect("is valid"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn cid(n: u32) -> ClientMessageId {
+    let data = format!(r#"{{"session":"s","cid":"00000000-0000-4000-8000-{n:012}","kind":"text","text":"hi"}}"#);
+    match request("chat.send", &data) {
+        Request::ChatSend(message) => message.body.cid,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn quality(score: u8) -> Quality {
+    match request("rtc.quality", &format!(r#"{{"session":"s","score":{score}}}"#)) {
+        Request::Quality(quality) => quality.body,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn rule_32_only_warnings_below_the_limit_come() {
+    assert_eq!(warnings(300, at(0)), [(60, at(240).mono), (10, at(290).mono)]);
+    assert_eq!(warnings(60, at(0)), [(10, at(50).mono)]);
+    assert_eq!(warnings(20, at(0)), [(10, at(10).mono)]);
+    assert_eq!(warnings(10, at(0)), []);
+    assert_eq!(warnings(300, at(270)), [(10, at(290).mono)]);
+    assert!(session(None).warnings(at(0)).is_empty());
+}
+
+#[test]
+fn rule_30_the_deadline_moves_by_one_limit_once_both_ask() {
+    let mut session = session(Some(300));
+    assert_eq!(session.extend(Side::A), Ok(Extension::Asked));
+    assert_eq!(session.extend(Side::A), Ok(Extension::AskedBefore));
+    assert_eq!(session.deadline, Some(at(300)));
+    assert_eq!(session.extend(Side::B), Ok(Extension::Agreed));
+    assert_eq!(session.deadline, Some(at(600)));
+    assert_eq!(session.extend(Side::B), Ok(Extension::Asked));
+    assert_eq!(session.extend(Side::A), Ok(Extension::Agreed));
+    assert_eq!(session.deadline, Some(at(900)));
+}
+
+#[test]
+fn a_session_without_limit_cannot_be_extended() {
+    assert_eq!(session(None).extend(Side::A).map_err(|refusal| refusal.code), Err(ErrorCode::Conflict));
+}
+
+#[test]
+fn rule_27_only_the_other_sides_alias_is_a_receiver() {
+    let session = session(Some(300));
+    let alias = |side| session.participant(side).alias.as_str();
+    assert_eq!(session.check_receiver(Side::A, None), Ok(()));
+    assert_eq!(session.check_receiver(Side::A, Some(alias(Side::B))), Ok(()));
+    for wrong in [alias(Side::A), "somebody", ""] {
+        let refused = session.check_receiver(Side::A, Some(wrong)).map_err(|refusal| refusal.code);
+        assert_eq!(refused, Err(ErrorCode::NotFound));
+    }
+}
+
+#[test]
+fn rule_36_a_repeated_cid_is_the_same_message_for_ten_minutes() {
+    let (mut session, mut ids) = (session(None), MessageIds::default());
+    let Ok(Named::New(first)) = session.name_message(Side::A, cid(1), &mut ids, at(0)) else {
+        panic!("the first message is new")
+    };
+    assert_eq!(session.name_message(Side::A, cid(1), &mut ids, at(599)), Ok(Named::Repeated(first)));
+    assert_eq!(session.last_message, Some(first.mid));
+    let other_side = session.name_message(Side::B, cid(1), &mut ids, at(599));
+    assert!(matches!(other_side, Ok(Named::New(message)) if message.mid > first.mid));
+    let later = session.name_message(Side::A, cid(1), &mut ids, at(600));
+    assert!(matches!(later, Ok(Named::New(message)) if message.mid > first.mid));
+}
+
+#[test]
+fn the_memory_for_cids_is_bounded_and_says_when_there_is_room() {
+    let (mut session, mut ids) = (session(None), MessageIds::default());
+    for n in 0..CIDS_MAX as u32 {
+        assert!(session.name_message(Side::A, cid(n), &mut ids, at(0)).is_ok());
+    }
+    let refusal = session.name_message(Side::A, cid(1_000_000), &mut ids, at(590)).expect_err("is full");
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(10)));
+    assert!(session.name_message(Side::A, cid(7), &mut ids, at(590)).is_ok());
+    assert!(session.name_message(Side::A, cid(1_000_000), &mut ids, at(600)).is_ok());
+}
+
+#[test]
+fn rule_29_one_quality_passes_per_five_seconds_and_the_latest_waits() {
+    let mut gate = QualityGate::default();
+    assert!(matches!(gate.admit(quality(1), at(0).mono), Gate::Pass(_)));
+    assert!(matches!(gate.admit(quality(2), at(1).mono), Gate::HeldUntil(until) if until == at(5).mono));
+    assert!(matches!(gate.admit(quality(3), at(2).mono), Gate::Replaced));
+    let released = gate.release(at(5).mono).expect("one waits");
+    assert_eq!(serde_json::to_value(released).expect("serializes")["score"], 3);
+    assert!(gate.release(at(5).mono).is_none());
+    assert!(matches!(gate.admit(quality(4), at(9).mono), Gate::HeldUntil(until) if until == at(10).mono));
+}

@@ -1,0 +1,88 @@
+//! What the operator decides about signaling.
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::auth::token::TokenSettings;
+use crate::auth::turn::Minter;
+
+/// Everything the hub is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who is speaking, for `welcome`.
+    pub server: ServerName,
+    /// Budgets: section `[limits]`.
+    pub limits: Limits,
+    /// Addresses without per-address budgets: `limits.exempt`.
+    pub exempt: Vec<IpNet>,
+    /// Whether a guest hello is accepted: `auth.guests`.
+    pub guests: bool,
+    /// Keys and lives of tokens: section `[auth]`.
+    pub tokens: TokenSettings,
+    /// After this a session ends by itself; `None`: never. `session.limit`.
+    pub session_limit: Option<Duration>,
+    /// `session.ice_policy`
+    pub ice_policy: IcePolicy,
+    /// URLs of the STUN and TURN listeners really bound (rule 25).
+    pub ice_urls: Vec<String>,
+    /// Mints the TURN credentials.
+    pub minter: Minter,
+}
+
+/// Who is speaking. Part of `welcome`.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerName {
+    /// The product.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The node's name within its cluster.
+    pub node: String,
+}
+
+/// Section `[limits]`, as told in `welcome.limits` (rule 2). Connections and HTTP requests are counted elsewhere.
+#[derive(Copy, Clone, Debug, Serialize)]
+pub struct Limits {
+    /// Sockets of all clients.
+    pub connections: u32,
+    /// Sockets of one address.
+    pub connections_per_address: u32,
+    /// New guests of one address; IPv6 by /64.
+    pub guests_per_minute: u32,
+    /// Messages on one connection in the long run.
+    pub messages_per_second: u32,
+    /// Messages on one connection at once.
+    pub messages_burst: u32,
+    /// `queue.join` of one user.
+    pub queue_joins_per_minute: u32,
+    /// `session.next` of one user.
+    pub skips_per_minute: u32,
+    /// REST requests of one address.
+    pub http_requests_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            connections_per_address: 64,
+            guests_per_minute: 30,
+            messages_per_second: 50,
+            messages_burst: 200,
+            queue_joins_per_minute: 30,
+            skips_per_minute: 20,
+            http_requests_per_minute: 600,
+        }
+    }
+}
+
+/// Which paths the peers may take: RTCIceTransportPolicy.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IcePolicy {
+    /// Any.
+    All,
+    /// Relayed only: neither side learns the other's address.
+    Relay,
+}

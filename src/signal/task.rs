@@ -1,0 +1,258 @@
+//! The task that owns the hub: inputs, engine events and deadlines in, effects out.
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::matchmaking::runner;
+use crate::signal::handle::Handle;
+use crate::signal::handle::Input;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Ended;
+use crate::signal::hub::Hub;
+use crate::signal::id::SessionId;
+use crate::signal::protocol::Path;
+use crate::signal::settings::Settings;
+use crate::signal::stats::Stats;
+use crate::time::Clock;
+use crate::time::Mono;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Inputs on their way to the hub. Full: connections stop reading from their sockets.
+const INPUTS_MAX: usize = 4096;
+/// Inputs and events worked on before effects are carried out.
+const BATCH_MAX: usize = 64;
+/// How long the relay may take to say what a session relayed; the log line does without it then.
+const RELAYED_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Something for the relay.
+#[derive(Debug)]
+pub enum RelayCommand {
+    /// Free the allocations of a session on every shard and refuse its credentials until that moment.
+    Revoke {
+        /// The session: the part of TURN usernames between colon and dot.
+        session: SessionId,
+        /// Until when a credential of the session could still be valid.
+        until: UnixMillis,
+        /// Where to tell what was relayed, once every shard has acted.
+        relayed: oneshot::Sender<Relayed>,
+    },
+}
+
+/// What the relay did for one session, all its allocations together.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Allocations that ever belonged to the session.
+    pub allocations: u64,
+    /// Packets from clients to peers.
+    pub packets_to_peer: u64,
+    /// Bytes of payload from clients to peers.
+    pub bytes_to_peer: u64,
+    /// Packets from peers to clients.
+    pub packets_to_client: u64,
+    /// Bytes of payload from peers to clients.
+    pub bytes_to_client: u64,
+    /// Packets handed over inside the process, from client to client.
+    pub packets_handed_over: u64,
+    /// Bytes of payload handed over inside the process.
+    pub bytes_handed_over: u64,
+}
+
+/// Makes the hub's task; it ends when the last [`Handle`] or the engine is gone.
+pub fn start(
+    settings: Settings,
+    clock: Clock,
+    matchmaking: runner::Link,
+    relay: mpsc::Sender<RelayCommand>,
+) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let stats = Arc::new(Stats::default());
+    let task = Task {
+        hub: Hub::new(settings, stats.clone()),
+        clock,
+        inbox,
+        matchmaking,
+        relay,
+        commands: VecDeque::new(),
+        revocations: VecDeque::new(),
+        endings: FuturesUnordered::new(),
+        drained: Vec::new(),
+    };
+    (Handle::new(inputs, stats), task.run())
+}
+
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+struct Task {
+    hub: Hub,
+    clock: Clock,
+    inbox: mpsc::Receiver<Input>,
+    matchmaking: runner::Link,
+    relay: mpsc::Sender<RelayCommand>,
+    /// Effects that found no room. While any waits no input is taken, which bounds them.
+    commands: VecDeque<runner::Command>,
+    revocations: VecDeque<RelayCommand>,
+    endings: FuturesUnordered<Ending>,
+    drained: Vec<oneshot::Sender<()>>,
+}
+
+/// What the task woke up for.
+enum Turn {
+    Input(Input),
+    Event(runner::Event),
+    Deadline,
+    /// There is room for effects, or a session's ending is logged.
+    CarryOut,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            self.carry_out();
+            let is_backed_up = !self.commands.is_empty() || !self.revocations.is_empty();
+            let deadline = self.hub.next_deadline();
+            let turn = tokio::select! {
+                input = self.inbox.recv(), if !is_backed_up => input.map(Turn::Input),
+                event = self.matchmaking.events.recv() => event.map(Turn::Event),
+                room = self.matchmaking.commands.reserve(), if !self.commands.is_empty() => {
+                    room.ok().map(|_| Turn::CarryOut)
+                }
+                room = self.relay.reserve(), if !self.revocations.is_empty() => room.ok().map(|_| Turn::CarryOut),
+                Some(()) = self.endings.next() => Some(Turn::CarryOut),
+                () = sleep_until(self.clock, deadline) => Some(Turn::Deadline),
+            };
+            match turn {
+                Some(Turn::Input(input)) => self.on_inputs(input),
+                Some(Turn::Event(event)) => self.on_events(event),
+                Some(Turn::Deadline) => self.hub.handle_deadline(self.clock.now()),
+                Some(Turn::CarryOut) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn on_inputs(&mut self, first: Input) {
+        let now = self.clock.now();
+        self.on_input(first, now);
+        for _ in 1..BATCH_MAX {
+            let Ok(input) = self.inbox.try_recv() else { return };
+            self.on_input(input, now);
+        }
+    }
+
+    fn on_events(&mut self, first: runner::Event) {
+        let now = self.clock.now();
+        self.hub.handle_queue_event(first, now);
+        for _ in 1..BATCH_MAX {
+            let Ok(event) = self.matchmaking.events.try_recv() else { return };
+            self.hub.handle_queue_event(event, now);
+        }
+    }
+
+    /// An answer that nobody waits for any more is dropped.
+    fn on_input(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Connected(id, link, peer) => self.hub.handle_connected(id, link, peer, now),
+            Input::Message(id, incoming, done) => {
+                self.hub.handle_message(id, incoming, now);
+                if let Some(done) = done {
+                    let _ = done.send(());
+                }
+            }
+            Input::Breach(id, code) => self.hub.handle_breach(id, code, now),
+            Input::Gone(id) => self.hub.handle_gone(id, now),
+            Input::Guest(ip, device, answer) => {
+                let _ = answer.send(self.hub.handle_guest(ip, &device, now));
+            }
+            Input::Verify(token, answer) => {
+                let _ = answer.send(self.hub.handle_verify(&token, now));
+            }
+            Input::Refresh(token, answer) => {
+                let _ = answer.send(self.hub.handle_refresh(&token, now));
+            }
+            Input::Drain(within, done) => {
+                self.hub.handle_drain(within, now);
+                self.drained.push(done);
+            }
+        }
+    }
+
+    /// Hands effects over; those that find no room wait for it in the select.
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.hub.poll_effect() {
+            match effect {
+                Effect::Matchmaking(command) => self.commands.push_back(command),
+                Effect::SessionEnded(ended) => self.end_session(ended),
+            }
+        }
+        while let Some(command) = self.commands.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(command)) = self.matchmaking.commands.try_send(command) {
+                self.commands.push_front(command);
+                break;
+            }
+        }
+        while let Some(revocation) = self.revocations.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(revocation)) = self.relay.try_send(revocation) {
+                self.revocations.push_front(revocation);
+                break;
+            }
+        }
+        if self.hub.is_drained() {
+            for done in self.drained.drain(..) {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn end_session(&mut self, ended: Ended) {
+        let (told, relayed) = oneshot::channel();
+        self.revocations.push_back(RelayCommand::Revoke {
+            session: ended.session.clone(),
+            until: ended.credentials_until,
+            relayed: told,
+        });
+        self.endings.push(Box::pin(async move {
+            let relayed = timeout(RELAYED_TIMEOUT, relayed).await;
+            log_ended(&ended, relayed.ok().and_then(Result::ok));
+        }));
+    }
+}
+
+fn log_ended(ended: &Ended, relayed: Option<Relayed>) {
+    let [path_a, path_b] = ended.paths.map(|path| path.map_or("unknown", Path::as_str));
+    let Ended { session, reason, duration, .. } = ended;
+    let (reason, duration_ms) = (reason.as_str(), duration.as_millis() as u64);
+    match relayed {
+        Some(relayed) => tracing::info!(
+            %session,
+            reason,
+            duration_ms,
+            path_a,
+            path_b,
+            allocations = relayed.allocations,
+            packets_to_peer = relayed.packets_to_peer,
+            bytes_to_peer = relayed.bytes_to_peer,
+            packets_to_client = relayed.packets_to_client,
+            bytes_to_client = relayed.bytes_to_client,
+            packets_handed_over = relayed.packets_handed_over,
+            bytes_handed_over = relayed.bytes_handed_over,
+            "session ended"
+        ),
+        None => tracing::info!(%session, reason, duration_ms, path_a, path_b, relayed = "unknown", "session ended"),
+    }
+}
+
+async fn sleep_until(clock: Clock, deadline: Option<Mono>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(clock.instant(deadline).into()).await,
+        None => std::future::pending().await,
+    }
+}

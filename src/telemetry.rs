@@ -1,0 +1,130 @@
+//! Log lines on the standard error stream, as text or JSON.
+use std::io;
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::Registry;
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::Log;
+use crate::config::LogFormat;
+use crate::config::LogLevel;
+
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Why the log cannot be set up or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The directives are none.
+    #[error("the log level {directives:?} is none: {source}")]
+    Level {
+        /// What was written.
+        directives: String,
+        /// What the filter says.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Somebody else set up logging in this process.
+    #[error("the log is set up already")]
+    SetUpAlready,
+    /// [`set_level`] before [`init`].
+    #[error("the log is not set up yet")]
+    NotSetUp,
+}
+
+/// Sends the log lines of the whole process to the standard error stream.
+///
+/// # Errors
+///
+/// [`TelemetryError::SetUpAlready`] at the second call.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
+    let lines = lines(log.format, io::stderr, io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
+    subscriber.try_init().map_err(|_| TelemetryError::SetUpAlready)?;
+    FILTER.set(handle).map_err(|_| TelemetryError::SetUpAlready)
+}
+
+/// Changes which lines are written, from now on.
+///
+/// # Errors
+///
+/// [`TelemetryError::NotSetUp`] before [`init`].
+pub fn set_level(level: &LogLevel) -> Result<(), TelemetryError> {
+    let handle = FILTER.get().ok_or(TelemetryError::NotSetUp)?;
+    handle.reload(filter(level)?).map_err(|_| TelemetryError::NotSetUp)
+}
+
+fn filter(level: &LogLevel) -> Result<EnvFilter, TelemetryError> {
+    let directives = level.as_directives();
+    EnvFilter::try_new(directives).map_err(|source| TelemetryError::Level { directives: directives.to_owned(), source })
+}
+
+fn lines<S, W>(format: LogFormat, writer: W, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    match format {
+        LogFormat::Text => fmt::layer().with_writer(writer).with_ansi(colours).boxed(),
+        LogFormat::Json => fmt::layer().with_writer(writer).json().flatten_event(true).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panics").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(log: &Log, emit: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let lines = lines(log.format, move || writer.clone(), false);
+        let filter = filter(&log.level).expect("a level");
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(lines), emit);
+        let bytes = buffer.0.lock().expect("no writer panics").clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_json_line_is_an_object_with_the_fields_of_the_event() {
+        let log = Log { format: LogFormat::Json, ..Log::default() };
+        let text = logged(&log, || {
+            tracing::debug!("below the level");
+            tracing::info!(session = "s1", packets = 7, "session ended");
+        });
+        let line: serde_json::Value = serde_json::from_str(&text).expect("one JSON object");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["message"], "session ended");
+        assert_eq!(line["session"], "s1");
+        assert_eq!(line["packets"], 7);
+    }
+
+    #[test]
+    fn a_text_line_has_no_colours_outside_of_a_terminal() {
+        let text = logged(&Log::default(), || tracing::warn!(port = 3478, "cannot bind"));
+        assert!(text.ends_with(" WARN duologue::telemetry::tests: cannot bind port=3478\n"), "{text:?}");
+    }
+}

@@ -1,0 +1,262 @@
+//! Starts the built program for whole-program tests and ends it with them.
+#![allow(dead_code, reason = "each test file uses its own part of the support")]
+
+pub mod turn;
+pub mod ws;
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How long the program may take from its start to its first line per listener.
+const START: Duration = Duration::from_secs(20);
+/// How long it may take to end after SIGTERM.
+const STOP: Duration = Duration::from_secs(15);
+
+/// A secret that the tests share with the server, in the convention of time-limited credentials.
+pub const TURN_SECRET: &str = "a shared secret that only these tests know";
+
+/// The built program, running on ports of its own choice with its own state directory.
+pub struct Server {
+    child: Child,
+    listeners: Vec<(String, SocketAddr)>,
+    pub state: tempfile::TempDir,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts the program with loopback listeners on free ports and `extra` lines of configuration.
+    ///
+    /// `extra` is TOML whose tables are merged by the program's own rule: it is the last file of `conf.d`.
+    pub fn start(extra: &str) -> Server {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let config = state.path().join("duologue.toml");
+        std::fs::write(&config, base_config(state.path())).expect("write the configuration");
+        let conf_d = state.path().join("conf.d");
+        std::fs::create_dir(&conf_d).expect("make conf.d");
+        std::fs::write(conf_d.join("test.toml"), extra).expect("write the test's configuration");
+        let log = state.path().join("log");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_duologue"))
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).expect("create the log"))
+            .spawn()
+            .expect("start the program");
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut server = Server { child, listeners: Vec::new(), state, log };
+        server.listeners = read_listeners(stdout).unwrap_or_else(|problem| {
+            panic!("the program did not start: {problem}\n{}", server.log());
+        });
+        server
+    }
+
+    /// The first bound address of a listener kind as the program printed it, such as `turn-udp`.
+    pub fn addr(&self, kind: &str) -> SocketAddr {
+        self.find(kind, |_| true)
+    }
+
+    /// The bound IPv6 address of a listener kind.
+    pub fn addr_v6(&self, kind: &str) -> SocketAddr {
+        self.find(kind, SocketAddr::is_ipv6)
+    }
+
+    fn find(&self, kind: &str, wanted: impl Fn(&SocketAddr) -> bool) -> SocketAddr {
+        self.listeners
+            .iter()
+            .find(|(name, addr)| name == kind && wanted(addr))
+            .unwrap_or_else(|| panic!("no such listener: {kind} in {:?}", self.listeners))
+            .1
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the program has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The body of a GET on the plain HTTP listener.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        http_get(self.addr("http"), path)
+    }
+
+    /// The value of a metric: the sum over its samples whose labels contain `labels`.
+    pub fn metric(&self, name: &str, labels: &str) -> f64 {
+        let (status, body) = self.get("/metrics");
+        assert_eq!(status, 200, "{body}");
+        sum_metric(&body, name, labels)
+    }
+
+    /// Live allocations as the metrics tell them.
+    pub fn allocations(&self) -> f64 {
+        self.metric("duologue_relay_allocations", "")
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the program runs");
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|kib| kib.parse().ok())
+            .expect("VmRSS in /proc")
+    }
+
+    /// Sends a signal to the program.
+    pub fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("run kill");
+        assert!(status.success(), "kill -{name}");
+    }
+
+    /// Whether the program ends within `limit`, and with which code.
+    pub fn wait_exit(&mut self, limit: Duration) -> Option<i32> {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().expect("wait for the program") {
+                return status.code();
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        self.signal("TERM");
+        // A second SIGTERM stops without the grace of a drain.
+        self.signal("TERM");
+        if self.wait_exit(STOP).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- log of the program ---\n{}", self.log());
+        }
+    }
+}
+
+/// Waits until `condition` holds, looking again every few milliseconds; false when `limit` is over.
+pub fn eventually(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// Fails with the way to get it when a foreign program is not installed.
+pub fn require_program(name: &str, package: &str) -> PathBuf {
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+    });
+    found.unwrap_or_else(|| panic!("{name} is not installed: apt-get install {package} (make test does it)"))
+}
+
+/// A GET over a fresh connection; status and body.
+pub fn http_get(addr: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(addr).expect("connect to the HTTP listener");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set a timeout");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n").expect("send a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("read the answer");
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
+    let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status, body)
+}
+
+fn sum_metric(text: &str, name: &str, labels: &str) -> f64 {
+    let samples: Vec<f64> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(key, _)| key.split('{').next() == Some(name) && key.contains(labels))
+        .filter_map(|(_, value)| value.parse::<f64>().ok())
+        .collect();
+    samples.iter().sum()
+}
+
+fn base_config(state: &Path) -> String {
+    format!(
+        r#"
+[server]
+state_dir = "{state}"
+shutdown_grace = "2s"
+[http]
+listen = ["127.0.0.1:0"]
+tls_listen = ["127.0.0.1:0"]
+[turn]
+udp_listen = ["127.0.0.1:0", "[::1]:0"]
+tcp_listen = ["127.0.0.1:0", "[::1]:0"]
+tls_listen = ["127.0.0.1:0"]
+secrets = ["{TURN_SECRET}"]
+[relay]
+addresses = ["127.0.0.1", "::1"]
+allow_peers = ["127.0.0.0/8", "::1/128"]
+[limits]
+exempt = ["127.0.0.0/8", "::1/128"]
+"#,
+        state = state.display(),
+    )
+}
+
+/// Reads the program's first lines: the URL, then `<kind> <address> ...` per listener, then an empty line or `ready`.
+fn read_listeners(stdout: impl Read + Send + 'static) -> Result<Vec<(String, SocketAddr)>, String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let end = Instant::now() + START;
+    let mut listeners = Vec::new();
+    let mut first = true;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let line = receiver.recv_timeout(left).map_err(|e| format!("{e} after {listeners:?}"))?;
+        if std::mem::take(&mut first) {
+            if !line.starts_with("http") {
+                return Err(format!("the first line is no URL: {line}"));
+            }
+            continue;
+        }
+        if line == "ready" {
+            return Ok(listeners);
+        }
+        let mut words = line.split_whitespace();
+        if let (Some(kind), Some(addr)) = (words.next(), words.next())
+            && let Ok(addr) = addr.parse()
+        {
+            listeners.push((kind.to_owned(), addr));
+        }
+    }
+}
