@@ -109,7 +109,8 @@ export class Devices extends EventTarget {
     if (deviceId !== undefined) this.#chosen[kind] = deviceId;
     try {
       const fresh = await this.#open({ audio: kind === 'audio', video: kind === 'video' });
-      const [track] = fresh.getTracks();
+      const [track = null] = fresh.getTracks();
+      if (!track) return null;
       const old = this.track(kind);
       if (old) {
         old.stop();

@@ -26,8 +26,10 @@ export function wirePreview(devices, joinAnyway) {
   });
   element('preview-mic').addEventListener('click', () => toggle(devices, 'audio'));
   element('preview-cam').addEventListener('click', () => toggle(devices, 'video'));
-  element('camera-select').addEventListener('change', ({ target }) => devices.reopen('video', target.value));
-  element('mic-select').addEventListener('change', ({ target }) => devices.reopen('audio', target.value));
+  const camera = element('camera-select');
+  camera.addEventListener('change', () => devices.reopen('video', camera.value));
+  const microphone = element('mic-select');
+  microphone.addEventListener('change', () => devices.reopen('audio', microphone.value));
   refresh();
 }
 
@@ -91,22 +93,28 @@ function emptyText({ state }, hasVideo) {
 /** @param {import('./devices.js').Devices} devices */
 async function fillSelects(devices) {
   if (!devices.stream) return;
-  for (const [id, kind, name] of [
-    ['camera-select', 'video', 'Camera'],
-    ['mic-select', 'audio', 'Microphone'],
-  ]) {
-    const select = element(id);
-    const list = await devices.list(kind === 'video' ? 'videoinput' : 'audioinput');
-    const current = devices.track(kind === 'video' ? 'video' : 'audio')?.getSettings().deviceId;
-    select.closest('label').hidden = list.length === 0;
-    select.replaceChildren(
-      ...list.map((device, index) => {
-        const option = new Option(device.label || `${name} ${index + 1}`, device.deviceId);
-        option.selected = device.deviceId === current;
-        return option;
-      }),
-    );
-  }
+  const camera = devices.track('video')?.getSettings().deviceId;
+  fillSelect(element('camera-select'), await devices.list('videoinput'), camera, 'Camera');
+  const microphone = devices.track('audio')?.getSettings().deviceId;
+  fillSelect(element('mic-select'), await devices.list('audioinput'), microphone, 'Microphone');
+}
+
+/**
+ * @param {HTMLSelectElement} select
+ * @param {MediaDeviceInfo[]} list
+ * @param {string | undefined} current
+ * @param {string} name What to call a device that has no name.
+ */
+function fillSelect(select, list, current, name) {
+  const label = select.closest('label');
+  if (label) label.hidden = list.length === 0;
+  select.replaceChildren(
+    ...list.map((device, index) => {
+      const option = new Option(device.label || `${name} ${index + 1}`, device.deviceId);
+      option.selected = device.deviceId === current;
+      return option;
+    }),
+  );
 }
 
 /** Shows how loud the microphone is. */

@@ -1,7 +1,8 @@
 import { element } from './page.js';
 
 const KEY = 'duologue.settings';
-const VIAS = ['auto', 'udp', 'tcp', 'tls'];
+/** @type {readonly import('/sdk/index.js').IceTransport[]} */
+const TRANSPORTS = ['udp', 'tcp', 'tls'];
 const THEMES = ['auto', 'light', 'dark'];
 
 /**
@@ -11,24 +12,27 @@ const THEMES = ['auto', 'light', 'dark'];
 export class Settings {
   theme = 'auto';
   relayOnly = false;
-  /** @type {string} */
-  via = 'auto';
+  /** How to reach the relay; null: however it works. @type {import('/sdk/index.js').IceTransport | null} */
+  via = null;
 
   constructor() {
     const saved = readSaved();
     if (THEMES.includes(saved.theme)) this.theme = saved.theme;
-    if (VIAS.includes(saved.via)) this.via = saved.via;
+    this.via = transportNamed(saved.via);
     this.relayOnly = saved.relayOnly === true;
     const query = new URLSearchParams(location.search);
-    const via = query.get('via') ?? '';
-    if (VIAS.includes(via)) this.via = via;
+    if (query.has('via')) this.via = transportNamed(query.get('via'));
     if (query.has('relay')) this.relayOnly = query.get('relay') === 'only';
   }
 
-  /** The options these settings mean for the SDK's client. */
+  /**
+   * The options these settings mean for the SDK's client.
+   *
+   * @returns {Pick<import('/sdk/index.js').ClientOptions, 'iceTransports' | 'icePolicy'>}
+   */
   get clientOptions() {
     return {
-      ...(this.via !== 'auto' && { iceTransports: [this.via] }),
+      ...(this.via && { iceTransports: [this.via] }),
       ...(this.relayOnly && { icePolicy: 'relay' }),
     };
   }
@@ -52,17 +56,17 @@ export function wireSettings(settings) {
   const dialog = element('settings');
   applyTheme(settings.theme);
   dialog.querySelector(`input[name=theme][value=${settings.theme}]`).checked = true;
-  dialog.querySelector(`input[name=via][value=${settings.via}]`).checked = true;
+  dialog.querySelector(`input[name=via][value=${settings.via ?? 'auto'}]`).checked = true;
   element('relay-only').checked = settings.relayOnly;
 
   element('open-settings').addEventListener('click', () => dialog.showModal());
-  dialog.addEventListener('click', (event) => {
+  dialog.addEventListener('click', (/** @type {Event} */ event) => {
     if (event.target === dialog) dialog.close();
   });
   dialog.addEventListener('change', () => {
     const form = new FormData(dialog.querySelector('form'));
     settings.theme = String(form.get('theme'));
-    settings.via = String(form.get('via'));
+    settings.via = transportNamed(form.get('via'));
     settings.relayOnly = element('relay-only').checked;
     settings.save();
     applyTheme(settings.theme);
@@ -73,6 +77,11 @@ export function wireSettings(settings) {
 function applyTheme(theme) {
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+}
+
+/** @param {unknown} name */
+function transportNamed(name) {
+  return TRANSPORTS.find((transport) => transport === name) ?? null;
 }
 
 function readSaved() {
