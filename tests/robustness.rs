@@ -266,7 +266,8 @@ fn tls_config(server: &Server) -> Arc<rustls::ClientConfig> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     let mut roots = rustls::RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(server.state.path().join("tls/local-ca.pem")).expect("the server's local CA");
+    let ca =
+        CertificateDer::from_pem_file(server.state.path().join("tls/local-ca.pem")).expect("the server's local CA");
     roots.add(ca).expect("a sound certificate");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
