@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "admission",
             "auth",
             "bus",
             "config",
@@ -37,8 +38,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("http", &["auth", "bus", "matchmaking", "signal", "store", "time"]),
-    ("listener", &["stun", "time"]),
+    ("http", &["admission", "auth", "bus", "matchmaking", "signal", "store", "time"]),
+    ("listener", &["admission", "stun", "time"]),
     ("signal", &["auth", "bus", "matchmaking", "store", "time"]),
     ("transport", &["auth", "relay", "stun", "time"]),
     ("relay", &["auth", "stun", "time"]),
@@ -48,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("auth", &["stun", "time"]),
     ("stun", &[]),
     ("time", &[]),
+    ("admission", &[]),
     ("config", &["auth"]),
     ("state", &["auth"]),
     ("ice", &[]),

@@ -19,12 +19,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::admission::Full;
+use crate::admission::Permit;
 use crate::http::auth;
 use crate::http::client_address::Client;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
-use crate::listener::admission::Full;
-use crate::listener::admission::Permit;
 use crate::signal::ErrorCode;
 use crate::signal::Peer;
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::admission::Limits;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
@@ -26,7 +27,6 @@ use crate::http::Origins;
 use crate::http::Server;
 use crate::http::Settings;
 use crate::http::hooks::MetricsPage;
-use crate::listener::admission::Limits;
 use crate::signal::Peer;
 use crate::time::UnixMillis;
 

@@ -1,21 +1,13 @@
 //! With real signaling behind the routes.
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::*;
 use crate::auth::turn::Minter;
-use crate::listener::Bind;
-use crate::listener::Certificates;
-use crate::listener::Door;
-use crate::listener::Front;
-use crate::listener::Sinks;
-use crate::listener::local_ca;
 use crate::matchmaking;
 use crate::signal;
 use crate::time::Clock;
@@ -100,56 +92,4 @@ async fn refusals_of_signaling_are_problems() {
             break;
         }
     }
-}
-
-#[tokio::test]
-async fn a_secure_websocket_comes_through_the_front_door() {
-    let (fixture, _tasks) = with_signaling();
-    let state = tempfile::TempDir::new().expect("a directory");
-    let pair = local_ca::ensure(state.path(), "localhost", Clock::start().now().unix).expect("a pair");
-    let front = Front::bind(crate::listener::Settings {
-        binds: vec![Bind { door: Door::Shared, address: SocketAddr::from(([127, 0, 0, 1], 0)) }],
-        certificates: Some(Certificates::load(&pair.cert, &pair.key).expect("it loads")),
-        limits: Limits { total: 10, per_address: 10, exempt: Vec::new() },
-    })
-    .expect("loopback can be bound");
-    let (_, address) = front.addresses()[0];
-    let server = fixture.server.clone();
-    let running = front.serve(Sinks {
-        turn: Arc::new(|_| panic!("no TURN here")),
-        http: Arc::new(move |http| {
-            let arrival = Arrival {
-                remote: http.remote,
-                local: http.local,
-                secure: http.secure,
-                https_only: true,
-                metrics: false,
-            };
-            server.adopt(http.io, arrival);
-        }),
-    });
-    let socket = TcpStream::connect(address).await.expect("the door is open");
-    let tls = TlsConnector::from(trusting(&pair.authority));
-    let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
-    let tls = tls.connect(name, socket).await.expect("a handshake");
-    let answer = hello(tls, None, serde_json::json!({"guest": {"device_id": "d"}})).await;
-    assert_eq!(answer["type"], "ok", "{answer}");
-    fixture.server.shutdown(Duration::ZERO).await;
-    assert_eq!(running.connections(), 0, "the upgraded connection held its place until its end");
-    running.stop().await;
-}
-
-/// A browser-like client that trusts one authority.
-fn trusting(authority: &std::path::Path) -> Arc<rustls::ClientConfig> {
-    use rustls::pki_types::pem::PemObject;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(rustls::pki_types::CertificateDer::from_pem_file(authority).expect("PEM")).expect("a certificate");
-    let mut config =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
 }
