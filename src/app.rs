@@ -4,9 +4,7 @@ mod doors;
 mod numbers;
 mod operator;
 mod relaying;
-mod rest;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -26,9 +24,7 @@ use crate::auth::turn::Minter;
 use crate::config;
 use crate::config::Config;
 use crate::http;
-use crate::http::Code;
 use crate::http::Hooks;
-use crate::http::Problem;
 use crate::http::hooks::MetricsPage;
 use crate::listener;
 use crate::listener::Certificates;
@@ -259,37 +255,14 @@ fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listen
 
 /// What stands behind the routes.
 fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>) -> Hooks {
-    let stopped = || Problem::new(Code::Unavailable, "this node is going away");
-    let (socket_hub, guest_hub, refresh_hub, verify_hub) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
     let plane = plane.clone();
     let page = Arc::clone(page);
-    Hooks {
-        socket: Arc::new(move |socket, peer| {
-            let peer = signal::Peer { ip: peer.ip, bearer: peer.bearer };
-            Box::pin(signal::serve(socket, peer, socket_hub.clone()))
-        }),
-        guest: Arc::new(move |device, ip: IpAddr| {
-            let hub = guest_hub.clone();
-            Box::pin(async move { hub.guest(ip, device).await.map_err(|refusal| rest::problem(&refusal)) })
-        }),
-        refresh: Arc::new(move |token| {
-            let hub = refresh_hub.clone();
-            Box::pin(async move {
-                let issued = hub.refresh(token).await.map_err(|_| stopped())?;
-                issued.map_err(|error| Problem::new(Code::Unauthorized, error.to_string()))
-            })
-        }),
-        verify: Arc::new(move |token| {
-            let hub = verify_hub.clone();
-            Box::pin(async move {
-                let identity = hub.verify(token).await.map_err(|_| stopped())?;
-                identity.map_err(|error| Problem::new(Code::Unauthorized, error.to_string()))
-            })
-        }),
-        ready: Arc::new(move || if plane.is_running() { Ok(()) } else { Err("relay") }),
-        metrics: Arc::new(move || MetricsPage {
+    Hooks::to_signal(
+        hub.clone(),
+        Arc::new(move || if plane.is_running() { Ok(()) } else { Err("relay") }),
+        Arc::new(move || MetricsPage {
             content_type: metrics::CONTENT_TYPE,
             text: page.get().map(Metrics::render).unwrap_or_default(),
         }),
-    }
+    )
 }
