@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use tracing::warn;
 
 use crate::admission::Limits;
 use crate::app::doors::Listeners;
@@ -60,6 +61,9 @@ const SPARE_CONNECTIONS_PER_ADDRESS: usize = 64;
 pub async fn run(config: Config) -> anyhow::Result<()> {
     // rustls has two providers in the tree of some features; ours is named before anything can ask.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
     let clock = Clock::start();
     let state = State::open(&config.server.state_dir)?;
     let certificates = certificates(&config, clock)?;
