@@ -181,7 +181,7 @@ mod tests {
     use crate::relay::DropReason;
     use crate::relay::Family;
     use crate::relay::Traffic;
-    use crate::relay::UsageEnd;
+
     use crate::time::UnixMillis;
 
     fn usage(session: &str) -> Usage {
@@ -198,7 +198,7 @@ mod tests {
             handed_out: traffic(3),
             handed_in: traffic(4),
             dropped: [0; DropReason::ALL.len()],
-            end: UsageEnd::Deleted,
+            end: relay::EndReason::Deleted,
         }
     }
 

@@ -24,6 +24,11 @@ fn written(text: &str) -> (tempfile::TempDir, Sources) {
 }
 
 /// The problems of a file as `line: key: what; fix`.
+fn load(text: &str) -> Config {
+    let (_directory, sources) = written(text);
+    Config::load(sources).expect("no problems")
+}
+
 fn problems(text: &str) -> Vec<String> {
     let (directory, sources) = written(text);
     let problems = Config::load(sources).expect_err("the file is broken");
@@ -383,10 +388,6 @@ fn a_reload_sees_what_changed_in_the_file() {
 
 #[test]
 fn a_reload_can_say_which_keys_changed() {
-    let load = |text: &str| {
-        let (_directory, sources) = written(text);
-        Config::load(sources).expect("no problems")
-    };
     let old = load("[turn]\nsecrets = [\"0123456789abcdef0123456789abcdef\"]\n[relay.limits]\nchannels = 7\n");
     let new = load("[turn]\nsecrets = [\"fedcba9876543210fedcba9876543210\"]\n[session]\nlimit = \"0s\"\n");
     assert_eq!(old.changed_keys(&new), ["relay.limits.channels", "session.limit", "turn.secrets"]);

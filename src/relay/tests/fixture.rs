@@ -60,6 +60,7 @@ pub(super) struct Setup {
     pub(super) policy: PeerPolicy,
     pub(super) secrets: Vec<&'static [u8]>,
     pub(super) strict_expiry: bool,
+    pub(super) channel_range: ChannelRange,
     pub(super) dont_fragment: bool,
     pub(super) relay_addresses: Vec<RelayAddress>,
     pub(super) ports: RangeInclusive<u16>,
@@ -78,6 +79,7 @@ impl Default for Setup {
             },
             secrets: vec![SECRET],
             strict_expiry: false,
+            channel_range: ChannelRange::Rfc8656,
             dont_fragment: true,
             relay_addresses: vec![
                 RelayAddress { local: ip(LOCAL_V4), external: ip(EXTERNAL_V4) },
@@ -99,7 +101,7 @@ impl Setup {
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
             strict_expiry: self.strict_expiry,
-            channel_range: ChannelRange::Rfc8656,
+            channel_range: self.channel_range,
             dont_fragment: self.dont_fragment,
         })
     }

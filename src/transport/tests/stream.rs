@@ -115,7 +115,7 @@ fn what_the_front_door_read_early_is_not_lost() {
 fn bytes_that_are_not_turn_close_the_connection() {
     let plane = Plane::start(settings());
     for mut client in [plane.tcp_client("session"), plane.tls_client("session")] {
-        client.send(b"POST / HTTP/1.1\r\n\r\n");
+        client.send(b"\x80 is nothing of TURN");
         client.wait_for_close();
     }
     assert_eq!(plane.count(IoEvent::StreamInvalid), 2);
