@@ -206,7 +206,8 @@ impl Fixture {
     pub(super) fn advance(&mut self, duration: Duration) {
         let end = self.now.plus(duration);
         loop {
-            let due = [self.hub.next_deadline(), self.engine.next_deadline()].into_iter().flatten().min();
+            let of_engine = self.engine.next_deadline().filter(|_| !self.engine_sleeps);
+            let due = [self.hub.next_deadline(), of_engine].into_iter().flatten().min();
             let Some(due) = due.filter(|due| *due <= end.mono) else { break };
             self.now = self.now.plus(due.saturating_since(self.now.mono));
             self.hub.handle_deadline(self.now);

@@ -2,6 +2,7 @@
 mod drain;
 mod fixture;
 mod identity;
+mod interleavings;
 mod limits;
 mod queue;
 mod relay;
