@@ -126,7 +126,8 @@ impl Task {
                 room = self.matchmaking.commands.reserve(), if !self.commands.is_empty() => {
                     room.ok().map(|_| Turn::CarryOut)
                 }
-                room = self.relay.reserve(), if !self.revocations.is_empty() => room.ok().map(|_| Turn::CarryOut),
+                // Without a relay there is nothing to let go of: what waits for it is dropped then.
+                _ = self.relay.reserve(), if !self.revocations.is_empty() => Some(Turn::CarryOut),
                 Some(()) = self.endings.next() => Some(Turn::CarryOut),
                 () = sleep_until(self.clock, deadline) => Some(Turn::Deadline),
             };

@@ -1,5 +1,7 @@
 use std::task::Waker;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const LIMIT: usize = 1000;
@@ -184,4 +186,77 @@ fn written_frames_are_not_masked_and_have_the_shortest_length() {
     expected.extend_from_slice(&[b'x'; 126]);
     assert_eq!(socket, expected);
     assert!(writer.is_empty());
+}
+
+/// Hands out its pieces one by one, like a network.
+struct Pieces(Vec<Vec<u8>>);
+
+impl AsyncRead for Pieces {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if !self.0.is_empty() {
+            buffer.put_slice(&self.0.remove(0));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn read_pieces(mut pieces: Pieces) -> (Vec<Received>, Fault) {
+    let (mut reader, mut received) = (Reader::default(), Vec::new());
+    loop {
+        match reader.poll_received(&mut pieces, LIMIT, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(one)) => received.push(one),
+            Poll::Ready(Err(fault)) => return (received, fault),
+            Poll::Pending => panic!("the pieces never wait"),
+        }
+    }
+}
+
+fn cut(input: &[u8], sizes: &[usize]) -> Pieces {
+    let (mut rest, mut pieces) = (input, Vec::new());
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, behind) = rest.split_at(rest.len().min(*size));
+        pieces.push(piece.to_vec());
+        rest = behind;
+    }
+    Pieces(pieces)
+}
+
+proptest! {
+    #[test]
+    fn messages_survive_any_fragments_and_any_pieces(
+        messages in prop::collection::vec(("\\PC{0,80}", 1usize..30), 0..6),
+        sizes in prop::collection::vec(1usize..60, 1..8),
+    ) {
+        let mut input = Vec::new();
+        for (message, fragment) in &messages {
+            let mut fragments: Vec<&[u8]> = message.as_bytes().chunks(*fragment).collect();
+            let last = fragments.pop().unwrap_or_default();
+            let firsts = fragments.len();
+            for (at, part) in fragments.into_iter().enumerate() {
+                input.extend(frame(if at == 0 { TEXT } else { CONTINUATION }, part));
+            }
+            input.extend(frame(FIN | if firsts == 0 { TEXT } else { CONTINUATION }, last));
+        }
+        let (received, fault) = read_pieces(cut(&input, &sizes));
+        let texts: Vec<String> = received
+            .into_iter()
+            .filter_map(|received| match received {
+                Received::Text(text) => Some(text.to_string()),
+                Received::Fragment | Received::Ping(_) | Received::Pong | Received::Close(_) => None,
+            })
+            .collect();
+        prop_assert_eq!(texts, messages.into_iter().map(|(message, _)| message).collect::<Vec<_>>());
+        prop_assert_eq!(fault, Fault::Lost);
+    }
+
+    #[test]
+    fn whatever_comes_is_judged_the_same_in_any_pieces(
+        input in prop::collection::vec(any::<u8>(), 0..200),
+        sizes in prop::collection::vec(1usize..20, 1..6),
+    ) {
+        prop_assert_eq!(read_pieces(cut(&input, &sizes)), read(LIMIT, &input));
+    }
 }
