@@ -128,7 +128,17 @@ impl<T: FromNode> FromNode for Vec<T> {
             Value::Raw(raw) => items_of_raw(raw, &node.origin, wrong)?,
             Value::Text(_) | Value::Integer(_) | Value::Other(_) | Value::Boolean(_) | Value::Table(_) => {
                 let shown = shown(&node.value);
-                let fix = format!("put it into brackets: [{shown}]");
+                let fix = match &node.value {
+                    Value::Table(_) => "write a list: [\"a\", \"b\"]".to_owned(),
+                    Value::Text(_)
+                    | Value::Integer(_)
+                    | Value::Other(_)
+                    | Value::Boolean(_)
+                    | Value::List(_)
+                    | Value::Raw(_) => {
+                        format!("put it into brackets: [{shown}]")
+                    }
+                };
                 wrong.add(&node.origin, Complaint::new(format!("{shown} is no list"), fix));
                 return None;
             }

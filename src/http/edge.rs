@@ -17,12 +17,12 @@ use tracing::debug;
 
 use crate::http::client_address;
 use crate::http::cors;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::request_id;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::http::server::Arrival;
 use crate::http::server::Inner;
+use crate::signal::ErrorCode;
 
 /// Which devices a page may use. W3C Permissions Policy.
 pub(crate) const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -52,7 +52,7 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
 /// Finds out who asks, and whether they may now.
 fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>> {
     let Some(arrival) = request.extensions().get::<Arrival>().copied() else {
-        return Err(Box::new(Problem::new(Code::Internal, "a request without a connection").into_response()));
+        return Err(Box::new(Problem::internal("a request without a connection").into_response()));
     };
     let client = client_address::client(arrival.remote, request.headers(), &inner.trusted_proxies);
     request.extensions_mut().insert(client);
@@ -78,7 +78,7 @@ fn to_https(inner: &Inner, port: u16, request: &Request<Body>) -> Response {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     match HeaderValue::from_str(&format!("https://{}{port}{target}", inner.url_host)) {
         Ok(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
-        Err(_) => Problem::new(Code::BadRequest, "use https").into_response(),
+        Err(_) => Problem::new(ErrorCode::BadRequest, "use https").into_response(),
     }
 }
 

@@ -23,20 +23,20 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::debug;
 
+use crate::admission::Admission;
+use crate::admission::Limits;
 use crate::http::hooks::Hooks;
 use crate::http::origin;
 use crate::http::origin::Origins;
 use crate::http::rate::Requests;
 use crate::http::routes::routes;
 use crate::http::stall::Stalling;
-use crate::listener::admission::Admission;
-use crate::listener::admission::Limits;
 
 /// How long a client may take to send a request's head; a connection may idle as long between two requests.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's head.
-const HEAD_MAX: usize = 16_384;
+const HEAD_MAX: u16 = 16_384;
 
 /// How often an idle HTTP/2 client is asked whether it lives, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -83,7 +83,7 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) requests: Requests,
     pub(crate) sockets: Arc<Admission>,
-    /// No new requests; what runs may end.
+    /// No new WebSockets; what runs may end.
     drain: CancellationToken,
     /// Everything ends now.
     kill: CancellationToken,
@@ -107,7 +107,6 @@ impl Inner {
 pub struct Server {
     inner: Arc<Inner>,
     router: Router,
-    builder: auto::Builder<TokioExecutor>,
 }
 
 impl Server {
@@ -124,7 +123,7 @@ impl Server {
             kill: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
-        Self { router: routes(Arc::clone(&inner)), inner, builder: builder() }
+        Self { router: routes(Arc::clone(&inner)), inner }
     }
 
     /// Serves a connection until it ends, in a task of its own. Must run inside the tokio runtime.
@@ -141,16 +140,20 @@ impl Server {
         self.inner.sockets.held()
     }
 
-    /// Takes no new requests, lets what runs end within `grace`, then ends it.
+    /// Begins to go away: not ready any more, no new WebSockets, one request per connection. Health is still told.
+    pub fn drain(&self) {
+        self.inner.drain.cancel();
+    }
+
+    /// Drains, lets what runs end within `grace`, then ends it.
     ///
     /// WebSockets count as running: whoever serves them should say goodbye meanwhile.
     pub async fn shutdown(&self, grace: Duration) {
-        self.inner.drain.cancel();
+        self.drain();
         self.inner.tasks.close();
-        if timeout(grace, self.inner.tasks.wait()).await.is_err() {
-            self.inner.kill.cancel();
-            self.inner.tasks.wait().await;
-        }
+        let _all_ended_by_themselves = timeout(grace, self.inner.tasks.wait()).await;
+        self.inner.kill.cancel();
+        self.inner.tasks.wait().await;
     }
 
     async fn serve<I>(&self, io: I, arrival: Arrival)
@@ -164,32 +167,41 @@ impl Server {
             self.router.clone().call(request)
         });
         let io = TokioIo::new(Stalling::new(io));
-        let mut connection = pin!(self.builder.serve_connection_with_upgrades(io, service));
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.inner.drain.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                match self.inner.kill.run_until_cancelled(connection).await {
-                    Some(ended) => ended,
-                    None => Ok(()),
+        let is_late = self.inner.is_draining();
+        let mut connection = pin!(builder(!is_late).serve_connection_with_upgrades(io, service).into_owned());
+        let ended = async {
+            if is_late {
+                // Told to shut down gracefully before its first request, it would not answer that one.
+                return connection.await;
+            }
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = self.inner.drain.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
                 }
             }
         };
-        if let Err(error) = ended {
+        if let Some(Err(error)) = self.inner.kill.run_until_cancelled(ended).await {
             debug!(%error, "http connection ended");
         }
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(keep_alive: bool) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_MAX);
+    builder
+        .http1()
+        .keep_alive(keep_alive)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_MAX.into());
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_PATIENCE)
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_MAX as u32);
+        .max_header_list_size(HEAD_MAX.into());
     builder
 }

@@ -96,6 +96,8 @@ pub struct Link {
 }
 
 /// Makes the task around an empty engine; it ends when every sender of commands, or the receiver of events, is gone.
+///
+/// `clock` is a copy of the one that the tickets' `since` come from.
 pub fn start(settings: Settings, clock: Clock) -> (Link, impl Future<Output = ()> + Send + 'static) {
     start_with(settings, clock, Bounds { commands_max: COMMANDS_MAX, events_max: EVENTS_MAX, period: PERIOD })
 }

@@ -1,1 +1,32 @@
 //! The data plane: one thread per core with its own sockets and relay core.
+//!
+//! A client's 5-tuple, its allocation and its relay socket live on one shard, so packets meet no lock. Linux only.
+
+mod arena;
+mod connections;
+mod counters;
+mod datagrams;
+mod effects;
+mod egress;
+mod mailbox;
+mod output;
+mod placement;
+mod plane;
+mod shard;
+mod sockets;
+mod steering;
+mod stream;
+mod streams;
+mod tenancies;
+#[cfg(test)]
+mod tests;
+mod token;
+mod udp;
+
+pub use counters::IoCounters;
+pub use counters::IoEvent;
+pub use plane::DataPlane;
+pub use plane::RevokeError;
+pub use plane::Settings;
+pub use plane::StartError;
+pub use stream::TurnStream;

@@ -1,5 +1,5 @@
 //! Starts the built program for whole-program tests and ends it with them.
-#![allow(dead_code, reason = "each test file uses its own part of the support")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
 pub mod turn;
 pub mod ws;

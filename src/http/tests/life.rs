@@ -119,8 +119,26 @@ async fn shutting_down_ends_what_outlives_the_grace() {
 #[tokio::test]
 async fn a_draining_node_is_not_ready_and_takes_no_sockets() {
     let fixture = Fixture::new();
-    fixture.server.shutdown(Duration::ZERO).await;
+    fixture.server.drain();
     let reply = fixture.get("/health/ready").await;
     assert_eq!((reply.status, &reply.json()["check"]), (503, &"draining".into()));
     assert_eq!(fixture.get("/health").await.status, 200);
+    let mut late = fixture.connect();
+    late.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("a pipe");
+    let (bytes, _) = until_closed(&mut late).await;
+    assert_eq!(Reply::parse(&bytes).header("connection"), Some("close"));
+    let socket = format!("GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: {OWN}\r\n\r\n");
+    let mut late = fixture.connect();
+    late.write_all(socket.as_bytes()).await.expect("a pipe");
+    let (bytes, _) = until_closed(&mut late).await;
+    let reply = Reply::parse(&bytes);
+    assert_eq!((reply.status, reply.problem().as_str()), (503, "unavailable"));
+}
+
+#[tokio::test]
+async fn after_the_shutdown_nothing_is_served() {
+    let fixture = Fixture::new();
+    fixture.server.shutdown(Duration::ZERO).await;
+    let mut late = fixture.connect();
+    assert!(until_closed(&mut late).await.0.is_empty());
 }

@@ -1,0 +1,160 @@
+//! What a shard does with the packets of clients and peers.
+use std::net::IpAddr;
+use std::ops::Range;
+use std::os::fd::AsFd;
+
+use crate::relay::ClientAddr;
+use crate::relay::Delivery;
+use crate::relay::FromClient;
+use crate::relay::FromPeer;
+use crate::relay::ListenerId;
+use crate::relay::Via;
+use crate::time::Now;
+use crate::transport::arena::Arena;
+use crate::transport::counters::IoEvent;
+use crate::transport::egress::Payload;
+use crate::transport::egress::Queued;
+use crate::transport::shard::Shard;
+use crate::transport::sockets::SocketKey;
+use crate::transport::udp::RECEIVE_BATCH;
+
+/// Datagrams taken from one relay socket at once: it serves one allocation, and the others wait meanwhile.
+const RELAY_BATCH: usize = 8;
+
+impl Shard {
+    /// Takes one batch from a listener.
+    pub(super) fn on_listener(&mut self, index: u8, now: Now) {
+        self.make_room(RECEIVE_BATCH);
+        let Some(listener) = self.sockets.listeners.get_mut(usize::from(index)) else { return };
+        let room = self.arena.vacant(RECEIVE_BATCH);
+        // An error is "nothing there": level-triggered epoll asks again if there is.
+        let Ok(received) = self.receiver.receive(listener.socket.as_fd(), room, Arena::STRIDE) else { return };
+        let bound = listener.bound;
+        self.io.add(IoEvent::ReceiveCall, 1);
+        self.io.add(IoEvent::DatagramReceived, received);
+        for at in 0..received {
+            let start = self.arena.keep();
+            let datagram = self.receiver.datagram(at);
+            if let Some(drops) = datagram.drops {
+                self.on_drop_count(SocketKey::Listener(ListenerId(index)), drops);
+            }
+            let Some(remote) = datagram.from.filter(|_| !datagram.truncated) else { continue };
+            let mut local = bound;
+            local.set_ip(datagram.local.unwrap_or(bound.ip()));
+            let client = ClientAddr { via: Via::Udp(ListenerId(index)), local, remote };
+            self.judge(client, start..start + datagram.len, now);
+        }
+    }
+
+    /// Takes one batch from a relay socket.
+    pub(super) fn on_relay(&mut self, fd: u32, now: Now) {
+        self.make_room(RELAY_BATCH);
+        // The socket may have been closed earlier in this wake-up.
+        let Some(relay) = self.sockets.relay_by_fd(fd as usize) else { return };
+        let at = relay.at;
+        let room = self.arena.vacant(RELAY_BATCH);
+        let Ok(received) = self.receiver.receive(relay.socket.as_fd(), room, Arena::STRIDE) else { return };
+        self.io.add(IoEvent::ReceiveCall, 1);
+        self.io.add(IoEvent::DatagramReceived, received);
+        for index in 0..received {
+            let start = self.arena.keep();
+            let datagram = self.receiver.datagram(index);
+            if let Some(drops) = datagram.drops {
+                self.on_drop_count(SocketKey::Relay(at.slot()), drops);
+            }
+            let Some(from) = datagram.from.filter(|_| !datagram.truncated) else { continue };
+            match self.server.handle_peer(at, from, datagram.len, now) {
+                FromPeer::ToClient(delivery) => self.deliver(&delivery, start..start + datagram.len, now),
+                FromPeer::Nothing => {}
+            }
+        }
+    }
+
+    /// Lets the core judge a packet of a client, which lies at `packet` in the arena, and does what it says.
+    pub(super) fn judge(&mut self, client: ClientAddr, packet: Range<usize>, now: Now) {
+        self.make_sendable();
+        let start = packet.start;
+        let verdict = self.server.handle_client(client, self.arena.bytes(packet), now, self.egress.reply_room());
+        let is_of_use = !matches!(verdict, FromClient::Nothing);
+        match verdict {
+            FromClient::Reply { len } => self.reply(client, len, now),
+            FromClient::ToPeer { at, to, payload, dont_fragment } => {
+                let payload = Payload::Received(start + payload.start..start + payload.end);
+                let queued = Queued { to, source: None, head: None, payload, pad: 0, dont_fragment };
+                self.egress.push(SocketKey::Relay(at.slot()), queued);
+            }
+            FromClient::HandOver { to, payload } => {
+                self.deliver(&to, start + payload.start..start + payload.end, now);
+            }
+            FromClient::Opening | FromClient::Nothing => {}
+        }
+        if is_of_use && let Some(stream) = client.via.stream().and_then(|id| self.streams.get_mut(id)) {
+            stream.active = now.mono;
+        }
+        self.on_effects(now);
+    }
+
+    /// Sends the first `len` bytes of the reply room to a client.
+    pub(super) fn reply(&mut self, client: ClientAddr, len: usize, now: Now) {
+        match client.via {
+            Via::Udp(listener) => {
+                let payload = self.egress.take_reply(len);
+                let source = self.source(listener, client);
+                let queued = Queued { to: client.remote, source, head: None, payload, pad: 0, dont_fragment: false };
+                self.egress.push(SocketKey::Listener(listener), queued);
+            }
+            Via::Tcp(stream) | Via::Tls(stream) => self.write_reply(stream, len, now),
+        }
+    }
+
+    /// Makes sure that one more packet can be judged.
+    pub(super) fn make_sendable(&mut self) {
+        if self.egress.is_full() {
+            self.flush_egress();
+        }
+    }
+
+    /// Sends `payload` of the arena to a client of this or another shard.
+    fn deliver(&mut self, delivery: &Delivery, payload: Range<usize>, now: Now) {
+        let client = delivery.client;
+        match client.via {
+            // Every shard has a socket on the client's listener, and to the client they are one.
+            Via::Udp(listener) => {
+                self.make_sendable();
+                let queued = Queued {
+                    to: client.remote,
+                    source: self.source(listener, client),
+                    head: Some(delivery.head),
+                    payload: Payload::Received(payload),
+                    pad: delivery.pad,
+                    dont_fragment: false,
+                };
+                self.egress.push(SocketKey::Listener(listener), queued);
+            }
+            Via::Tcp(stream) | Via::Tls(stream) if delivery.shard == self.id => {
+                self.write_received(stream, delivery.head, payload, now);
+            }
+            Via::Tcp(stream) | Via::Tls(stream) => {
+                let parts = [delivery.head.as_slice(), self.arena.bytes(payload)];
+                let mailbox = self.mailboxes.get(usize::from(delivery.shard.0));
+                if mailbox.is_none_or(|mailbox| mailbox.parcel(stream, parts).is_err()) {
+                    self.io.add(IoEvent::MailboxFull, 1);
+                }
+            }
+        }
+    }
+
+    /// Returns the source address to name, if the listener's socket does not imply it.
+    fn source(&self, listener: ListenerId, client: ClientAddr) -> Option<IpAddr> {
+        let listener = self.sockets.listeners.get(usize::from(listener.0))?;
+        listener.is_wildcard().then_some(client.local.ip())
+    }
+
+    fn on_drop_count(&mut self, socket: SocketKey, drops: u32) {
+        if let Some(known) = self.sockets.drops_mut(socket) {
+            let new = drops.wrapping_sub(*known);
+            *known = drops;
+            self.io.add(IoEvent::KernelDrop, new as usize);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The UDP sockets of one shard: its listeners and its relay sockets.
+use std::io;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+
+use rustix::net::sockopt;
+use rustix::net::sockopt::Ipv4PathMtuDiscovery;
+use socket2::Domain;
+use socket2::Protocol;
+use socket2::SockFilter;
+use socket2::Socket;
+use socket2::Type;
+
+use crate::relay::AllocationId;
+use crate::relay::ListenerId;
+use crate::transport::steering;
+use crate::transport::udp;
+
+/// Asked for as buffer of a listener, in bytes, in each direction: all clients of a shard share it, and a packet of
+/// 1200 bytes takes about twice its length. The kernel grants at most `net.core.rmem_max` (`wmem_max`).
+const LISTENER_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Asked for as buffer of a relay socket, in bytes, in each direction: a key frame arrives as one burst.
+const RELAY_BUFFER: usize = 512 * 1024;
+
+/// One shard's socket on a UDP listening address.
+pub(super) struct Listener {
+    pub(super) socket: UdpSocket,
+    /// The bound address.
+    pub(super) bound: SocketAddr,
+    /// The kernel's drop count at its last report.
+    pub(super) drops: u32,
+}
+
+impl Listener {
+    /// Returns whether the server's address has to be read off each packet, and named for each answer.
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.bound.ip().is_unspecified()
+    }
+}
+
+/// The relay socket of an allocation.
+pub(super) struct RelaySocket {
+    pub(super) socket: UdpSocket,
+    /// The allocation that owns it.
+    pub(super) at: AllocationId,
+    /// The kernel's drop count at its last report.
+    pub(super) drops: u32,
+}
+
+/// Names one socket of a shard.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum SocketKey {
+    Listener(ListenerId),
+    /// The relay socket of the allocation with this slot.
+    Relay(u32),
+}
+
+/// Every UDP socket of a shard.
+pub(super) struct Sockets {
+    /// Indexed by [`ListenerId`].
+    pub(super) listeners: Vec<Listener>,
+    /// Indexed by the slot of the allocation.
+    relay_by_slot: Vec<Option<RelaySocket>>,
+    /// Indexed by file descriptor: the slot of the allocation.
+    slot_by_fd: Vec<Option<u32>>,
+}
+
+impl Sockets {
+    pub(super) fn new(listeners: Vec<Listener>) -> Self {
+        Self { listeners, relay_by_slot: Vec::new(), slot_by_fd: Vec::new() }
+    }
+
+    /// Returns the descriptor of a socket, unless it is closed.
+    pub(super) fn descriptor(&self, key: SocketKey) -> Option<BorrowedFd<'_>> {
+        match key {
+            SocketKey::Listener(id) => Some(self.listeners.get(usize::from(id.0))?.socket.as_fd()),
+            SocketKey::Relay(slot) => Some(self.relay_by_slot.get(slot as usize)?.as_ref()?.socket.as_fd()),
+        }
+    }
+
+    /// Returns the relay socket with this file descriptor.
+    pub(super) fn relay_by_fd(&mut self, fd: usize) -> Option<&mut RelaySocket> {
+        let slot = (*self.slot_by_fd.get(fd)?)?;
+        self.relay_by_slot.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Returns the drop count that the kernel reported last for a socket.
+    pub(super) fn drops_mut(&mut self, key: SocketKey) -> Option<&mut u32> {
+        match key {
+            SocketKey::Listener(id) => Some(&mut self.listeners.get_mut(usize::from(id.0))?.drops),
+            SocketKey::Relay(slot) => Some(&mut self.relay_by_slot.get_mut(slot as usize)?.as_mut()?.drops),
+        }
+    }
+
+    /// Puts the relay socket of an allocation in.
+    pub(super) fn insert_relay(&mut self, at: AllocationId, socket: UdpSocket) {
+        let (slot, fd) = (at.slot() as usize, fd_index(&socket));
+        if self.relay_by_slot.len() <= slot {
+            self.relay_by_slot.resize_with(slot + 1, || None);
+        }
+        if self.slot_by_fd.len() <= fd {
+            self.slot_by_fd.resize(fd + 1, None);
+        }
+        self.slot_by_fd[fd] = Some(at.slot());
+        self.relay_by_slot[slot] = Some(RelaySocket { socket, at, drops: 0 });
+    }
+
+    /// Takes the relay socket of an allocation out; dropping it closes it.
+    pub(super) fn remove_relay(&mut self, at: AllocationId) -> Option<RelaySocket> {
+        let relay = self.relay_by_slot.get_mut(at.slot() as usize)?.take_if(|relay| relay.at == at)?;
+        self.slot_by_fd[fd_index(&relay.socket)] = None;
+        Some(relay)
+    }
+}
+
+/// Returns the file descriptor as an index; an open one is never negative.
+pub(super) fn fd_index(socket: &UdpSocket) -> usize {
+    usize::try_from(socket.as_raw_fd()).unwrap_or(0)
+}
+
+/// A group of sockets on one address that receives nothing yet, one per shard.
+pub(super) struct ClosedGroup {
+    sockets: Vec<Socket>,
+}
+
+impl ClosedGroup {
+    /// Binds one socket per shard to `address`. With port 0 the first one chooses for all.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` also when another process with the same user shares the port willingly: two servers must not split
+    /// their clients unknowingly. Otherwise what the kernel reports.
+    pub(super) fn bind(address: SocketAddr, shards: u16) -> io::Result<Self> {
+        // Until every socket is there the kernel spreads clients over those that are, and a client that was heard by
+        // the wrong shard would be a stranger to the right one. So nobody is heard before.
+        let nobody = [SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0)];
+        let first = open(address, LISTENER_BUFFER)?;
+        first.attach_filter(&nobody)?;
+        first.bind(&address.into())?;
+        // Shared only from here on, so that binding has failed if anybody else was there.
+        first.set_reuse_port(true)?;
+        let bound = local_address(&first)?;
+        let mut sockets = vec![first];
+        for _ in 1..shards {
+            let socket = open(address, LISTENER_BUFFER)?;
+            socket.attach_filter(&nobody)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&bound.into())?;
+            sockets.push(socket);
+        }
+        Ok(Self { sockets })
+    }
+
+    /// Returns the bound address.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel reports.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        local_address(&self.sockets[0])
+    }
+
+    /// Steers clients to shards and lets packets in; returns the sockets in the order of the shards.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel reports.
+    pub(super) fn open(self) -> io::Result<Vec<Listener>> {
+        let bound = self.address()?;
+        let shards = u32::try_from(self.sockets.len()).unwrap_or(u32::MAX);
+        if shards > 1 {
+            let program = if bound.is_ipv4() { steering::program_v4(shards) } else { steering::program_v6(shards) };
+            if let Err(error) = udp::attach_steering(self.sockets[0].as_fd(), &program) {
+                tracing::info!(%error, "no steering program, the kernel chooses the shards of clients");
+            }
+        }
+        let mut listeners = Vec::with_capacity(self.sockets.len());
+        for socket in self.sockets {
+            udp::enable_drop_count(socket.as_fd())?;
+            if bound.ip().is_unspecified() {
+                udp::enable_packet_info(socket.as_fd(), bound.is_ipv6())?;
+            }
+            socket.detach_filter()?;
+            listeners.push(Listener { socket: socket.into(), bound, drops: 0 });
+        }
+        Ok(listeners)
+    }
+}
+
+/// Opens a relay socket on `address`.
+///
+/// # Errors
+///
+/// What the kernel reports: `AddrInUse` when another program has the port.
+pub(super) fn open_relay(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address, RELAY_BUFFER)?;
+    socket.bind(&address.into())?;
+    udp::enable_drop_count(socket.as_fd())?;
+    Ok(socket.into())
+}
+
+/// Sets or clears the DF bit of what the socket sends from now on. IPv6 knows no such bit.
+///
+/// # Errors
+///
+/// What the kernel reports.
+pub(super) fn set_dont_fragment(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    // `PROBE` sets the bit and does not listen to what earlier packets learned about the path.
+    let discovery = if on { Ipv4PathMtuDiscovery::PROBE } else { Ipv4PathMtuDiscovery::DONT };
+    Ok(sockopt::set_ip_mtu_discover(socket, discovery)?)
+}
+
+fn open(address: SocketAddr, buffer: usize) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    socket.set_recv_buffer_size(buffer)?;
+    socket.set_send_buffer_size(buffer)?;
+    match address.ip() {
+        // RFC 8656 §15: DF is not set unless a client asks for it, but Linux sets it by default.
+        IpAddr::V4(_) => set_dont_fragment(socket.as_fd(), false)?,
+        IpAddr::V6(_) => socket.set_only_v6(true)?,
+    }
+    Ok(socket)
+}
+
+fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_steers_clients_where_the_program_says() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let shards = 5;
+            let group = ClosedGroup::bind(address, shards).expect("a group").open().expect("open sockets");
+            let target = if address.is_ipv4() { "127.0.0.1" } else { "::1" }.parse::<IpAddr>().expect("an address");
+            let mut hits = [0; 5];
+            for _ in 0..40 {
+                let client = UdpSocket::bind(SocketAddr::new(target, 0)).expect("a socket");
+                let own = client.local_addr().expect("an address");
+                let shard = steering::shard_of(own, u32::from(shards)) as usize;
+                for _ in 0..2 {
+                    client.send_to(b"x", SocketAddr::new(target, group[0].bound.port())).expect("sending");
+                    // Loopback delivers before sending returns.
+                    assert_eq!(group[shard].socket.recv_from(&mut [0]).expect("a datagram").1, own);
+                }
+                hits[shard] += 1;
+            }
+            assert!(hits.iter().all(|hits| *hits > 0), "{address}: {hits:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_heard_before_the_group_is_whole() {
+        let group = ClosedGroup::bind("127.0.0.1:0".parse().expect("an address"), 2).expect("a group");
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        client.connect(group.address().expect("an address")).expect("a way");
+        client.send(b"early").expect("sending");
+        let listeners = group.open().expect("open sockets");
+        client.send(b"now").expect("sending");
+        let shard = steering::shard_of(client.local_addr().expect("an address"), 2) as usize;
+        let mut datagram = [0; 8];
+        assert_eq!(listeners[shard].socket.recv(&mut datagram).expect("a datagram"), 3);
+        let nothing = listeners[1 - shard].socket.recv(&mut datagram).expect_err("nothing").kind();
+        assert_eq!(nothing, io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn relay_sockets_let_routers_fragment_unless_asked_otherwise() {
+        let relay = open_relay("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+        assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::DONT);
+        set_dont_fragment(relay.as_fd(), true).expect("an option");
+        assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::PROBE);
+    }
+}

@@ -1,0 +1,10 @@
+//! The data plane over loopback, as clients and peers see it.
+
+mod client;
+mod control;
+mod pair;
+mod plane;
+mod slow;
+mod still;
+mod stream;
+mod udp;

@@ -1,0 +1,364 @@
+//! The system calls on UDP sockets that no safe crate offers: batches, control messages, steering.
+//!
+//! This is the only file of the package with `unsafe`. Everything it offers is safe to call: memory comes in as
+//! slices, and no pointer handed to the kernel is used after the call that it was made for.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::io::IoSlice;
+use std::mem;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::SocketAddrV6;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::ptr;
+
+use libc::c_int;
+
+/// Datagrams per receive call at most: beyond this the cost per datagram no longer falls.
+pub(super) const RECEIVE_BATCH: usize = 32;
+
+/// Datagrams per send call at most.
+pub(super) const SEND_BATCH: usize = 32;
+
+/// Room for the control messages of one datagram: packet info (40), drop count (24), and two of the size of an int
+/// to spare.
+const CONTROL_LEN: usize = 128;
+
+/// A socket address as the kernel writes it: `sockaddr_in` or `sockaddr_in6`.
+///
+/// ```text
+/// IPv4:  family(2, native) port(2, network) address(4)
+/// IPv6:  family(2, native) port(2, network) flow(4) address(16) scope(4, native)
+/// ```
+#[derive(Copy, Clone)]
+#[repr(C, align(8))]
+struct Name([u8; 32]);
+
+#[derive(Copy, Clone)]
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_LEN]);
+
+/// What the kernel said about one received datagram.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Datagram {
+    /// Length in bytes, from the start of its slot.
+    pub(super) len: usize,
+    /// Where it came from; `None` for an address family that is not ours.
+    pub(super) from: Option<SocketAddr>,
+    /// The address that it was sent to, on sockets with [`enable_packet_info`].
+    pub(super) local: Option<IpAddr>,
+    /// The datagrams that the kernel dropped on this socket since it was opened (modulo 2^32), on sockets with
+    /// [`enable_drop_count`]; `None` means unchanged since zero.
+    pub(super) drops: Option<u32>,
+    /// The datagram did not fit into its slot.
+    pub(super) truncated: bool,
+}
+
+/// The scratch memory of `recvmmsg`.
+pub(super) struct Receiver {
+    names: Box<[Name; RECEIVE_BATCH]>,
+    controls: Box<[Control; RECEIVE_BATCH]>,
+    iovecs: Box<[libc::iovec; RECEIVE_BATCH]>,
+    headers: Box<[libc::mmsghdr; RECEIVE_BATCH]>,
+}
+
+impl Receiver {
+    /// Allocates the scratch memory.
+    pub(super) fn new() -> Self {
+        // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, zero lengths).
+        let (iovec, header) = unsafe { (mem::zeroed::<libc::iovec>(), mem::zeroed::<libc::mmsghdr>()) };
+        Self {
+            names: Box::new([Name([0; 32]); RECEIVE_BATCH]),
+            controls: Box::new([Control([0; CONTROL_LEN]); RECEIVE_BATCH]),
+            iovecs: Box::new([iovec; RECEIVE_BATCH]),
+            headers: Box::new([header; RECEIVE_BATCH]),
+        }
+    }
+
+    /// Receives without waiting, one datagram into each `slot_len` bytes of `slots`, and returns how many came;
+    /// [`Receiver::datagram`] describes each.
+    ///
+    /// # Errors
+    ///
+    /// What `recvmmsg` reports; `WouldBlock` when nothing is there.
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize) -> io::Result<usize> {
+        let mut count = 0;
+        for (at, slot) in slots.chunks_exact_mut(slot_len).take(RECEIVE_BATCH).enumerate() {
+            self.iovecs[at] = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
+            let header = &mut self.headers[at].msg_hdr;
+            header.msg_name = self.names[at].0.as_mut_ptr().cast();
+            header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
+            header.msg_iov = &mut self.iovecs[at];
+            header.msg_iovlen = 1;
+            header.msg_control = self.controls[at].0.as_mut_ptr().cast();
+            header.msg_controllen = CONTROL_LEN as _;
+            header.msg_flags = 0;
+            count = at + 1;
+        }
+        // SAFETY: the first `count` headers point at memory that lives through the call and that nothing else uses
+        // during it: `slots` is borrowed mutably, names, controls and iovecs are owned by `self`. Lengths are theirs.
+        let received = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                count as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        usize::try_from(received).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Describes datagram `at` of the last [`Receiver::receive`].
+    pub(super) fn datagram(&self, at: usize) -> Datagram {
+        let header = &self.headers[at];
+        let mut datagram = Datagram {
+            len: header.msg_len as usize,
+            from: decode_name(&self.names[at].0),
+            local: None,
+            drops: None,
+            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+        };
+        // SAFETY: `msg_control` points at `controls[at]`, which `self` owns and nobody else writes, and the kernel
+        // set `msg_controllen` to the valid part of it; the libc macros walk exactly that part. Reads are unaligned.
+        unsafe {
+            let mut message = libc::CMSG_FIRSTHDR(&header.msg_hdr);
+            while let Some(found) = message.as_ref() {
+                let data = libc::CMSG_DATA(message);
+                match (found.cmsg_level, found.cmsg_type) {
+                    (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                        // `ipi_spec_dst` is ours even when the packet was sent to a broadcast address.
+                        let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                        datagram.local = Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+                    }
+                    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                        let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                        datagram.local = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                    }
+                    (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                        datagram.drops = Some(data.cast::<u32>().read_unaligned());
+                    }
+                    (_, _) => {}
+                }
+                message = libc::CMSG_NXTHDR(&header.msg_hdr, message);
+            }
+        }
+        datagram
+    }
+}
+
+/// One datagram to send: the concatenation of `parts`.
+#[derive(Copy, Clone)]
+pub(super) struct Outgoing<'a> {
+    /// Where to.
+    pub(super) to: SocketAddr,
+    /// The source address, on a socket that is bound to the unspecified address.
+    pub(super) source: Option<IpAddr>,
+    /// The bytes.
+    pub(super) parts: &'a [IoSlice<'a>],
+}
+
+/// The scratch memory of `sendmmsg`.
+pub(super) struct Sender {
+    names: Box<[Name; SEND_BATCH]>,
+    controls: Box<[Control; SEND_BATCH]>,
+    headers: Box<[libc::mmsghdr; SEND_BATCH]>,
+}
+
+impl Sender {
+    /// Allocates the scratch memory.
+    pub(super) fn new() -> Self {
+        // SAFETY: all-zero bytes are a valid `mmsghdr` (null pointers, zero lengths).
+        let header = unsafe { mem::zeroed::<libc::mmsghdr>() };
+        Self {
+            names: Box::new([Name([0; 32]); SEND_BATCH]),
+            controls: Box::new([Control([0; CONTROL_LEN]); SEND_BATCH]),
+            headers: Box::new([header; SEND_BATCH]),
+        }
+    }
+
+    /// Sends the first [`SEND_BATCH`] datagrams of `batch` without waiting and returns how many left, from the front.
+    ///
+    /// # Errors
+    ///
+    /// What `sendmmsg` reports about the first one; an error of a later one comes out when that is first.
+    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, batch: &[Outgoing<'_>]) -> io::Result<usize> {
+        let count = batch.len().min(SEND_BATCH);
+        for (at, outgoing) in batch.iter().take(SEND_BATCH).enumerate() {
+            let name_len = encode_name(outgoing.to, &mut self.names[at].0);
+            let control_len = encode_source(outgoing.source, &mut self.controls[at]);
+            let header = &mut self.headers[at].msg_hdr;
+            header.msg_name = self.names[at].0.as_mut_ptr().cast();
+            header.msg_namelen = name_len as libc::socklen_t;
+            // The standard library promises that `IoSlice` has the layout of `iovec`; sending does not write to it.
+            header.msg_iov = outgoing.parts.as_ptr().cast::<libc::iovec>().cast_mut();
+            header.msg_iovlen = outgoing.parts.len() as _;
+            header.msg_control =
+                if control_len == 0 { ptr::null_mut() } else { self.controls[at].0.as_mut_ptr().cast() };
+            header.msg_controllen = control_len as _;
+            header.msg_flags = 0;
+        }
+        // SAFETY: the first `count` headers point at names and controls owned by `self` and at parts borrowed by
+        // `batch`; all live through the call, and the kernel only reads them (it writes `msg_len` of the headers).
+        let sent = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                count as libc::c_uint,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// Makes the socket tell to which of our addresses each datagram was sent ([`Datagram::local`]).
+///
+/// # Errors
+///
+/// What `setsockopt` reports.
+pub(super) fn enable_packet_info(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &c_int::from(true))
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, &c_int::from(true))
+    }
+}
+
+/// Makes the socket tell how many datagrams it had to drop for want of room ([`Datagram::drops`]).
+///
+/// # Errors
+///
+/// What `setsockopt` reports.
+pub(super) fn enable_drop_count(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &c_int::from(true))
+}
+
+/// Lets `program` choose the socket of the SO_REUSEPORT group that `socket` belongs to, for each datagram.
+///
+/// # Errors
+///
+/// What `setsockopt` reports; needs no privilege.
+pub(super) fn attach_steering(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // The kernel copies the program during the call and does not write to it.
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
+}
+
+fn set_option<T>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: `value` is a live reference and the length is its size; the kernel reads at most that much.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            mem::size_of::<T>() as libc::socklen_t,
+        )
+    };
+    if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn decode_name(name: &[u8; 32]) -> Option<SocketAddr> {
+    let family = c_int::from(u16::from_ne_bytes([name[0], name[1]]));
+    let port = u16::from_be_bytes([name[2], name[3]]);
+    match family {
+        libc::AF_INET => Some(SocketAddr::from(([name[4], name[5], name[6], name[7]], port))),
+        libc::AF_INET6 => {
+            let address: [u8; 16] = name[8..24].try_into().expect("16 bytes");
+            let scope = u32::from_ne_bytes(name[24..28].try_into().expect("4 bytes"));
+            // The flow label is not part of a 5-tuple.
+            Some(SocketAddrV6::new(address.into(), port, 0, scope).into())
+        }
+        _ => None,
+    }
+}
+
+fn encode_name(address: SocketAddr, name: &mut [u8; 32]) -> usize {
+    *name = [0; 32];
+    name[2..4].copy_from_slice(&address.port().to_be_bytes());
+    match address {
+        SocketAddr::V4(address) => {
+            name[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+            name[4..8].copy_from_slice(&address.ip().octets());
+            mem::size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(address) => {
+            name[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
+            name[8..24].copy_from_slice(&address.ip().octets());
+            name[24..28].copy_from_slice(&address.scope_id().to_ne_bytes());
+            mem::size_of::<libc::sockaddr_in6>()
+        }
+    }
+}
+
+/// Writes the control message that fixes the source address and returns its length; 0 without a source.
+fn encode_source(source: Option<IpAddr>, control: &mut Control) -> usize {
+    match source {
+        None => 0,
+        Some(IpAddr::V4(source)) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: source.to_bits().to_be() },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            encode_control(control, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
+        }
+        Some(IpAddr::V6(source)) => {
+            let info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: source.octets() }, ipi6_ifindex: 0 };
+            encode_control(control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info)
+        }
+    }
+}
+
+fn encode_control<T: Copy>(control: &mut Control, level: c_int, kind: c_int, value: T) -> usize {
+    let value_len = mem::size_of::<T>() as libc::c_uint;
+    // SAFETY: these two only compute lengths.
+    let (len, space) = unsafe { (libc::CMSG_LEN(value_len), libc::CMSG_SPACE(value_len) as usize) };
+    assert!(space <= CONTROL_LEN, "a control message is larger than its room");
+    // SAFETY: `control` is aligned for a header, `space` bytes of it were just checked to exist, and `CMSG_DATA`
+    // of a header lies inside its space. The write of the value is unaligned.
+    unsafe {
+        let header = control.0.as_mut_ptr().cast::<libc::cmsghdr>();
+        let mut fields = mem::zeroed::<libc::cmsghdr>();
+        fields.cmsg_len = len as _;
+        fields.cmsg_level = level;
+        fields.cmsg_type = kind;
+        header.write(fields);
+        libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
+    }
+    space
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_kernel_form() {
+        for address in ["192.0.2.1:3478", "[2001:db8::7]:49152", "0.0.0.0:0", "[::]:65535"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            let mut name = [0xff; 32];
+            encode_name(address, &mut name);
+            assert_eq!(decode_name(&name), Some(address));
+        }
+    }
+
+    #[test]
+    fn an_unknown_family_has_no_address() {
+        assert_eq!(decode_name(&[0xff; 32]), None);
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_its_interface() {
+        let address = SocketAddrV6::new("fe80::1".parse().expect("an address"), 9, 0, 4);
+        let mut name = [0; 32];
+        assert_eq!(encode_name(address.into(), &mut name), 28);
+        assert_eq!(decode_name(&name), Some(address.into()));
+    }
+}

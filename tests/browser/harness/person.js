@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import puppeteer from 'puppeteer-core';
+import { until, within } from './until.js';
+
+const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
+const FIREFOX = process.env.FIREFOX_BIN ?? '/usr/bin/firefox-esr';
+const START_MS = 60_000;
+const CLICK_MS = 10_000;
+const LEAVE_MS = 10_000;
+
+/**
+ * One person in front of one browser: its own process, profile and home, and what the browser itself
+ * says about the call, beside what the page says.
+ */
+export class Person {
+  #page;
+  #closeBrowser;
+  #directory;
+  /** Errors the browser reported. @type {string[]} */
+  errors = [];
+
+  constructor(name, page, closeBrowser, directory) {
+    this.name = name;
+    this.#page = page;
+    this.#closeBrowser = closeBrowser;
+    this.#directory = directory;
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+  }
+
+  /**
+   * @param {string} name
+   * @param {{ certificateHash?: string, camera?: boolean, width?: number, height?: number }} [options]
+   */
+  static async inChromium(name, { certificateHash, camera = true, width = 1_280, height = 800 } = {}) {
+    const directory = mkdtempSync(join(tmpdir(), 'duologue-chromium-'));
+    const args = [
+      // Two sides on one machine, where loopback may be the only interface.
+      '--allow-loopback-in-peer-connection',
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+      '--autoplay-policy=no-user-gesture-required',
+    ];
+    if (camera) args.push('--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream');
+    if (certificateHash) args.push(`--ignore-certificate-errors-spki-list=${certificateHash}`);
+    const context = await chromium.launchPersistentContext(join(directory, 'profile'), {
+      executablePath: CHROMIUM,
+      headless: true,
+      chromiumSandbox: false,
+      args,
+      env: { PATH: process.env.PATH ?? '', HOME: directory },
+      viewport: { width, height },
+      timeout: START_MS,
+    });
+    await context.addInitScript(keepPeerConnections);
+    const page = context.pages()[0] ?? (await context.newPage());
+    page.setDefaultTimeout(CLICK_MS);
+    return new Person(name, page, () => context.close(), directory);
+  }
+
+  /** @param {string} name */
+  static async inFirefox(name) {
+    const directory = mkdtempSync(join(tmpdir(), 'duologue-firefox-'));
+    const browser = await puppeteer.launch({
+      browser: 'firefox',
+      executablePath: FIREFOX,
+      headless: true,
+      userDataDir: join(directory, 'profile'),
+      env: { PATH: process.env.PATH, HOME: directory },
+      timeout: START_MS,
+      protocolTimeout: START_MS,
+      extraPrefsFirefox: {
+        'media.navigator.streams.fake': true,
+        'media.navigator.permission.disabled': true,
+        'media.peerconnection.ice.loopback': true,
+        'media.peerconnection.ice.obfuscate_host_addresses': false,
+        'media.autoplay.default': 0,
+        'media.gmp-manager.updateEnabled': false,
+      },
+    });
+    const page = await browser.newPage();
+    page.setDefaultTimeout(CLICK_MS);
+    await page.evaluateOnNewDocument(keepPeerConnections);
+    return new Person(name, page, () => browser.close(), directory);
+  }
+
+  /** @param {string} url */
+  async visit(url) {
+    await this.#page.goto(url, { waitUntil: 'load', timeout: 30_000 });
+    await this.until('the page runs', CLICK_MS, () => window.duologueDebug !== undefined);
+  }
+
+  /**
+   * Runs a function inside the page. It must not use anything from outside.
+   *
+   * @template Argument, Result
+   * @param {(argument: Argument) => Result} run
+   * @param {Argument} [argument]
+   * @returns {Promise<Awaited<Result>>}
+   */
+  evaluate(run, argument) {
+    return this.#page.evaluate(run, argument);
+  }
+
+  /** @param {string} testId */
+  click(testId) {
+    return this.#page.click(`[data-testid="${testId}"]`);
+  }
+
+  /**
+   * @param {string} testId
+   * @param {string} text
+   */
+  async type(testId, text) {
+    await this.click(testId);
+    await this.#page.keyboard.type(text);
+  }
+
+  /** @param {string} key */
+  press(key) {
+    return this.#page.keyboard.press(key);
+  }
+
+  /** What the page says about itself. */
+  debug() {
+    return this.evaluate(() => window.duologueDebug);
+  }
+
+  /**
+   * Waits until a function in the page says yes; on failure tells what the page said last.
+   *
+   * @param {string} what
+   * @param {number} withinMs
+   * @param {(argument: any) => unknown} probe
+   * @param {unknown} [argument]
+   */
+  async until(what, withinMs, probe, argument) {
+    try {
+      await until(what, withinMs, () => this.evaluate(probe, argument));
+    } catch (error) {
+      const state = await this.debug().catch((reason) => String(reason));
+      throw new Error(`${this.name}: ${error.message}\n${JSON.stringify(state, null, 1)}`, { cause: error });
+    }
+  }
+
+  /** The selected pair and the counters of the newest connection, straight from the browser. */
+  stats() {
+    return this.evaluate(async () => {
+      const connection = window.keptPeerConnections.at(-1);
+      const entries = [...(await connection.getStats()).values()];
+      const byId = new Map(entries.map((entry) => [entry.id, entry]));
+      const transport = entries.find((entry) => entry.selectedCandidatePairId);
+      const pair =
+        byId.get(transport?.selectedCandidatePairId) ??
+        entries.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
+      const local = byId.get(pair?.localCandidateId);
+      const remote = byId.get(pair?.remoteCandidateId);
+      const inbound = (kind) => entries.find((entry) => entry.type === 'inbound-rtp' && entry.kind === kind);
+      return {
+        state: connection.connectionState,
+        localType: local?.candidateType,
+        remoteType: remote?.candidateType,
+        relayProtocol: local?.relayProtocol,
+        framesDecoded: inbound('video')?.framesDecoded ?? 0,
+        audioPackets: inbound('audio')?.packetsReceived ?? 0,
+      };
+    });
+  }
+
+  /** Every error so far: thrown, rejected, or refused by the content security policy. */
+  async allErrors() {
+    return [...this.errors, ...(await this.debug()).errors];
+  }
+
+  async leave() {
+    await within(LEAVE_MS, this.#closeBrowser()).catch(() => {});
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Runs in the page before its scripts: remembers each connection, so that a test can read it. */
+function keepPeerConnections() {
+  window.keptPeerConnections = [];
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(...configuration) {
+      super(...configuration);
+      window.keptPeerConnections.push(this);
+    }
+  };
+}

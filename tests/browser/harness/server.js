@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, X509Certificate } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.js';
+
+const READY_MS = 20_000;
+const STOP_MS = 10_000;
+/** Wide enough for two browsers that allocate on every interface, small enough to stay in place. */
+const RELAY_PORTS = 400;
+
+/**
+ * The built binary, running on free loopback ports with a configuration of its own.
+ *
+ * @typedef {object} Choices
+ * @property {'all' | 'relay'} [icePolicy]
+ * @property {'ports' | 'single-port'} [relayMode]
+ * @property {string} [sessionLimit]
+ */
+export class Server {
+  #child;
+  #directory;
+  #log = '';
+
+  constructor(child, directory, ports) {
+    this.#child = child;
+    this.#directory = directory;
+    this.ports = ports;
+    this.url = `http://localhost:${ports.http}/`;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.#log = (this.#log + text).slice(-20_000);
+      });
+    }
+  }
+
+  /** @param {Choices} [choices] */
+  static async start(choices = {}) {
+    const binary = findBinary();
+    const directory = mkdtempSync(join(tmpdir(), 'duologue-browser-'));
+    const ports = { http: await freePort(), shared: await freePort(), turn: await freePort() };
+    const file = join(directory, 'duologue.toml');
+    writeFileSync(file, configuration(directory, ports, choices));
+    const child = spawn(binary, ['serve', '--config', file], {
+      cwd: directory,
+      env: { PATH: process.env.PATH, HOME: directory, RUST_BACKTRACE: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const server = new Server(child, directory, ports);
+    try {
+      await server.#ready();
+    } catch (error) {
+      await server.stop();
+      throw new Error(`the server did not become ready: ${error.message}\n${server.log}`);
+    }
+    return server;
+  }
+
+  /** What it has written so far, the last 20,000 characters. */
+  get log() {
+    return this.#log;
+  }
+
+  async stop() {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#child.kill('SIGTERM');
+      const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+      await exited;
+      clearTimeout(timer);
+    }
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Allocations the relay holds, over all modes, transports and families. */
+  async allocations() {
+    const response = await fetch(new URL('/metrics', this.url), { signal: AbortSignal.timeout(5_000) });
+    const values = [...(await response.text()).matchAll(/^duologue_relay_allocations(?:\{[^}]*\})? ([0-9.e+]+)/gm)];
+    if (values.length === 0) throw new Error('/metrics has no duologue_relay_allocations');
+    return values.reduce((total, [, value]) => total + Number(value), 0);
+  }
+
+  /** Waits until the relay holds nothing. */
+  async waitForNoAllocation() {
+    await until('no allocation left', 3_000, async () => (await this.allocations()) === 0);
+  }
+
+  /** How many UDP sockets the process has open: its listeners and its relay sockets. */
+  udpSockets() {
+    const inodes = new Set();
+    for (const table of ['/proc/net/udp', '/proc/net/udp6']) {
+      if (!existsSync(table)) continue;
+      for (const line of readFileSync(table, 'utf8').trim().split('\n').slice(1)) {
+        inodes.add(line.trim().split(/\s+/)[9]);
+      }
+    }
+    const descriptors = `/proc/${this.#child.pid}/fd`;
+    return readdirSync(descriptors).filter((name) => {
+      const inode = /^socket:\[(\d+)\]$/.exec(linkOf(join(descriptors, name)))?.[1];
+      return inode !== undefined && inodes.has(inode);
+    }).length;
+  }
+
+  /** The hash by which Chromium can be told to trust the certificate. */
+  async certificateHash() {
+    const raw = await new Promise((resolve, reject) => {
+      const socket = connectTls({ host: '127.0.0.1', port: this.ports.shared, servername: 'localhost', rejectUnauthorized: false });
+      socket.setTimeout(5_000, () => socket.destroy(new Error('no TLS on the shared port')));
+      socket.once('error', reject);
+      socket.once('secureConnect', () => {
+        resolve(socket.getPeerCertificate().raw);
+        socket.destroy();
+      });
+    });
+    const key = new X509Certificate(raw).publicKey.export({ type: 'spki', format: 'der' });
+    return createHash('sha256').update(key).digest('base64');
+  }
+
+  async #ready() {
+    const ready = new URL('/health/ready', this.url);
+    await until('ready', READY_MS, async () => {
+      if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}`);
+      const response = await fetch(ready, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
+      return response?.status === 200;
+    });
+    await until('shared port', READY_MS, () => isListening(this.ports.shared));
+  }
+}
+
+function findBinary() {
+  const target = fileURLToPath(new URL('../../../target', import.meta.url));
+  const candidates = process.env.DUOLOGUE_BIN
+    ? [process.env.DUOLOGUE_BIN]
+    : [join(target, 'release/duologue'), join(target, 'debug/duologue')];
+  const found = candidates.find((candidate) => existsSync(candidate));
+  if (found) return found;
+  throw new Error(`no binary at ${candidates.join(' or ')}: run \`cargo build --release\`, or set DUOLOGUE_BIN`);
+}
+
+/**
+ * Relayed addresses on loopback must be allowed by name; nothing else is unlocked.
+ *
+ * @param {string} directory
+ * @param {{ http: number, shared: number, turn: number }} ports
+ * @param {Choices} choices
+ */
+function configuration(directory, ports, { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m' }) {
+  const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
+  return `
+[server]
+public_host = "localhost"
+state_dir = "${directory}/state"
+shutdown_grace = "2s"
+[http]
+listen = ["127.0.0.1:${ports.http}"]
+tls_listen = ["127.0.0.1:${ports.shared}"]
+[turn]
+udp_listen = ["127.0.0.1:${ports.turn}"]
+tcp_listen = ["127.0.0.1:${ports.turn}"]
+tls_listen = []
+[relay]
+mode = "${relayMode}"
+addresses = ["127.0.0.1"]
+port_range = "${first}-${first + RELAY_PORTS - 1}"
+allow_peers = ["127.0.0.0/8"]
+[session]
+limit = "${sessionLimit}"
+ice_policy = "${icePolicy}"
+[log]
+level = "debug"
+`;
+}
+
+/** A port free for TCP and UDP alike. */
+async function freePort() {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const tcp = createServer();
+    await new Promise((resolve, reject) => tcp.once('error', reject).listen(0, '127.0.0.1', resolve));
+    const { port } = tcp.address();
+    const udp = createSocket('udp4');
+    const free = await new Promise((resolve) => {
+      udp.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true));
+    });
+    if (free) await new Promise((resolve) => udp.close(resolve));
+    await new Promise((resolve) => tcp.close(resolve));
+    if (free) return port;
+  }
+  throw new Error('no port is free for both TCP and UDP');
+}
+
+/** @param {number} port */
+function isListening(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => socket.destroy() && resolve(true));
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** @param {string} path */
+function linkOf(path) {
+  try {
+    return readlinkSync(path);
+  } catch {
+    // Closed between the listing and the look.
+    return '';
+  }
+}

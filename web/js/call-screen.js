@@ -1,0 +1,239 @@
+import { ChatPanel } from './chat-panel.js';
+import { ConnectionPanel } from './connection-panel.js';
+import { announce, clockText, element, setIcon } from './page.js';
+
+const TOAST_MS = 4_000;
+/** Below these the timer changes its colour. */
+const SOON_MS = 60_000;
+const NOW_MS = 10_000;
+
+/**
+ * The call itself.
+ *
+ * @typedef {object} CallActions
+ * @property {() => void} onNext
+ * @property {() => void} onEnd
+ */
+export class CallScreen {
+  #devices;
+  #screen = element('screen-call');
+  #remote = element('remote');
+  #connection = new ConnectionPanel();
+  #chat = new ChatPanel();
+  /** @type {import('/sdk/index.js').Session | null} */
+  #session = null;
+  #startedWithMs = 0;
+  #clock = 0;
+  #toastTimer = 0;
+
+  /**
+   * @param {import('./devices.js').Devices} devices
+   * @param {CallActions} actions
+   */
+  constructor(devices, actions) {
+    this.#devices = devices;
+    element('toggle-mic').addEventListener('click', () => this.#toggle('audio'));
+    element('toggle-cam').addEventListener('click', () => this.#toggle('video'));
+    element('next').addEventListener('click', actions.onNext);
+    element('end').addEventListener('click', actions.onEnd);
+    element('unblock-sound').addEventListener('click', () => this.#play());
+    // On a narrow screen the two panels would lie over each other.
+    element('toggle-chat').addEventListener('click', () => this.#connection.toggle(false));
+    element('open-connection').addEventListener('click', () => {
+      if (this.#connection.open && matchMedia('(max-width: 52rem)').matches) this.#chat.toggle(false);
+    });
+    devices.addEventListener('change', () => this.#showOwnMedia());
+    document.addEventListener('keydown', (event) => this.#onKey(event));
+  }
+
+  /** Everything said in this call. */
+  get messages() {
+    return this.#chat.log;
+  }
+
+  /** @param {import('/sdk/index.js').Session} session */
+  follow(session) {
+    this.#session = session;
+    this.#startedWithMs = session.remainingMs() ?? 0;
+    this.#chat.follow(session);
+    this.#connection.clear();
+    this.#connection.toggle(false);
+    this.#chat.toggle(false);
+    this.toast(null);
+    element('unblock-sound').hidden = true;
+    element('self-video').srcObject = this.#devices.stream;
+    this.#showPeer(session);
+    this.#showOwnMedia();
+    this.#showState(session);
+    this.setBusy(false);
+
+    session.on('track', ({ track, stream }) => {
+      if (this.#remote.srcObject !== stream) this.#remote.srcObject = stream;
+      for (const type of ['mute', 'unmute', 'ended']) {
+        track.addEventListener(type, () => this.#showRemote(session));
+      }
+      this.#play();
+      this.#showRemote(session);
+    });
+    session.on('state', () => this.#showState(session));
+    session.on('quality', (quality) => this.#connection.show(quality));
+    session.on('peer-media', () => this.#showRemote(session));
+    session.on('peer-left', ({ canReconnect }) => {
+      if (canReconnect) this.toast('They dropped off. Waiting for them to come back…', true);
+    });
+    session.on('peer-resumed', () => this.toast('They are back.'));
+    session.on('warning', ({ remainingMs }) => {
+      const text = `${Math.round(remainingMs / 1_000)} seconds left`;
+      this.toast(text);
+      announce(text);
+    });
+    this.#tick(session);
+    clearInterval(this.#clock);
+    this.#clock = setInterval(() => this.#tick(session), 500);
+  }
+
+  stop() {
+    clearInterval(this.#clock);
+    this.#session = null;
+    this.#remote.srcObject = null;
+    element('self-video').srcObject = null;
+  }
+
+  /** @param {boolean} busy A request to end or go on is under way. */
+  setBusy(busy) {
+    element('next').disabled = busy;
+    element('end').disabled = busy;
+  }
+
+  /**
+   * @param {string | null} text
+   * @param {boolean} [stays]
+   */
+  toast(text, stays = false) {
+    clearTimeout(this.#toastTimer);
+    const toast = element('toast');
+    toast.hidden = text === null;
+    toast.textContent = text ?? '';
+    if (text !== null && !stays) this.#toastTimer = setTimeout(() => this.toast(null), TOAST_MS);
+  }
+
+  /** @param {'audio' | 'video'} kind */
+  async #toggle(kind) {
+    const session = this.#session;
+    if (!session) return;
+    if (this.#devices.track(kind)) {
+      const on = !this.#devices.sends(kind);
+      this.#devices.setEnabled(kind, on);
+      session.setEnabled(kind, on);
+      return;
+    }
+    const track = await this.#devices.reopen(kind);
+    if (track) await session.replaceTrack(kind, track);
+    else this.toast(this.#devices.problem?.title ?? 'Not available');
+  }
+
+  async #play() {
+    const button = element('unblock-sound');
+    try {
+      await this.#remote.play();
+      button.hidden = true;
+    } catch (error) {
+      // Some browsers want a click before anything sounds; a replaced source is no reason to ask.
+      if (error instanceof DOMException && error.name === 'NotAllowedError') button.hidden = false;
+    }
+  }
+
+  /** @param {import('/sdk/index.js').Session} session */
+  #showPeer({ peer }) {
+    element('who').textContent = 'Someone new';
+    const common = peer.tagsCommon.length > 0 ? `You both like ${peer.tagsCommon.join(', ')}` : '';
+    const language = peer.language ? languageName(peer.language) : '';
+    element('who-note').textContent = [common, language].filter(Boolean).join(' · ');
+  }
+
+  /** @param {import('/sdk/index.js').Session} session */
+  #showState(session) {
+    const { state } = session;
+    this.#screen.dataset.call = state;
+    this.#connection.showState(state);
+    if (state === 'connected') {
+      this.toast(null);
+      announce('Connected');
+    } else if (state === 'reconnecting') this.toast('The connection is shaky. Finding another way…', true);
+    else if (state === 'failed') this.toast('No way through to them. You can go on to someone else.', true);
+    this.#showRemote(session);
+  }
+
+  /** @param {import('/sdk/index.js').Session} session */
+  #showRemote(session) {
+    const track = session.remoteStream?.getVideoTracks()[0];
+    const shown =
+      session.state !== 'connecting' && session.peerMedia.video && track?.readyState === 'live' && !track.muted;
+    this.#screen.dataset.video = shown ? 'on' : 'off';
+    element('remote-empty').hidden = shown && element('unblock-sound').hidden;
+    element('remote-empty-text').textContent =
+      session.state === 'connecting' ? 'Connecting you…' : remoteText(session.peerMedia);
+    element('who').textContent = session.peerMedia.audio ? 'Someone new' : 'Someone new (muted)';
+  }
+
+  #showOwnMedia() {
+    const mic = element('toggle-mic');
+    const hears = this.#devices.sends('audio');
+    mic.dataset.off = String(!hears);
+    setIcon(mic, hears ? 'mic' : 'mic-off', hears ? 'Mute' : 'Unmute');
+    const cam = element('toggle-cam');
+    const sees = this.#devices.sends('video');
+    cam.dataset.off = String(!sees);
+    setIcon(cam, sees ? 'cam' : 'cam-off', 'Camera');
+    cam.setAttribute('aria-label', sees ? 'Turn camera off' : 'Turn camera on');
+    element('self-empty').hidden = sees;
+    const video = element('self-video');
+    if (this.#session && video.srcObject !== this.#devices.stream) video.srcObject = this.#devices.stream;
+  }
+
+  /** @param {import('/sdk/index.js').Session} session */
+  #tick(session) {
+    const remainingMs = session.remainingMs();
+    const timer = element('timer');
+    timer.hidden = remainingMs === null;
+    if (remainingMs === null) return;
+    // An agreed extension makes the ring full again.
+    this.#startedWithMs = Math.max(this.#startedWithMs, remainingMs, 1);
+    timer.dataset.urgency = remainingMs <= NOW_MS ? 'now' : remainingMs <= SOON_MS ? 'soon' : 'none';
+    element('timer-text').textContent = clockText(remainingMs);
+    const spentPercent = 100 - (100 * remainingMs) / this.#startedWithMs;
+    element('timer-ring').style.strokeDashoffset = String(spentPercent);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (!this.#session || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 'Escape') {
+      if (this.#connection.open) this.#connection.toggle(false);
+      else if (this.#chat.open) this.#chat.toggle(false);
+      return;
+    }
+    const typing = event.target instanceof HTMLElement && event.target.closest('input, select, dialog');
+    if (typing || event.repeat) return;
+    const button = { m: 'toggle-mic', v: 'toggle-cam', c: 'toggle-chat', n: 'next' }[event.key.toLowerCase()];
+    if (!button) return;
+    // Otherwise the letter would land in the chat input that this opens.
+    event.preventDefault();
+    element(button).click();
+  }
+}
+
+/** @param {import('/sdk/index.js').MediaState} media */
+function remoteText({ audio, video }) {
+  if (video) return 'Waiting for their picture…';
+  return audio ? 'They are here with sound only.' : 'They watch and chat.';
+}
+
+/** @param {string} code */
+function languageName(code) {
+  try {
+    return new Intl.DisplayNames(undefined, { type: 'language' }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
