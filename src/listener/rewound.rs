@@ -3,9 +3,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Buf;
 use bytes::Bytes;
+use socket2::SockRef;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -70,10 +72,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Rewound<T> {
     }
 }
 
+/// How long what was sent may stay unacknowledged, or wait for room at the client. RFC 5482. It bounds what the kernel
+/// holds for connections that are over here too; a live client is heard of more often.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(40);
+
 /// The stream of an HTTP connection, with or without TLS.
+///
+/// Dropped while a write waits, it is reset: whoever does not read gets nothing more, and the kernel keeps nothing.
 #[derive(Debug)]
 pub struct HttpIo {
     wire: Wire,
+    is_blocked: bool,
     _permit: Permit,
 }
 
@@ -83,13 +92,42 @@ enum Wire {
     Tls(Rewound<Box<TlsStream<TcpStream>>>),
 }
 
+impl Wire {
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Wire::Plain(io) => SockRef::from(&io.inner),
+            Wire::Tls(io) => SockRef::from(io.inner.get_ref().0),
+        }
+    }
+}
+
 impl HttpIo {
     pub(crate) fn plain(early: Vec<u8>, socket: TcpStream, permit: Permit) -> Self {
-        Self { wire: Wire::Plain(Rewound::new(early, socket)), _permit: permit }
+        Self::new(Wire::Plain(Rewound::new(early, socket)), permit)
     }
 
     pub(crate) fn tls(early: Vec<u8>, stream: Box<TlsStream<TcpStream>>, permit: Permit) -> Self {
-        Self { wire: Wire::Tls(Rewound::new(early, stream)), _permit: permit }
+        Self::new(Wire::Tls(Rewound::new(early, stream)), permit)
+    }
+
+    fn new(wire: Wire, permit: Permit) -> Self {
+        // Fails only on a socket that is already dead; its first read will say so.
+        let _dead = wire.socket().set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        Self { wire, is_blocked: false, _permit: permit }
+    }
+
+    fn note<R>(&mut self, written: Poll<R>) -> Poll<R> {
+        self.is_blocked = written.is_pending();
+        written
+    }
+}
+
+impl Drop for HttpIo {
+    fn drop(&mut self) {
+        if self.is_blocked {
+            // Then closing sends RST and throws away what is queued.
+            let _dead = self.wire.socket().set_linger(Some(Duration::ZERO));
+        }
     }
 }
 
@@ -104,24 +142,27 @@ impl AsyncRead for HttpIo {
 
 impl AsyncWrite for HttpIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Wire::Tls(io) => Pin::new(io).poll_write(cx, buf),
-        }
+        };
+        self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_flush(cx),
             Wire::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
+        };
+        self.note(written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_shutdown(cx),
             Wire::Tls(io) => Pin::new(io).poll_shutdown(cx),
-        }
+        };
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -129,10 +170,11 @@ impl AsyncWrite for HttpIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.wire {
+        let written = match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Wire::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-        }
+        };
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

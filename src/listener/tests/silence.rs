@@ -76,3 +76,36 @@ async fn a_client_that_leaves_at_once_is_counted_as_gone() {
     drop(fixture.connect().await);
     fixture.counted(Outcome::Gone, 1).await;
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_reset_and_one_that_does_gets_all() {
+    let mut fixture = Fixture::open(Door::Http);
+    for (reads, ended) in [(false, Some(io::ErrorKind::ConnectionReset)), (true, None)] {
+        let mut client = fixture.connect().await;
+        client.write_all(b"GET / HTTP/1.1\r\n").await.expect("sent");
+        let mut http = fixture.http().await;
+        let mut early = [0; 16];
+        http.io.read_exact(&mut early).await.expect("the early bytes");
+        let chunk = vec![0; 65_536];
+        let (mut sent, mut got) = (0, Vec::new());
+        // More than the kernel takes at once, unless the other end reads.
+        while sent < 64 * 1024 * 1024 {
+            match tokio::time::timeout(Duration::from_millis(200), http.io.write(&chunk)).await {
+                Ok(written) => sent += written.expect("open"),
+                Err(_) if reads => {
+                    let mut part = vec![0; 1024 * 1024];
+                    let len = client.read(&mut part).await.expect("open");
+                    got.extend_from_slice(&part[..len]);
+                }
+                Err(_) => break,
+            }
+            if reads && sent >= 256 * 1024 {
+                break;
+            }
+        }
+        drop(http);
+        let rest = client.read_to_end(&mut got).await;
+        assert_eq!(rest.err().map(|error| error.kind()), ended, "reads: {reads}");
+        assert_eq!(got.len() == sent, reads);
+    }
+}
