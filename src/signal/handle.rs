@@ -22,8 +22,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::checked_device_id;
 use crate::signal::stats::Stats;
 
-/// Something that happened, for the hub.
-#[derive(Debug)]
+/// Something that happened, for the hub. It may hold tokens, so it does not print itself.
 pub(crate) enum Input {
     Connected(ConnectionId, Arc<Link>, Peer),
     /// A message, and for `hello` who waits until it is worked on.

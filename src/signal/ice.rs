@@ -1,4 +1,5 @@
 //! ICE servers and the TURN credentials bound to a session (rule 25).
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,19 @@ const LIFE_AFTER_SESSION: Duration = Duration::from_secs(300);
 const LIFE_WITHOUT_LIMIT: Duration = Duration::from_secs(3600);
 
 /// An RTCIceServer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct IceServer {
     urls: Arc<[String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
+    }
 }
 
 /// What one side of a session is given.
@@ -98,6 +105,13 @@ mod tests {
     #[test]
     fn new_credentials_are_due_at_70_percent_of_the_life() {
         assert_eq!(grant(Some(Duration::from_secs(300))).renew_at, Mono::from_start(Duration::from_secs(425)));
+    }
+
+    #[test]
+    fn a_credential_does_not_print_itself() {
+        let grant = grant(None);
+        let password = serde_json::to_value(&grant.servers).expect("serializes")[1]["credential"].clone();
+        assert!(!format!("{grant:?}").contains(password.as_str().expect("a password")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Connections: their beginning, their messages, what they are sent, their end.
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +50,18 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const FEATURES: [&str; 1] = ["chat"];
 
 /// Where a connection comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Peer {
     /// The client's address, as far as trusted proxies tell.
     pub ip: IpAddr,
     /// The access token of the Authorization header, verified by the caller; `hello` may then omit its identity.
     pub bearer: Option<String>,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("ip", &self.ip).finish_non_exhaustive()
+    }
 }
 
 /// One WebSocket.

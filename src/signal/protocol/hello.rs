@@ -1,4 +1,6 @@
 //! `hello`: who the client is (rules 1, 9).
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::signal::protocol::Refusal;
@@ -20,13 +22,24 @@ pub(crate) struct Hello {
     pub(crate) client: Client,
 }
 
+/// A token of a client. It does not print itself.
+#[derive(PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AccessToken(pub(crate) String);
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(..)")
+    }
+}
+
 /// How the client says who it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
     /// Not at all: enough if the upgrade had an Authorization header (rule 4).
     Omitted,
     /// With an access token.
-    Token(String),
+    Token(AccessToken),
     /// As a new guest on this device.
     Guest(String),
     /// As the owner of an earlier connection.
@@ -43,7 +56,7 @@ pub(crate) struct Client {
 
 #[derive(Deserialize)]
 struct Fields {
-    token: Option<String>,
+    token: Option<AccessToken>,
     guest: Option<Guest>,
     resume: Option<Resume>,
     #[serde(default)]
@@ -112,7 +125,7 @@ mod tests {
 
     #[test]
     fn rule_9_only_one_of_token_guest_and_resume() {
-        assert_eq!(credentials(r#"{"token":"t"}"#), Ok(Credentials::Token("t".into())));
+        assert_eq!(credentials(r#"{"token":"t"}"#), Ok(Credentials::Token(AccessToken("t".into()))));
         assert_eq!(credentials(r#"{"guest":{"device_id":"d"}}"#), Ok(Credentials::Guest("d".into())));
         assert_eq!(credentials(r#"{"resume":{"token":"r","last_seq":0}}"#), Ok(Credentials::Resume));
         assert_eq!(credentials("{}"), Ok(Credentials::Omitted));
@@ -137,6 +150,12 @@ mod tests {
         for bad in ["", "é", "a\nb", "\u{7f}"] {
             assert_eq!(guest(bad), Err(ErrorCode::BadRequest), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_token_does_not_print_itself() {
+        let hello = Hello::parse(r#"{"token":"hunter2"}"#).expect("is valid");
+        assert!(!format!("{hello:?}").contains("hunter2"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) use envelope::Body;
 pub(crate) use envelope::DEPTH_MAX;
 pub(crate) use envelope::Incoming;
 pub(crate) use envelope::ReplyTo;
+pub(crate) use hello::AccessToken;
 pub(crate) use hello::Credentials;
 pub(crate) use hello::Hello;
 pub(crate) use hello::checked_device_id;

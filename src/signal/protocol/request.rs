@@ -4,6 +4,7 @@ use serde::Deserialize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::PreferencesError;
 use crate::matchmaking::RawPreferences;
+use crate::signal::protocol::AccessToken;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::Description;
@@ -22,7 +23,7 @@ use crate::signal::protocol::fields;
 /// A well-formed request.
 #[derive(Debug)]
 pub(crate) enum Request {
-    AuthRefresh { token: String },
+    AuthRefresh { token: AccessToken },
     Bye,
     Ack { seq: u64 },
     QueueJoin(Box<Preferences>),
@@ -43,7 +44,7 @@ pub(crate) enum Request {
 
 #[derive(Deserialize)]
 struct Token {
-    token: String,
+    token: AccessToken,
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use crate::signal::hub::sessions::view;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
 use crate::signal::limit::TokenBucket;
+use crate::signal::protocol::AccessToken;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Credentials;
 use crate::signal::protocol::ErrorCode;
@@ -45,7 +46,9 @@ impl Hub {
         let Some(connection) = self.connection_by_id.get(&id) else { return Ok(()) };
         let (ip, bearer) = (connection.peer.ip, connection.peer.bearer.clone());
         let outcome = match (hello.credentials, bearer) {
-            (Credentials::Token(token), _) | (Credentials::Omitted, Some(token)) => self.identify(&token, now),
+            (Credentials::Token(AccessToken(token)), _) | (Credentials::Omitted, Some(token)) => {
+                self.identify(&token, now)
+            }
             (Credentials::Guest(device), _) => self.handle_guest(ip, &device, now).map(Welcomed::Guest),
             // No token was ever given out for it, so any is unknown (rule 34).
             (Credentials::Resume, _) => Err(Refusal::new(ErrorCode::Unauthorized, "the resume token is not valid")),

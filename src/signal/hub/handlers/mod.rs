@@ -23,7 +23,7 @@ impl Hub {
             return self.defer(asking, request);
         }
         match request {
-            Request::AuthRefresh { token } => self.on_auth_refresh(asking, &token, now),
+            Request::AuthRefresh { token } => self.on_auth_refresh(asking, &token.0, now),
             Request::Bye => self.on_bye(asking, now),
             Request::Ack { seq } => self.on_ack(asking, seq),
             Request::QueueJoin(preferences) => self.on_queue_join(asking, *preferences, now),
