@@ -66,6 +66,35 @@ impl Client {
         self.wait(|message| message["re"] == id).await
     }
 
+    /// Sends a request and waits for its `error`; all of it.
+    pub async fn error(&mut self, kind: &str, data: Value) -> Value {
+        let answer = self.ask_any(kind, data).await;
+        assert_eq!(answer["type"], "error", "{kind}: {answer}");
+        answer["error"].clone()
+    }
+
+    /// Sends a frame of any kind, sound or not.
+    pub async fn send_frame(&mut self, frame: Message) {
+        self.socket.send(frame).await.expect("send");
+    }
+
+    /// Waits for the next message that is wanted; all of it.
+    pub async fn message(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait(wanted).await
+    }
+
+    /// Checks that no push of that type has come by the time that the server answers a further request.
+    pub async fn nothing_of(&mut self, kind: &str) {
+        self.ask("ack", json!({"seq": 0})).await;
+        let come: Vec<&Value> = self.pending.iter().filter(|message| message["type"] == kind).collect();
+        assert!(come.is_empty(), "{come:?}");
+    }
+
+    /// The stream below, for tests that do not read.
+    pub fn into_inner(self) -> TcpStream {
+        self.socket.into_inner()
+    }
+
     /// Sends a message as it is.
     pub async fn send(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.expect("send");
