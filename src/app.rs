@@ -194,6 +194,8 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
         tokens: TokenSettings {
             secret: state.token_secret.clone(),
             foreign_secrets: config.auth.jwt_secrets.clone(),
+            foreign_issuer: Some(config.auth.issuer.clone()).filter(|issuer| !issuer.is_empty()),
+            foreign_audience: Some(config.auth.audience.clone()).filter(|audience| !audience.is_empty()),
             access_ttl: config.auth.access_ttl,
             refresh_ttl: config.auth.refresh_ttl,
         },

@@ -137,6 +137,8 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         tokens: TokenSettings {
             secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
             foreign_secrets: Vec::new(),
+            foreign_issuer: None,
+            foreign_audience: None,
             access_ttl: Duration::from_secs(300),
             refresh_ttl: Duration::from_secs(3600),
         },

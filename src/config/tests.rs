@@ -212,6 +212,10 @@ fn each_mistake_names_its_line_its_key_and_a_remedy() {
         ),
         ("[http.listen]\nx = 1", "1: http.listen: a table is no list; write a list: [\"a\", \"b\"]"),
         ("[turn]\nsecret_file = \"x\"", "2: turn.secret_file: unknown key; did you mean secrets_file?"),
+        (
+            "[auth]\njwks_url = \"https://id.example/jwks.json\"",
+            "2: auth.jwks_url: this version does not fetch public keys; leave it empty and share a key by jwt_secrets",
+        ),
         ("[auth]\nguests = \"yes\"", "2: auth.guests: \"yes\" is neither true nor false; write true or false"),
         ("[relay]\nshards = -1", "2: relay.shards: -1 is no whole number from 0 to 65535"),
         ("[relay]\nshards = 300", "2: relay.shards: 300 is out of range; write a number from 0 to 256"),

@@ -267,3 +267,6 @@ async fn sleep_until(clock: Clock, deadline: Option<Mono>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

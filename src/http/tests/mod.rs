@@ -115,6 +115,8 @@ fn token_settings() -> TokenSettings {
     TokenSettings {
         secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
         foreign_secrets: Vec::new(),
+        foreign_issuer: None,
+        foreign_audience: None,
         access_ttl: Duration::from_secs(300),
         refresh_ttl: Duration::from_secs(3600),
     }

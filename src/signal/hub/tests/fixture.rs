@@ -41,6 +41,8 @@ pub(crate) fn settings() -> Settings {
         tokens: TokenSettings {
             secret: Secret::new(*b"signs our own tokens"),
             foreign_secrets: vec![Secret::new(FOREIGN_KEY)],
+            foreign_issuer: None,
+            foreign_audience: None,
             access_ttl: Duration::from_secs(300),
             refresh_ttl: Duration::from_secs(3600),
         },
