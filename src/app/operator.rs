@@ -13,6 +13,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::relaying;
+use crate::auth::turn::Minter;
 use crate::config::Config;
 use crate::http;
 use crate::listener::Certificates;
@@ -44,6 +45,8 @@ pub(super) struct Operator {
     state: State,
     tcp_addresses: Vec<SocketAddr>,
     certificates: Arc<Certificates>,
+    /// Signaling mints with a clone of it.
+    minter: Minter,
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
@@ -55,6 +58,7 @@ impl Operator {
         state: State,
         tcp_addresses: Vec<SocketAddr>,
         certificates: Arc<Certificates>,
+        minter: Minter,
     ) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen to signals");
         Ok(Self {
@@ -62,6 +66,7 @@ impl Operator {
             state,
             tcp_addresses,
             certificates,
+            minter,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
@@ -118,6 +123,8 @@ impl Operator {
             Ok(relay) => plane.reconfigure(relay, relaying::quotas(&self.config)),
             Err(error) => return error!(%error, "cannot list this machine's addresses, the relay stays as it was"),
         }
+        // After the relay: what is minted from here on must be good there.
+        self.minter.renew(relaying::minting_secret(&self.config, &self.state));
         info!("reloaded");
     }
 
