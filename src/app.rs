@@ -99,7 +99,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (engine, engine_task) = runner::start(matchmaking_settings(&config), clock);
     tasks.spawn(named("matchmaking", engine_task));
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
-    let (hub, hub_task) = signal::start(signal_settings(&config, &state, &listeners), clock, engine, relay_out);
+    let settings = signal_settings(&config, &state, &listeners);
+    let minter = settings.minter.clone();
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
@@ -118,7 +120,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     listeners.print(&config.server.public_host.in_url())?;
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
 
-    let mut operator = Operator::new(config, state, tcp_addresses, certificates)?;
+    let mut operator = Operator::new(config, state, tcp_addresses, certificates, minter)?;
     let outcome = operator.attend(&plane, &mut tasks).await;
     stop_watching.cancel();
     if outcome.is_ok() {
@@ -172,7 +174,6 @@ fn matchmaking_settings(config: &Config) -> matchmaking::Settings {
 
 fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> signal::Settings {
     let limits = &config.limits;
-    let secrets = relaying::turn_secrets(config, state);
     signal::Settings {
         server: signal::ServerName {
             name: "duologue".to_owned(),
@@ -205,7 +206,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
             config::IcePolicy::Relay => signal::IcePolicy::Relay,
         },
         ice_urls: listeners.turn().urls(&config.server.public_host.in_url()),
-        minter: Minter::new(secrets.into_iter().next().unwrap_or_else(|| state.turn_secret.clone())),
+        minter: Minter::new(relaying::minting_secret(config, state)),
     }
 }
 

@@ -187,8 +187,13 @@ async fn a_page_comes_by_tls_and_who_forgot_it_is_sent_there() {
     let (mut plain, mut answer) = (house.plain().await, String::new());
     plain.write_all(get).await.expect("sent");
     plain.read_to_string(&mut answer).await.expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "a watcher follows no redirect: {answer}");
+    let page = b"GET /?tag=a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (mut plain, mut answer) = (house.plain().await, String::new());
+    plain.write_all(page).await.expect("sent");
+    plain.read_to_string(&mut answer).await.expect("answered");
     assert!(answer.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"), "{answer}");
-    let location = format!("\r\nlocation: https://localhost:{}/health\r\n", house.address.port());
+    let location = format!("\r\nlocation: https://localhost:{}/?tag=a\r\n", house.address.port());
     assert!(answer.contains(&location), "{answer}");
     house.close().await;
 }

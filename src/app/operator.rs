@@ -1,6 +1,7 @@
 //! What the operator does to a running server: reload, drain, stop.
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::bail;
@@ -8,11 +9,15 @@ use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio::time::timeout_at;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
 
 use crate::app::relaying;
+use crate::auth::turn::Minter;
 use crate::config::Config;
 use crate::http;
 use crate::listener::Certificates;
@@ -38,12 +43,17 @@ const RELOADABLE: [&str; 13] = [
     "relay.limits.max_lifetime",
 ];
 
+/// How often a draining server looks whether allocations are left.
+const ALLOCATIONS_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Listens to signals and carries them out.
 pub(super) struct Operator {
     config: Config,
     state: State,
     tcp_addresses: Vec<SocketAddr>,
     certificates: Arc<Certificates>,
+    /// Signaling mints with a clone of it.
+    minter: Minter,
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
@@ -55,6 +65,7 @@ impl Operator {
         state: State,
         tcp_addresses: Vec<SocketAddr>,
         certificates: Arc<Certificates>,
+        minter: Minter,
     ) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen to signals");
         Ok(Self {
@@ -62,6 +73,7 @@ impl Operator {
             state,
             tcp_addresses,
             certificates,
+            minter,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
@@ -118,19 +130,35 @@ impl Operator {
             Ok(relay) => plane.reconfigure(relay, relaying::quotas(&self.config)),
             Err(error) => return error!(%error, "cannot list this machine's addresses, the relay stays as it was"),
         }
+        // After the relay: what is minted from here on must be good there.
+        self.minter.renew(relaying::minting_secret(&self.config, &self.state));
         info!("reloaded");
     }
 
     /// Lets calls end: no new ones, everybody told to go, within the grace. A second signal cuts it short.
+    ///
+    /// Allocations may outlive their calls, or belong to a service with calls of its own.
     pub(super) async fn drain(&mut self, plane: &DataPlane, hub: &Handle, web: &http::Server) {
         let grace = self.config.server.shutdown_grace;
         info!(grace_ms = grace.as_millis() as u64, "draining");
         web.drain();
         plane.drain();
         tokio::select! {
-            () = hub.drain(grace) => {}
+            () = async {
+                let end = Instant::now() + grace;
+                hub.drain(grace).await;
+                // In vain when the grace is over: who is still there is cut off.
+                let _ = timeout_at(end, allocations_end(plane)).await;
+            } => {}
             _ = self.terminate.recv() => warn!("stopping at once"),
             _ = self.interrupt.recv() => warn!("stopping at once"),
         }
+    }
+}
+
+/// Waits until the last allocation has ended.
+async fn allocations_end(plane: &DataPlane) {
+    while plane.counters().iter().any(|shard| shard.allocations().any(|(_, _, count)| count > 0)) {
+        sleep(ALLOCATIONS_INTERVAL).await;
     }
 }

@@ -39,6 +39,11 @@ pub(super) fn turn_secrets(config: &Config, state: &State) -> Vec<Secret> {
     if config.turn.secrets.is_empty() { vec![state.turn_secret.clone()] } else { config.turn.secrets.clone() }
 }
 
+/// The secret that mints.
+pub(super) fn minting_secret(config: &Config, state: &State) -> Secret {
+    config.turn.secrets.first().unwrap_or(&state.turn_secret).clone()
+}
+
 /// What the relay core is told. `listeners` are the bound TCP addresses; the data plane adds its UDP ones.
 pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAddr]) -> std::io::Result<relay::Config> {
     Ok(relay::Config {

@@ -62,7 +62,7 @@ fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>
             Box::new(Problem::rate_limited("too many requests from this address", wait).into_response())
         })?;
     }
-    if arrival.https_only && !arrival.secure {
+    if arrival.https_only && !arrival.secure && !is_for_programs(request.uri().path()) {
         return Err(Box::new(to_https(inner, arrival.local.port(), request)));
     }
     Ok(())
@@ -70,6 +70,11 @@ fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>
 
 fn is_for_watchers(path: &str) -> bool {
     matches!(path, "/health" | "/health/ready" | "/metrics")
+}
+
+/// Programs know what they connect to and follow no redirect; pages are sent to where cameras work.
+fn is_for_programs(path: &str) -> bool {
+    path == "/ws" || is_for_watchers(path)
 }
 
 /// Sends a client that forgot TLS to the same place with it; the host is ours, never the request's.

@@ -69,7 +69,7 @@ pub struct Arrival {
     pub local: SocketAddr,
     /// Whether it came by TLS.
     pub secure: bool,
-    /// Whether requests without TLS are only sent on to `https`.
+    /// Whether requests without TLS are sent on to `https`, all but WebSockets and health checks.
     pub https_only: bool,
     /// Whether `/metrics` is served here.
     pub metrics: bool,

@@ -56,6 +56,8 @@ pub(super) struct Granted {
     pub(super) transaction: TransactionId,
     pub(super) lifetime: Duration,
     pub(super) reserved: Option<ReservationToken>,
+    /// Whether the client wanted an address of the other family too.
+    pub(super) refused_family: bool,
 }
 
 /// Peers with this address may send, and be sent to. RFC 8656 §9.

@@ -263,4 +263,33 @@ mod tests {
         assert!(matches!(mailbox.command(Command::Drain), Err(Refused::Gone)));
         assert!(mailbox.parcel(StreamId(1), [b"", b""]).is_err());
     }
+
+    #[test]
+    fn a_ring_while_the_bell_is_being_heard_is_not_lost() {
+        const MESSAGES: usize = 50_000;
+        let (mailbox, inbox) = mailbox().expect("a mailbox");
+        let sender = std::thread::spawn(move || {
+            for at in 0..MESSAGES {
+                // Pauses of every length, so that the receiver falls asleep and wakes up between any two.
+                for _ in 0..at % 1024 {
+                    std::hint::spin_loop();
+                }
+                while mailbox.parcel(StreamId(1), [b"x", b""]).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut taken = 0;
+        while taken < MESSAGES {
+            let mut fds = [rustix::event::PollFd::from_borrowed_fd(inbox.bell(), rustix::event::PollFlags::IN)];
+            let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+            let is_ringing = rustix::event::poll(&mut fds, Some(&patience)).expect("poll") == 1;
+            assert!(is_ringing, "deaf after {taken} messages");
+            inbox.hear();
+            while inbox.poll_parcel().is_some() {
+                taken += 1;
+            }
+        }
+        sender.join().expect("the sender ends");
+    }
 }

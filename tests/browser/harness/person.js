@@ -163,7 +163,10 @@ export class Person {
         remoteType: remote?.candidateType,
         relayProtocol: local?.relayProtocol,
         framesDecoded: inbound('video')?.framesDecoded ?? 0,
+        videoPackets: inbound('video')?.packetsReceived ?? 0,
+        videoLost: inbound('video')?.packetsLost ?? 0,
         audioPackets: inbound('audio')?.packetsReceived ?? 0,
+        audioLost: inbound('audio')?.packetsLost ?? 0,
       };
     });
   }
