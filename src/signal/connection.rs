@@ -41,6 +41,11 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long a close may take, from the close frame to the end of the stream (rule 14).
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// Frames that are no message of their own, and so cost nothing of the message budget, in one [`EXTRAS_WINDOW`]: pings,
+/// pongs and fragments. Far above what any honest client sends, far below what keeps a core busy.
+const EXTRAS_MAX: u32 = 4000;
+const EXTRAS_WINDOW: Duration = Duration::from_secs(10);
+
 /// Beyond this many bytes no further frame is taken from the outbox.
 const WRITER_ENOUGH: usize = 4096;
 
@@ -67,6 +72,8 @@ where
         pong: None,
         last_heard: Instant::now(),
         pinged: false,
+        extras: 0,
+        extras_since: Instant::now(),
     };
     let ending = connection.run().await;
     tracing::debug!(connection = %id, ?ending, "connection ends");
@@ -86,6 +93,9 @@ struct Connection<S> {
     last_heard: Instant,
     /// Whether a ping waits for a sign of life.
     pinged: bool,
+    /// Frames that are no message since that moment.
+    extras: u32,
+    extras_since: Instant,
 }
 
 /// Why a connection ends.
@@ -120,9 +130,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Received::Text(text)) => self.on_text(&text).await,
                 Ok(Received::Ping(payload)) => {
                     self.pong = Some(payload);
-                    None
+                    self.on_extra()
                 }
-                Ok(Received::Fragment | Received::Pong) => None,
+                Ok(Received::Fragment | Received::Pong) => self.on_extra(),
                 Ok(Received::Close(code)) => Some(Ending::ByClient(code)),
                 Err(ending) => Some(ending),
             };
@@ -190,6 +200,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(done) => done.await.err().map(|_| Ending::Lost),
             None => None,
         }
+    }
+
+    /// Counts a frame that the message budget does not see; too many are refused like too many messages (rule 2).
+    fn on_extra(&mut self) -> Option<Ending> {
+        if self.last_heard.duration_since(self.extras_since) >= EXTRAS_WINDOW {
+            self.extras_since = self.last_heard;
+            self.extras = 0;
+        }
+        self.extras += 1;
+        (self.extras > EXTRAS_MAX).then_some(Ending::Breach(CloseCode::RateLimited))
     }
 
     /// Pings after a silence; false if the last ping was not answered. Frames put the next ping off (rule 13).

@@ -277,6 +277,26 @@ async fn a_ping_of_the_client_is_answered_with_its_payload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_2_a_flood_of_frames_that_are_no_messages_closes_with_4429() {
+    let mut node = Node::new();
+    let mut client = node.guest().await;
+    for _ in 0..2 {
+        for _ in 0..EXTRAS_MAX {
+            client.socket.feed(Message::Pong(Bytes::new())).await.expect("is open");
+        }
+        client.socket.flush().await.expect("is open");
+        client.send(r#"{"type":"ack","id":7,"data":{"seq":0}}"#).await;
+        assert_eq!(client.next().await["re"], 7);
+        tokio::time::sleep(EXTRAS_WINDOW).await;
+    }
+    for _ in 0..=EXTRAS_MAX {
+        client.socket.feed(Message::Ping(Bytes::new())).await.expect("is open");
+    }
+    client.socket.flush().await.expect("is open");
+    assert_eq!(client.close_code().await, 4429);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_14_a_client_that_stops_reading_is_let_go_within_5_s() {
     let mut node = Node::new();
     let mut socket = node.raw(64);
