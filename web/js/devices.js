@@ -19,6 +19,8 @@ export class Devices extends EventTarget {
   problem = null;
   #muted = { audio: false, video: false };
   #chosen = { audio: '', video: '' };
+  /** @type {Promise<void> | null} */
+  #starting = null;
 
   constructor() {
     super();
@@ -26,11 +28,21 @@ export class Devices extends EventTarget {
   }
 
   /**
-   * Asks for both, and settles for one when the other is missing or busy.
+   * Asks for both, and settles for one when the other is missing or busy. While a question is open, a
+   * second call waits for its answer.
    *
    * @param {{ audio: boolean, video: boolean }} [wanted]
+   * @returns {Promise<void>}
    */
-  async start(wanted = { audio: true, video: true }) {
+  start(wanted = { audio: true, video: true }) {
+    this.#starting ??= this.#start(wanted).finally(() => {
+      this.#starting = null;
+    });
+    return this.#starting;
+  }
+
+  /** @param {{ audio: boolean, video: boolean }} wanted */
+  async #start(wanted) {
     this.state = 'asking';
     this.problem = null;
     this.#changed();

@@ -44,7 +44,9 @@ startIfAllowedBefore();
 
 /** The start button: asks for the devices once, then begins. */
 async function start() {
-  if (devices.state === 'unasked' || (devices.state === 'none' && devices.problem)) {
+  const { state, problem } = devices;
+  // `asking`: the preview has put the question, its answer decides what we send.
+  if (state === 'unasked' || state === 'asking' || (state === 'none' && problem)) {
     lobby.setBusy(true);
     lobby.hint('Allow your camera and microphone in the browser’s question.');
     await devices.start();
