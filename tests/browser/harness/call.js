@@ -28,10 +28,15 @@ export async function meet(server, people, query = '') {
 /** @param {import('./person.js').Person} person */
 async function waitForMedia(person) {
   await person.until('connected', CONNECT_MS, () => window.duologueDebug.session?.state === 'connected');
-  await until(`${person.name} sees and hears`, CONNECT_MS, async () => {
-    const { framesDecoded, audioPackets } = await person.stats();
-    return framesDecoded > 0 && audioPackets > 0;
-  });
+  let stats = await person.stats();
+  try {
+    await until(`${person.name} sees and hears`, CONNECT_MS, async () => {
+      stats = await person.stats();
+      return stats.framesDecoded > 0 && stats.audioPackets > 0;
+    });
+  } catch (error) {
+    throw new Error(`${error.message}\n${JSON.stringify(stats)}`, { cause: error });
+  }
 }
 
 /**
@@ -48,7 +53,7 @@ export async function watchMedia(people, totalMs) {
     people.forEach((person, index) => {
       const frames = after[index].framesDecoded - before[index].framesDecoded;
       const packets = after[index].audioPackets - before[index].audioPackets;
-      const when = `${person.name}, up to ${passedMs + STEP_MS} ms`;
+      const when = `${person.name}, up to ${passedMs + STEP_MS} ms, ${JSON.stringify(after[index])}`;
       // The fake cameras give 20 pictures and 50 packets a second; a busy machine may halve that.
       assert.ok(frames >= 25, `${when}: only ${frames} frames`);
       assert.ok(packets >= 100, `${when}: only ${packets} audio packets`);

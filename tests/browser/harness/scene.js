@@ -20,7 +20,7 @@ export async function scene(choices, arrivals, play) {
     for (const arrive of arrivals) people.push(await arrive(server));
     await within(PLAY_MS, play(server, people));
   } catch (error) {
-    error.message += `\n--- server log ---\n${server.log.slice(-6_000)}`;
+    error.message += `\n--- server log ---\n${server.log}`;
     throw error;
   } finally {
     for (const person of people) await person.leave();

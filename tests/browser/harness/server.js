@@ -5,12 +5,14 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
+const LOG_CHARACTERS = 8_000;
 /** Wide enough for two browsers that allocate on every interface, small enough to stay in place. */
 const RELAY_PORTS = 400;
 
@@ -33,8 +35,9 @@ export class Server {
     this.ports = ports;
     this.url = `http://localhost:${ports.http}/`;
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => {
-        this.#log = (this.#log + text).slice(-20_000);
+      createInterface({ input: stream }).on('line', (line) => {
+        // Every file of the page is a line; they would push out what matters.
+        if (!line.includes('request answered')) this.#log = `${this.#log}${line}\n`.slice(-LOG_CHARACTERS);
       });
     }
   }
@@ -61,7 +64,7 @@ export class Server {
     return server;
   }
 
-  /** What it has written so far, the last 20,000 characters. */
+  /** The end of what it has written so far, without the requests. */
   get log() {
     return this.#log;
   }
