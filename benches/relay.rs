@@ -34,6 +34,7 @@ use duologue::relay::ShardId;
 use duologue::relay::Via;
 use duologue::stun::AttributeType;
 use duologue::stun::ChannelNumber;
+use duologue::stun::ChannelRange;
 use duologue::stun::Class;
 use duologue::stun::IntegrityKey;
 use duologue::stun::Method;
@@ -77,6 +78,7 @@ impl Relay {
             verifier: Verifier::new(REALM, vec![Secret::new(SECRET)], BTreeMap::new()),
             nonce_key: nonces.clone(),
             strict_expiry: false,
+            channel_range: ChannelRange::Rfc8656,
             dont_fragment: false,
         };
         let minted = Minter::new(Secret::new(SECRET)).mint("s1.a", NOW.unix.as_secs() + 3600);

@@ -15,7 +15,7 @@ use duologue::stun::framing::next_frame;
 pub(crate) fn packet(packet: &[u8]) -> bool {
     match (channel_data::parse(packet), Message::parse(packet)) {
         (Some(found), Err(_)) => {
-            assert!(found.payload.end <= packet.len() && (0x4000..=0x4FFF).contains(&found.number));
+            assert!(found.payload.end <= packet.len() && (0x4000..=0x7FFF).contains(&found.number));
             true
         }
         (None, Ok(found)) => {

@@ -1,12 +1,275 @@
-//! The composition root.
-use crate::config::Config;
+//! The composition root: makes the rooms, connects them with each other, starts and stops them.
+mod addresses;
+mod doors;
+mod numbers;
+mod operator;
+mod relaying;
 
-/// Serves until a signal ends it.
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use tracing::warn;
+
+use crate::admission::Limits;
+use crate::app::doors::Listeners;
+use crate::app::doors::Purpose;
+use crate::app::operator::Operator;
+use crate::auth::token::TokenSettings;
+use crate::auth::turn::Minter;
+use crate::config;
+use crate::config::Config;
+use crate::http;
+use crate::http::Hooks;
+use crate::http::hooks::MetricsPage;
+use crate::listener;
+use crate::listener::Certificates;
+use crate::listener::Front;
+use crate::listener::local_ca;
+use crate::matchmaking;
+use crate::matchmaking::runner;
+use crate::metrics;
+use crate::metrics::Metrics;
+use crate::signal;
+use crate::signal::Handle;
+use crate::state::State;
+use crate::time::Clock;
+use crate::transport;
+use crate::transport::DataPlane;
+use crate::transport::TurnStream;
+
+/// Usage records on their way from the shards. Full: a record is lost and counted.
+const USAGE_MAX: usize = 16_384;
+/// Revocations on their way to the relay. Full: the hub waits with new inputs.
+const RELAY_COMMANDS_MAX: usize = 1024;
+/// What is left for HTTP to end once everybody was told to leave.
+const HTTP_GRACE: Duration = Duration::from_secs(2);
+/// TCP connections beside WebSockets and TURN clients: page loads, probes.
+const SPARE_CONNECTIONS: usize = 1024;
+const SPARE_CONNECTIONS_PER_ADDRESS: usize = 64;
+
+/// Serves until a signal ends it: SIGTERM and SIGINT drain, a second one stops, SIGHUP reloads.
 ///
 /// # Errors
 ///
-/// What keeps the server from starting.
+/// What keeps the server from starting, or a part of it that died.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    tracing::info!(host = %config.server.public_host, "started");
-    Ok(())
+    // rustls has two providers in the tree of some features; ours is named before anything can ask.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    for warning in config.warnings() {
+        warn!("{warning}");
+    }
+    let clock = Clock::start();
+    let state = State::open(&config.server.state_dir)?;
+    let certificates = certificates(&config, clock)?;
+    let binds = doors::binds(&config);
+    let front = Front::bind(listener::Settings {
+        binds: binds.iter().map(|(_, bind)| *bind).collect(),
+        certificates: Some(Arc::clone(&certificates)),
+        limits: tcp_limits(&config),
+    })?;
+    let tcp: Vec<_> =
+        binds.iter().map(|(purpose, _)| *purpose).zip(front.addresses().into_iter().map(|(_, at)| at)).collect();
+    let tcp_addresses: Vec<_> = tcp.iter().map(|(_, address)| *address).collect();
+
+    let (usage_out, usage) = mpsc::channel(USAGE_MAX);
+    let relay = relaying::relay_config(&config, &state, &tcp_addresses).context("list this machine's addresses")?;
+    let mode = relay.mode;
+    let plane = DataPlane::start(
+        transport::Settings {
+            udp_listen: config.turn.udp_listen.clone(),
+            shards: config.relay.shards.into(),
+            pin: true,
+            relay,
+            relay_addresses: addresses::relay_addresses(&config.relay.addresses, &config.relay.external),
+            port_range: config.relay.port_range.low()..=config.relay.port_range.high(),
+            quotas: relaying::quotas(&config),
+        },
+        clock,
+        usage_out,
+    )?;
+    let listeners = Listeners { tcp, udp: plane.udp_addresses().to_vec() };
+
+    let mut tasks = JoinSet::new();
+    let (engine, engine_task) = runner::start(matchmaking_settings(&config), clock);
+    tasks.spawn(named("matchmaking", engine_task));
+    let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
+    let settings = signal_settings(&config, &state, &listeners);
+    let minter = settings.minter.clone();
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out);
+    tasks.spawn(named("signaling", hub_task));
+    tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
+    let stop_watching = CancellationToken::new();
+    tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
+
+    let page = Arc::new(OnceLock::new());
+    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page));
+    let front = front.serve(sinks(&plane, &web, &listeners));
+    page.get_or_init(|| {
+        let mut metrics = Metrics::new(clock.now().unix);
+        numbers::relay(&mut metrics, &plane, mode);
+        numbers::signal(&mut metrics, hub.stats());
+        numbers::front(&mut metrics, front.counters());
+        metrics
+    });
+    listeners.print(&config.server.public_host.in_url())?;
+    info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
+
+    let mut operator = Operator::new(config, state, tcp_addresses, certificates, minter)?;
+    let outcome = operator.attend(&plane, &mut tasks).await;
+    stop_watching.cancel();
+    if outcome.is_ok() {
+        operator.drain(&plane, &hub, &web).await;
+    }
+    front.stop().await;
+    web.shutdown(HTTP_GRACE).await;
+    drop((web, hub));
+    tasks.shutdown().await;
+    tokio::task::spawn_blocking(move || plane.stop()).await.context("stop the data plane")?;
+    info!("stopped");
+    outcome
+}
+
+/// A task of the control plane; its end is an accident while the server runs.
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+fn certificates(config: &Config, clock: Clock) -> anyhow::Result<Arc<Certificates>> {
+    if let Some(files) = &config.tls.files {
+        return Ok(Certificates::load(&files.cert, &files.key)?);
+    }
+    let local = local_ca::ensure(&config.server.state_dir, config.server.public_host.as_str(), clock.now().unix)?;
+    if local.fresh {
+        info!(authority = %local.authority.display(), "made a local certificate; browsers trust it through its authority");
+    }
+    Ok(Certificates::load(&local.cert, &local.key)?)
+}
+
+fn tcp_limits(config: &Config) -> Limits {
+    let sockets = config.limits.connections as usize;
+    let sockets_per_address = config.limits.connections_per_address as usize;
+    let clients = &config.relay.limits;
+    Limits {
+        total: sockets + clients.allocations as usize + SPARE_CONNECTIONS,
+        per_address: sockets_per_address + clients.allocations_per_address as usize + SPARE_CONNECTIONS_PER_ADDRESS,
+        // Behind a proxy everybody has its address; the HTTP side counts by the address it forwards.
+        exempt: [config.limits.exempt.as_slice(), config.http.trusted_proxies.as_slice()].concat(),
+    }
+}
+
+fn matchmaking_settings(config: &Config) -> matchmaking::Settings {
+    matchmaking::Settings {
+        levels: config.matchmaking.levels,
+        capacity: config.matchmaking.capacity,
+        recent_partner_pause: config.matchmaking.recent_partner_pause,
+    }
+}
+
+fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> signal::Settings {
+    let limits = &config.limits;
+    signal::Settings {
+        server: signal::ServerName {
+            name: "duologue".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: config.server.public_host.to_string(),
+        },
+        limits: signal::Limits {
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
+            guests_per_minute: limits.guests_per_minute,
+            messages_per_second: limits.messages_per_second,
+            messages_burst: limits.messages_burst,
+            queue_joins_per_minute: limits.queue_joins_per_minute,
+            skips_per_minute: limits.skips_per_minute,
+            http_requests_per_minute: limits.http_requests_per_minute,
+        },
+        exempt: limits.exempt.clone(),
+        guests: config.auth.guests,
+        tokens: TokenSettings {
+            secret: state.token_secret.clone(),
+            foreign_secrets: config.auth.jwt_secrets.clone(),
+            foreign_issuer: Some(config.auth.issuer.clone()).filter(|issuer| !issuer.is_empty()),
+            foreign_audience: Some(config.auth.audience.clone()).filter(|audience| !audience.is_empty()),
+            access_ttl: config.auth.access_ttl,
+            refresh_ttl: config.auth.refresh_ttl,
+        },
+        session_limit: config.session.limit,
+        ice_policy: match config.session.ice_policy {
+            config::IcePolicy::All => signal::IcePolicy::All,
+            config::IcePolicy::Relay => signal::IcePolicy::Relay,
+        },
+        ice_urls: listeners.turn().urls(&config.server.public_host.in_url()),
+        minter: Minter::new(relaying::minting_secret(config, state)),
+    }
+}
+
+fn http_settings(config: &Config, listeners: &Listeners) -> http::Settings {
+    let host = config.server.public_host.as_str();
+    let allowed = config.http.allowed_origins.iter().map(|origin| origin.as_str());
+    let plain = [listeners.ports(Purpose::Http), listeners.ports(Purpose::Shared)].concat();
+    http::Settings {
+        origins: http::Origins::new(allowed).with_own(host, &plain, &listeners.ports(Purpose::Shared)),
+        public_host: host.to_owned(),
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        requests_per_minute: config.limits.http_requests_per_minute,
+        sockets: Limits {
+            total: config.limits.connections as usize,
+            per_address: config.limits.connections_per_address as usize,
+            exempt: config.limits.exempt.clone(),
+        },
+    }
+}
+
+/// Gives connections away by what they are.
+fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listener::Sinks {
+    let plane = plane.clone();
+    let web = web.clone();
+    let purposes: Vec<Purpose> = listeners.tcp.iter().map(|(purpose, _)| *purpose).collect();
+    let has_metrics_listener = purposes.contains(&Purpose::Metrics);
+    listener::Sinks {
+        turn: Arc::new(move |connection| {
+            plane.adopt(TurnStream {
+                socket: connection.socket,
+                tls: connection.tls,
+                early: connection.early,
+                place: Some(connection.permit),
+            });
+        }),
+        http: Arc::new(move |connection| {
+            let purpose = purposes.get(connection.bind).copied();
+            let arrival = http::Arrival {
+                remote: connection.remote,
+                local: connection.local,
+                secure: connection.secure,
+                https_only: purpose == Some(Purpose::Shared),
+                metrics: match purpose {
+                    Some(Purpose::Metrics) => true,
+                    Some(Purpose::Http) => !has_metrics_listener,
+                    Some(Purpose::Shared | Purpose::TurnTcp | Purpose::TurnTls) | None => false,
+                },
+            };
+            web.adopt(connection.io, arrival);
+        }),
+    }
+}
+
+/// What stands behind the routes.
+fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>) -> Hooks {
+    let plane = plane.clone();
+    let page = Arc::clone(page);
+    Hooks::to_signal(
+        hub.clone(),
+        Arc::new(move || if plane.is_running() { Ok(()) } else { Err("relay") }),
+        Arc::new(move || MetricsPage {
+            content_type: metrics::CONTENT_TYPE,
+            text: page.get().map(Metrics::render).unwrap_or_default(),
+        }),
+    )
 }

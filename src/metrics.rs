@@ -54,6 +54,23 @@ pub const WEBRTC_OFFERS: Family<0> =
 pub const REPORTS_SUBMITTED: Family<0> =
     Family::counter("video_chat_reports_submitted_total", "Abuse reports submitted since the start", []);
 
+/// Calls that run now.
+pub const ACTIVE_SESSIONS: Family<0> = Family::gauge("video_chat_active_sessions", "Sessions that run now", []);
+/// Calls that ended.
+pub const SESSIONS_ENDED: Family<1> =
+    Family::counter("video_chat_sessions_ended_total", "Sessions ended since the start, by reason", ["reason"]);
+/// People who wait.
+pub const QUEUE_LENGTH: Family<0> = Family::gauge("video_chat_queue_length", "People waiting for a partner now", []);
+/// Refusals for being too fast.
+pub const RATE_LIMIT_HITS: Family<0> =
+    Family::counter("video_chat_rate_limit_hits_total", "Messages refused for a rate limit", []);
+/// What happened to sockets of the data plane.
+pub const RELAY_IO: Family<1> =
+    Family::counter("duologue_relay_io_total", "Events of the data plane and its sockets", ["event"]);
+/// Accepted TCP connections.
+pub const TCP_CONNECTIONS: Family<2> =
+    Family::counter("duologue_tcp_connections_total", "TCP connections by door and outcome", ["door", "outcome"]);
+
 const PROCESS_START: Family<0> =
     Family::gauge("process_start_time_seconds", "Start of the process since the Unix epoch, in seconds", []);
 const BUILD: Family<1> =

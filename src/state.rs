@@ -27,8 +27,10 @@ const TURN_FILE: &str = "turn.secret";
 const TOKEN_FILE: &str = "token.secret";
 const NONCE_FILE: &str = "nonce.secret";
 
-/// What other users may do with a directory or a file of ours: nothing.
+/// What other users may do with a file of ours: nothing.
 const OTHERS: u32 = 0o077;
+/// What they may not do with a directory that somebody else made: replace our files. The files guard themselves.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Why the state directory cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +124,7 @@ fn create_directory(directory: &Path) -> Result<(), StateError> {
     let io = |action, source| StateError::Io { action, path: directory.to_owned(), source };
     match fs::metadata(directory) {
         Ok(found) if !found.is_dir() => Err(StateError::NotADirectory { path: directory.to_owned() }),
-        Ok(found) => refuse_open(directory, found.permissions().mode(), 0o700),
+        Ok(found) => refuse_open(directory, found.permissions().mode(), OTHERS_WRITE, 0o700),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let created = DirBuilder::new().recursive(true).mode(0o700).create(directory);
             created.map_err(|error| io("create", error))
@@ -131,8 +133,8 @@ fn create_directory(directory: &Path) -> Result<(), StateError> {
     }
 }
 
-fn refuse_open(path: &Path, mode: u32, wanted: u32) -> Result<(), StateError> {
-    if mode & OTHERS != 0 {
+fn refuse_open(path: &Path, mode: u32, refused: u32, wanted: u32) -> Result<(), StateError> {
+    if mode & refused != 0 {
         return Err(StateError::TooOpen { path: path.to_owned(), mode: mode & 0o7777, wanted });
     }
     Ok(())
@@ -156,7 +158,7 @@ fn read_secret(path: &Path) -> Result<Option<Secret>, StateError> {
         Err(error) => return Err(io("open", error)),
     };
     let mode = file.metadata().map_err(|error| io("look at", error))?.permissions().mode();
-    refuse_open(path, mode, 0o600)?;
+    refuse_open(path, mode, OTHERS, 0o600)?;
     let damaged = || StateError::Damaged { path: path.to_owned() };
     let bytes = Zeroizing::new(fs::read(path).map_err(|error| io("read", error))?);
     let text = bytes.trim_ascii();
@@ -244,11 +246,12 @@ mod tests {
     fn what_others_can_open_is_refused_with_the_command_that_mends_it() {
         let (_parent, directory) = fresh();
         State::open(&directory).expect("created");
-        set_mode(&directory, 0o755);
+        set_mode(&directory, 0o775);
         let told = State::open(&directory).expect_err("too open").to_string();
         let shown = directory.display();
-        assert_eq!(told, format!("{shown} is open to other users (mode 0755); run: chmod 700 {shown}"));
-        set_mode(&directory, 0o700);
+        assert_eq!(told, format!("{shown} is open to other users (mode 0775); run: chmod 700 {shown}"));
+        set_mode(&directory, 0o755);
+        State::open(&directory).expect("looking is harmless, the files are 0600");
         let secret = directory.join(TOKEN_FILE);
         set_mode(&secret, 0o640);
         let told = State::open(&directory).expect_err("too open").to_string();

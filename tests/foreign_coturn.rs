@@ -30,7 +30,8 @@ impl EchoPeer {
             .spawn()
             .expect("start turnutils_peer");
         let bound = support::eventually(std::time::Duration::from_secs(5), || {
-            let target = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+            let target =
+                if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
             let local = if address.contains(':') { "[::1]:0" } else { "127.0.0.1:0" };
             let socket = std::net::UdpSocket::bind(local).expect("bind a probe");
             socket.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("set a timeout");

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::time::Duration;
 
 use duologue::stun::AttributeType;
@@ -18,6 +17,7 @@ use duologue::stun::Method;
 use duologue::stun::TransactionId;
 use duologue::stun::Writer;
 use support::Server;
+use support::tls_config;
 use support::turn::Credential;
 use support::turn::TurnClient;
 
@@ -260,19 +260,4 @@ impl Drainable for rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
     fn socket(&self) -> &TcpStream {
         &self.sock
     }
-}
-
-fn tls_config(server: &Server) -> Arc<rustls::ClientConfig> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    let mut roots = rustls::RootCertStore::empty();
-    let ca = CertificateDer::from_pem_file(server.state.path().join("tls/local-ca.pem")).expect("the server's local CA");
-    roots.add(ca).expect("a sound certificate");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
 }

@@ -140,6 +140,10 @@ pub struct TokenSettings {
     pub secret: Secret,
     /// HS256 keys of a customer's backend: `auth.jwt_secrets`.
     pub foreign_secrets: Vec<Secret>,
+    /// The `iss` that its tokens must carry: `auth.issuer`; `None`: any, or none.
+    pub foreign_issuer: Option<String>,
+    /// The `aud` that its tokens must name: `auth.audience`; `None`: any, or none.
+    pub foreign_audience: Option<String>,
     /// The life of an access token.
     pub access_ttl: Duration,
     /// The life of a refresh token.
@@ -151,6 +155,8 @@ pub struct Tokens {
     signing: EncodingKey,
     verifying: DecodingKey,
     foreign: Vec<DecodingKey>,
+    foreign_issuer: Option<String>,
+    foreign_audience: Option<String>,
     validation: Validation,
     access_ttl: Duration,
     refresh_ttl: Duration,
@@ -175,6 +181,8 @@ impl Tokens {
             signing: EncodingKey::from_secret(settings.secret.expose()),
             verifying: DecodingKey::from_secret(settings.secret.expose()),
             foreign: settings.foreign_secrets.iter().map(|key| DecodingKey::from_secret(key.expose())).collect(),
+            foreign_issuer: settings.foreign_issuer.clone(),
+            foreign_audience: settings.foreign_audience.clone(),
             validation,
             access_ttl: settings.access_ttl,
             refresh_ttl: settings.refresh_ttl,
@@ -224,7 +232,19 @@ impl Tokens {
             return self.own_identity(claims, now);
         }
         let claims = self.foreign.iter().find_map(|key| self.decode(access_token, key).ok());
-        foreign_identity(claims.ok_or(TokenError::Invalid)?, now)
+        let claims = claims.filter(|claims| self.is_meant_for_us(claims)).ok_or(TokenError::Invalid)?;
+        foreign_identity(claims, now)
+    }
+
+    /// Whether a foreign token comes from whom, and is for whom, the operator says. RFC 7519 §4.1.1, §4.1.3.
+    fn is_meant_for_us(&self, claims: &Claims) -> bool {
+        let by_issuer = self.foreign_issuer.is_none() || self.foreign_issuer == claims.iss;
+        let to_audience = self.foreign_audience.as_ref().is_none_or(|audience| match &claims.aud {
+            None => false,
+            Some(Audience::One(one)) => one == audience,
+            Some(Audience::Several(several)) => several.contains(audience),
+        });
+        by_issuer && to_audience
     }
 
     fn decode(&self, token: &str, key: &DecodingKey) -> jsonwebtoken::errors::Result<Claims> {
@@ -255,6 +275,7 @@ impl Tokens {
             iat: Some(now.as_secs().into()),
             nbf: None,
             iss: Some(ISSUER.to_owned()),
+            aud: None,
             role: Some(subject.role.as_str().to_owned()),
             device: subject.device.as_deref().map(str::to_owned),
             age_band: subject.age_band.as_deref().map(str::to_owned),
@@ -279,6 +300,9 @@ struct Claims {
     nbf: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
+    /// Ours have none.
+    #[serde(default, skip_serializing)]
+    aud: Option<Audience>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -289,6 +313,14 @@ struct Claims {
     guest: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     fam: Option<String>,
+}
+
+/// One receiver or several. RFC 7519 §4.1.3.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// The expiry, if the token is valid at this moment.

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::Hmac;
@@ -32,22 +34,27 @@ impl fmt::Debug for TurnCredential {
     }
 }
 
-/// Makes time-limited credentials.
+/// Makes time-limited credentials. Clones share the secret.
 #[derive(Clone, Debug)]
 pub struct Minter {
-    secret: Secret,
+    secret: Arc<ArcSwap<Secret>>,
 }
 
 impl Minter {
     /// A minter whose credentials every [`Verifier`] with the same secret accepts.
     pub fn new(secret: Secret) -> Self {
-        Self { secret }
+        Self { secret: Arc::new(ArcSwap::from_pointee(secret)) }
+    }
+
+    /// Mints with another secret from now on, whichever clone is asked. Verifiers should know it before.
+    pub fn renew(&self, secret: Secret) {
+        self.secret.store(Arc::new(secret));
     }
 
     /// Mints a credential for `id` (`<session>` or `<session>.<anything>`), good for Allocate before that second.
     pub fn mint(&self, id: &str, expires_unix_secs: u64) -> TurnCredential {
         let username = format!("{expires_unix_secs}:{id}");
-        let password = time_limited_password(&self.secret, &username);
+        let password = time_limited_password(&self.secret.load(), &username);
         TurnCredential { username, password }
     }
 }
@@ -181,6 +188,15 @@ mod tests {
     use super::*;
 
     const REALM: &str = "example.org";
+
+    #[test]
+    fn every_clone_mints_with_the_secret_of_the_last_renewal() {
+        let minter = Minter::new(secret("old"));
+        let clone = minter.clone();
+        minter.renew(secret("new"));
+        assert_eq!(clone.mint("s1", 1000), Minter::new(secret("new")).mint("s1", 1000));
+        assert_ne!(clone.mint("s1", 1000), Minter::new(secret("old")).mint("s1", 1000));
+    }
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.as_bytes())

@@ -97,6 +97,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|complaint| format!("{}; {}", complaint.what, complaint.fix))
 }
 
+/// Below this a shared secret can be guessed offline from one credential.
+const STRONG_SECRET_BYTES: usize = 32;
+
 const SECTIONS: [&str; 11] =
     ["server", "http", "tls", "turn", "relay", "session", "matchmaking", "limits", "auth", "store", "log"];
 
@@ -114,6 +117,21 @@ impl Config {
             Some(problems) => Err(problems),
             None => Ok(config),
         }
+    }
+
+    /// What is allowed but unwise, each with its key and a remedy.
+    pub fn warnings(&self) -> Vec<String> {
+        let lists = [("turn.secrets", &self.turn.secrets), ("auth.jwt_secrets", &self.auth.jwt_secrets)];
+        let weak = lists
+            .into_iter()
+            .filter(|(_, secrets)| secrets.iter().any(|secret| secret.expose().len() < STRONG_SECRET_BYTES));
+        weak.map(|(key, _)| {
+            format!(
+                "{key}: a secret below {STRONG_SECRET_BYTES} characters can be guessed from what it signed; \
+                 take the output of: openssl rand -base64 32"
+            )
+        })
+        .collect()
     }
 
     /// Reads the same sources again, e.g. after SIGHUP; flags and environment are those of the start.

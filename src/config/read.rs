@@ -17,8 +17,8 @@ use super::tree::Table;
 use super::tree::Value;
 use super::tree::parse_inline;
 
-/// Below this a shared secret can be guessed offline from one credential.
-const SECRET_MIN_CHARS: usize = 32;
+/// How to get a good secret.
+const SECRET_FIX: &str = "write a random one, for example the output of: openssl rand -base64 32";
 
 /// Collects problems, and where each key was written, while the sections are read.
 #[derive(Default)]
@@ -155,7 +155,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reads a list of shared secrets of at least 32 characters, from `key` or from the lines of the file `key_file`.
+    /// Reads a list of shared secrets, from `key` or from the lines of the file `key_file`.
     pub(super) fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
         let from_list = |node: &Node| -> Result<Vec<(Origin, String)>, Wrong> {
             let mut wrong = Wrong::default();
@@ -170,12 +170,8 @@ impl<'a> Section<'a> {
         let mut secrets = Vec::with_capacity(texts.len());
         let mut wrong = Wrong::default();
         for (origin, text) in texts {
-            let chars = text.chars().count();
-            if chars < SECRET_MIN_CHARS {
-                let what = format!("a secret of {chars} characters can be guessed");
-                let fix =
-                    format!("use at least {SECRET_MIN_CHARS}, for example the output of: openssl rand -base64 32");
-                wrong.add(&origin, Complaint::new(what, fix));
+            if text.is_empty() {
+                wrong.add(&origin, Complaint::new("an empty secret is none", SECRET_FIX));
             } else {
                 secrets.push(Secret::new(text.into_bytes()));
             }

@@ -15,12 +15,9 @@ use crate::auth::token::Issued;
 use crate::auth::token::Subject;
 use crate::http::body;
 use crate::http::client_address::Client;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
-
-/// Bytes of a `device_id`. Rule 1.
-const DEVICE_ID_MAX: usize = 128;
+use crate::signal::ErrorCode;
 
 /// Bytes of a refresh token; ours are far shorter.
 const REFRESH_TOKEN_MAX: usize = 1024;
@@ -76,11 +73,7 @@ pub(crate) async fn guest(
     body: Body,
 ) -> Result<Response, Problem> {
     let request: GuestRequest = body::read(&headers, body).await?;
-    let device = request.device_id;
-    if device.is_empty() || device.len() > DEVICE_ID_MAX || !device.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(Problem::new(Code::BadRequest, "device_id: 1 to 128 printable ASCII characters"));
-    }
-    (inner.hooks.guest)(device, client.ip).await.map(|issued| tokens(&issued))
+    (inner.hooks.guest)(client.ip, request.device_id).await.map(|issued| tokens(&issued))
 }
 
 /// `POST /v1/auth/refresh`: a new pair of tokens.
@@ -91,7 +84,7 @@ pub(crate) async fn refresh(
 ) -> Result<Response, Problem> {
     let request: RefreshRequest = body::read(&headers, body).await?;
     if request.refresh_token.len() > REFRESH_TOKEN_MAX {
-        return Err(Problem::new(Code::Unauthorized, "the refresh token is not valid"));
+        return Err(Problem::new(ErrorCode::Unauthorized, "the refresh token is not valid"));
     }
     (inner.hooks.refresh)(request.refresh_token).await.map(|issued| tokens(&issued))
 }
@@ -115,7 +108,8 @@ pub(crate) async fn me(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> R
 ///
 /// `unauthorized` for any other scheme, several headers, or a token that is not printable.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let malformed = || Problem::new(Code::Unauthorized, "send one Authorization header: Bearer and an access token");
+    let malformed =
+        || Problem::new(ErrorCode::Unauthorized, "send one Authorization header: Bearer and an access token");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -130,7 +124,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 async fn identity(inner: &Inner, headers: &HeaderMap) -> Result<Identity, Problem> {
-    let missing = || Problem::new(Code::Unauthorized, "an access token is needed");
+    let missing = || Problem::new(ErrorCode::Unauthorized, "an access token is needed");
     let token = bearer(headers)?.ok_or_else(missing)?;
     (inner.hooks.verify)(token).await
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
+use crate::signal::ErrorCode;
 
 /// Bytes of a JSON body. Rule 42.
 pub(crate) const BODY_MAX: usize = 65_536;
@@ -39,13 +39,13 @@ pub(crate) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
         .await
         .map_err(|_| Problem::with_status(StatusCode::REQUEST_TIMEOUT, "the body took too long"))??;
     // The error tells places and expectations, no content.
-    serde_json::from_slice(&bytes).map_err(|error| Problem::new(Code::BadRequest, format!("body: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| Problem::new(ErrorCode::BadRequest, format!("body: {error}")))
 }
 
 /// A 200 with a JSON body that nobody may keep.
 pub(crate) fn reply(body: &impl Serialize) -> Response {
     let Ok(body) = serde_json::to_vec(body) else {
-        return Problem::new(Code::Internal, "the answer could not be written").into_response();
+        return Problem::internal("the answer could not be written").into_response();
     };
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -63,7 +63,7 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut len = 0_usize;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::new(Code::BadRequest, "the body broke off"))?;
+        let frame = frame.map_err(|_| Problem::new(ErrorCode::BadRequest, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
         len = len.saturating_add(data.len());
         if len <= BODY_MAX {
@@ -73,7 +73,7 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Problem> {
         }
     }
     if len > BODY_MAX {
-        return Err(Problem::new(Code::TooLarge, "a JSON body has at most 65,536 bytes"));
+        return Err(Problem::new(ErrorCode::TooLarge, "a JSON body has at most 65,536 bytes"));
     }
     Ok(bytes)
 }

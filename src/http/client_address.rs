@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hyper::HeaderMap;
 use ipnet::IpNet;
 
-use crate::listener::admission::lies_in;
+use crate::admission::lies_in;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 

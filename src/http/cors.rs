@@ -10,8 +10,8 @@ use hyper::header;
 use hyper::header::HeaderValue;
 
 use crate::http::origin::Origins;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
+use crate::signal::ErrorCode;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, x-request-id");
@@ -27,7 +27,7 @@ pub(crate) fn preflight(request: &Request<Body>, origins: &Origins) -> Option<Re
     }
     let origin = headers.get(header::ORIGIN)?;
     if !origins.allow(origin) {
-        return Some(Problem::new(Code::Forbidden, "this origin is not allowed").into_response());
+        return Some(Problem::new(ErrorCode::Forbidden, "this origin is not allowed").into_response());
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();

@@ -17,12 +17,12 @@ use tracing::debug;
 
 use crate::http::client_address;
 use crate::http::cors;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::request_id;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::http::server::Arrival;
 use crate::http::server::Inner;
+use crate::signal::ErrorCode;
 
 /// Which devices a page may use. W3C Permissions Policy.
 pub(crate) const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -52,7 +52,7 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
 /// Finds out who asks, and whether they may now.
 fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>> {
     let Some(arrival) = request.extensions().get::<Arrival>().copied() else {
-        return Err(Box::new(Problem::new(Code::Internal, "a request without a connection").into_response()));
+        return Err(Box::new(Problem::internal("a request without a connection").into_response()));
     };
     let client = client_address::client(arrival.remote, request.headers(), &inner.trusted_proxies);
     request.extensions_mut().insert(client);
@@ -62,7 +62,7 @@ fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>
             Box::new(Problem::rate_limited("too many requests from this address", wait).into_response())
         })?;
     }
-    if arrival.https_only && !arrival.secure {
+    if arrival.https_only && !arrival.secure && !is_for_programs(request.uri().path()) {
         return Err(Box::new(to_https(inner, arrival.local.port(), request)));
     }
     Ok(())
@@ -72,13 +72,18 @@ fn is_for_watchers(path: &str) -> bool {
     matches!(path, "/health" | "/health/ready" | "/metrics")
 }
 
+/// Programs know what they connect to and follow no redirect; pages are sent to where cameras work.
+fn is_for_programs(path: &str) -> bool {
+    path == "/ws" || is_for_watchers(path)
+}
+
 /// Sends a client that forgot TLS to the same place with it; the host is ours, never the request's.
 fn to_https(inner: &Inner, port: u16, request: &Request<Body>) -> Response {
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     match HeaderValue::from_str(&format!("https://{}{port}{target}", inner.url_host)) {
         Ok(location) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response(),
-        Err(_) => Problem::new(Code::BadRequest, "use https").into_response(),
+        Err(_) => Problem::new(ErrorCode::BadRequest, "use https").into_response(),
     }
 }
 

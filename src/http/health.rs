@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::http::body;
 use crate::http::client_address::Client;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::server::Arrival;
 use crate::http::server::Inner;
+use crate::signal::ErrorCode;
 
 /// `GET /health`: answers while the process lives.
 pub(crate) async fn alive() -> Response {
@@ -41,7 +41,7 @@ pub(crate) async fn metrics(
     Extension(client): Extension<Client>,
 ) -> Response {
     if !arrival.metrics || client.forwarded {
-        return Problem::new(Code::NotFound, "metrics are not served here").into_response();
+        return Problem::new(ErrorCode::NotFound, "metrics are not served here").into_response();
     }
     let page = (inner.hooks.metrics)();
     let mut response = page.text.into_response();

@@ -1,4 +1,4 @@
-//! What stands behind the routes; made by the composition root.
+//! What stands behind the routes.
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -7,34 +7,19 @@ use std::sync::Arc;
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio_tungstenite::WebSocketStream;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::http::problem::Problem;
+use crate::signal;
+use crate::signal::Handle;
+use crate::signal::Peer;
 
 /// A future of a hook.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A WebSocket after the upgrade. RFC 6455.
-pub type UpgradedSocket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// What the upgrade knows of the client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PeerInfo {
-    /// The client's address, behind trusted proxies too.
-    pub ip: IpAddr,
-    /// The access token of the `Authorization` header, verified (rule 4).
-    pub bearer: Option<String>,
-    /// The `User-Agent` header, at most 256 bytes.
-    pub user_agent: Option<String>,
-}
-
-impl fmt::Debug for PeerInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerInfo").field("bearer", &self.bearer.is_some()).finish_non_exhaustive()
-    }
-}
+/// A stream of WebSocket frames: all that follows the 101. RFC 6455.
+pub type UpgradedSocket = TokioIo<Upgraded>;
 
 /// The metrics page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +34,9 @@ pub struct MetricsPage {
 pub type NotReady = &'static str;
 
 /// Serves a WebSocket until it ends.
-pub type SocketHook = Arc<dyn Fn(UpgradedSocket, PeerInfo) -> Pending<()> + Send + Sync>;
-/// Makes a guest for a `device_id` (rule 1), already checked, from an address.
-pub type GuestHook = Arc<dyn Fn(String, IpAddr) -> Pending<Result<Issued, Problem>> + Send + Sync>;
+pub type SocketHook = Arc<dyn Fn(UpgradedSocket, Peer) -> Pending<()> + Send + Sync>;
+/// Makes a guest for an address and a `device_id` (rule 1), which it checks.
+pub type GuestHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
 /// Trades a refresh token for a new pair.
 pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
 /// Verifies an access token.
@@ -76,6 +61,30 @@ pub struct Hooks {
     pub ready: ReadyHook,
     /// Behind `/metrics`.
     pub metrics: MetricsHook,
+}
+
+impl Hooks {
+    /// Leads all that concerns clients to signaling.
+    pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook) -> Self {
+        let (sockets, guests, refreshes, verifies) = (hub.clone(), hub.clone(), hub.clone(), hub);
+        Self {
+            socket: Arc::new(move |socket, peer| Box::pin(signal::serve(socket, peer, sockets.clone()))),
+            guest: Arc::new(move |ip, device| {
+                let hub = guests.clone();
+                Box::pin(async move { Ok(hub.guest(ip, device).await?) })
+            }),
+            refresh: Arc::new(move |token| {
+                let hub = refreshes.clone();
+                Box::pin(async move { Ok(hub.refresh(token).await??) })
+            }),
+            verify: Arc::new(move |token| {
+                let hub = verifies.clone();
+                Box::pin(async move { Ok(hub.verify(token).await??) })
+            }),
+            ready,
+            metrics,
+        }
+    }
 }
 
 impl fmt::Debug for Hooks {

@@ -24,10 +24,8 @@ mod upgrade;
 mod tests;
 
 pub use hooks::Hooks;
-pub use hooks::PeerInfo;
 pub use hooks::UpgradedSocket;
 pub use origin::Origins;
-pub use problem::Code;
 pub use problem::Problem;
 pub use server::Arrival;
 pub use server::Server;

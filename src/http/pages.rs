@@ -15,8 +15,8 @@ use rust_embed::EmbeddedFile;
 use rust_embed::RustEmbed;
 
 use crate::http::edge::PERMISSIONS_POLICY;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
+use crate::signal::ErrorCode;
 
 /// Pages run only what is ours and talk only to us; a page may open WebSockets elsewhere, for a node behind another
 /// name.
@@ -49,7 +49,7 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
         }
     };
     let Some((path, file)) = file else {
-        return Problem::new(Code::NotFound, "there is nothing here").into_response();
+        return Problem::new(ErrorCode::NotFound, "there is nothing here").into_response();
     };
     if method != Method::GET && method != Method::HEAD {
         return Problem::with_status(StatusCode::METHOD_NOT_ALLOWED, "a page can only be read")

@@ -11,68 +11,16 @@ use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
 use serde_json::json;
 
-/// The stable string of an error.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// Malformed or out of range.
-    BadRequest,
-    /// No, wrong or expired identity.
-    Unauthorized,
-    /// Known, but not allowed.
-    Forbidden,
-    /// Known, but excluded.
-    Banned,
-    /// No such thing.
-    NotFound,
-    /// Does not fit the present state.
-    Conflict,
-    /// Over a size.
-    TooLarge,
-    /// Over a budget.
-    RateLimited,
-    /// Not offered now.
-    Unavailable,
-    /// Our fault.
-    Internal,
-}
-
-impl Code {
-    /// The code on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Code::BadRequest => "bad_request",
-            Code::Unauthorized => "unauthorized",
-            Code::Forbidden => "forbidden",
-            Code::Banned => "banned",
-            Code::NotFound => "not_found",
-            Code::Conflict => "conflict",
-            Code::TooLarge => "too_large",
-            Code::RateLimited => "rate_limited",
-            Code::Unavailable => "unavailable",
-            Code::Internal => "internal",
-        }
-    }
-
-    /// The HTTP status the code usually goes with (rule 41).
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Code::BadRequest => StatusCode::BAD_REQUEST,
-            Code::Unauthorized => StatusCode::UNAUTHORIZED,
-            Code::Forbidden | Code::Banned => StatusCode::FORBIDDEN,
-            Code::NotFound => StatusCode::NOT_FOUND,
-            Code::Conflict => StatusCode::CONFLICT,
-            Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
+use crate::auth::token::RefreshError;
+use crate::auth::token::TokenError;
+use crate::signal::ErrorCode;
+use crate::signal::Refusal;
+use crate::signal::Stopped;
 
 /// One error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    code: Code,
+    code: &'static str,
     status: StatusCode,
     detail: Cow<'static, str>,
     retry_after: Option<Duration>,
@@ -82,43 +30,44 @@ pub struct Problem {
 
 impl Problem {
     /// The code with its usual status, and a sentence for the developer.
-    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let problem = Self {
-            code,
-            status: code.status(),
+            code: code.as_str(),
+            status: status(code),
             detail: detail.into(),
             retry_after: None,
             check: None,
             headers: Vec::new(),
         };
-        match code {
+        if problem.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1: a 401 says how to authenticate.
-            Code::Unauthorized => problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            Code::BadRequest
-            | Code::Forbidden
-            | Code::Banned
-            | Code::NotFound
-            | Code::Conflict
-            | Code::TooLarge
-            | Code::RateLimited
-            | Code::Unavailable
-            | Code::Internal => problem,
+            return problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        problem
+    }
+
+    /// `internal`: our fault.
+    pub fn internal(detail: &'static str) -> Self {
+        Self {
+            code: "internal",
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..Self::new(ErrorCode::Unavailable, detail)
         }
     }
 
     /// `bad_request` with a status of its own: 405, 408, 415, 426.
     pub fn with_status(status: StatusCode, detail: &'static str) -> Self {
-        Self { status, ..Self::new(Code::BadRequest, detail) }
+        Self { status, ..Self::new(ErrorCode::BadRequest, detail) }
     }
 
     /// `rate_limited`, and when the same request fits again.
     pub fn rate_limited(detail: &'static str, retry_after: Duration) -> Self {
-        Self::new(Code::RateLimited, detail).retry_after(retry_after)
+        Self::new(ErrorCode::RateLimited, detail).retry_after(retry_after)
     }
 
     /// `unavailable`, naming the readiness check that fails.
     pub fn not_ready(check: &'static str) -> Self {
-        Self { check: Some(check), ..Self::new(Code::Unavailable, format!("not ready: {check}")) }
+        Self { check: Some(check), ..Self::new(ErrorCode::Unavailable, format!("not ready: {check}")) }
     }
 
     /// Says when the same request may succeed.
@@ -132,10 +81,43 @@ impl Problem {
         self.headers.push((name, value));
         self
     }
+}
 
-    /// The code.
-    pub fn code(&self) -> Code {
-        self.code
+/// Rule 41.
+const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadRequest | ErrorCode::UnknownType => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound | ErrorCode::NotInSession => StatusCode::NOT_FOUND,
+        ErrorCode::Conflict | ErrorCode::AlreadyQueued => StatusCode::CONFLICT,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::QueueFull | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self { retry_after: refusal.retry_after, ..Self::new(refusal.code, refusal.message) }
+    }
+}
+
+impl From<Stopped> for Problem {
+    fn from(_: Stopped) -> Self {
+        Self::new(ErrorCode::Unavailable, "this node is going away")
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::new(ErrorCode::Unauthorized, error.to_string())
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        Self::new(ErrorCode::Unauthorized, error.to_string())
     }
 }
 
@@ -145,7 +127,7 @@ impl IntoResponse for Problem {
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or_default(),
             "status": self.status.as_u16(),
-            "code": self.code.as_str(),
+            "code": self.code,
             "detail": self.detail,
         });
         let mut response = Response::new(Body::empty());

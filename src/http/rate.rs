@@ -8,8 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::listener::admission::AddressKey;
-use crate::listener::admission::lies_in;
+use crate::admission::AddressKey;
+use crate::admission::lies_in;
 
 /// Addresses remembered at once; about 3 MB.
 const ADDRESSES_MAX: usize = 65_536;

@@ -23,14 +23,14 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::debug;
 
+use crate::admission::Admission;
+use crate::admission::Limits;
 use crate::http::hooks::Hooks;
 use crate::http::origin;
 use crate::http::origin::Origins;
 use crate::http::rate::Requests;
 use crate::http::routes::routes;
 use crate::http::stall::Stalling;
-use crate::listener::admission::Admission;
-use crate::listener::admission::Limits;
 
 /// How long a client may take to send a request's head; a connection may idle as long between two requests.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ pub struct Arrival {
     pub local: SocketAddr,
     /// Whether it came by TLS.
     pub secure: bool,
-    /// Whether requests without TLS are only sent on to `https`.
+    /// Whether requests without TLS are sent on to `https`, all but WebSockets and health checks.
     pub https_only: bool,
     /// Whether `/metrics` is served here.
     pub metrics: bool,

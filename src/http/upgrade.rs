@@ -17,40 +17,25 @@ use hyper::header::HeaderValue;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use crate::admission::Full;
+use crate::admission::Permit;
 use crate::http::auth;
 use crate::http::client_address::Client;
-use crate::http::hooks::PeerInfo;
-use crate::http::problem::Code;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
-use crate::listener::admission::Full;
-use crate::listener::admission::Permit;
+use crate::signal::ErrorCode;
+use crate::signal::Peer;
 
 /// The one subprotocol spoken.
 const SUBPROTOCOL: &str = "duologue.v1";
-
-/// Bytes of a message and of a frame. Rule 8.
-const MESSAGE_MAX: usize = 65_536;
-
-/// Bytes read at once. The library's own default of 128 KiB would be paid for each idle socket.
-const READ_BUFFER: usize = 4096;
-
-/// Bytes that may wait in the library when the client does not read.
-const WRITE_BUFFER_MAX: usize = 262_144;
 
 /// How long the connection may take to become a WebSocket once 101 is on its way.
 const SWITCH: Duration = Duration::from_secs(10);
 
 /// When a client without a place should come again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// Bytes of `User-Agent` that are kept.
-const USER_AGENT_MAX: usize = 256;
 
 /// Query parameters that would put a token into logs and histories. Rule 4.
 const TOKEN_PARAMETERS: [&str; 3] = ["token", "access_token", "jwt"];
@@ -62,7 +47,7 @@ pub(crate) async fn ws(
     mut request: Request<Body>,
 ) -> Result<Response, Problem> {
     if inner.is_draining() {
-        return Err(Problem::new(Code::Unavailable, "this node is going away").retry_after(RETRY_AFTER));
+        return Err(Problem::new(ErrorCode::Unavailable, "this node is going away").retry_after(RETRY_AFTER));
     }
     let switch = request.extensions_mut().remove::<OnUpgrade>();
     let (switch, key) = asked_to_switch(request.headers(), switch)?;
@@ -73,28 +58,19 @@ pub(crate) async fn ws(
         (inner.hooks.verify)(token.clone()).await?;
     }
     if !offers(request.headers(), header::SEC_WEBSOCKET_PROTOCOL, |protocol| protocol == SUBPROTOCOL) {
-        return Err(Problem::new(Code::BadRequest, "offer the subprotocol duologue.v1"));
+        return Err(Problem::new(ErrorCode::BadRequest, "offer the subprotocol duologue.v1"));
     }
     let permit = inner.sockets.admit(client.ip).map_err(no_place)?;
-    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let user_agent = user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect());
-    let peer = PeerInfo { ip: client.ip, bearer, user_agent };
+    let peer = Peer { ip: client.ip, bearer };
     inner.spawn_socket(serve(Arc::clone(&inner), switch, peer, permit));
     Ok(switching(&key))
 }
 
 /// Everything between 101 and the end of the socket.
-async fn serve(inner: Arc<Inner>, switch: OnUpgrade, peer: PeerInfo, permit: Permit) {
+async fn serve(inner: Arc<Inner>, switch: OnUpgrade, peer: Peer, permit: Permit) {
     // An error means that the client has left before the switch.
     let Ok(Ok(upgraded)) = timeout(SWITCH, switch).await else { return };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_MAX)
-        .max_message_size(Some(MESSAGE_MAX))
-        .max_frame_size(Some(MESSAGE_MAX));
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    (inner.hooks.socket)(socket, peer).await;
+    (inner.hooks.socket)(TokioIo::new(upgraded), peer).await;
     drop(permit);
 }
 
@@ -115,7 +91,7 @@ fn asked_to_switch(headers: &HeaderMap, switch: Option<OnUpgrade>) -> Result<(On
         return Err(needed("WebSocket version 13 is spoken"));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| is_websocket_key(key.as_bytes()));
-    let key = key.ok_or_else(|| Problem::new(Code::BadRequest, "Sec-WebSocket-Key: 16 bytes as base64"))?;
+    let key = key.ok_or_else(|| Problem::new(ErrorCode::BadRequest, "Sec-WebSocket-Key: 16 bytes as base64"))?;
     Ok((switch, key.clone()))
 }
 
@@ -136,7 +112,7 @@ fn offers(headers: &HeaderMap, name: HeaderName, wanted: impl Fn(&str) -> bool) 
 fn no_token_in_query(query: &str) -> Result<(), Problem> {
     let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     if names.any(|name| TOKEN_PARAMETERS.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))) {
-        return Err(Problem::new(Code::BadRequest, "no token in the URL: send it in hello or as Authorization"));
+        return Err(Problem::new(ErrorCode::BadRequest, "no token in the URL: send it in hello or as Authorization"));
     }
     Ok(())
 }
@@ -149,13 +125,13 @@ fn known_origin(inner: &Inner, headers: &HeaderMap, has_bearer: bool) -> Result<
         (Some(_), Some(_)) => false,
         (None, _) => has_bearer,
     };
-    if allowed { Ok(()) } else { Err(Problem::new(Code::Forbidden, "this origin is not allowed")) }
+    if allowed { Ok(()) } else { Err(Problem::new(ErrorCode::Forbidden, "this origin is not allowed")) }
 }
 
 fn no_place(full: Full) -> Problem {
     match full {
         Full::Address => Problem::rate_limited("too many sockets from this address", RETRY_AFTER),
-        Full::Total => Problem::new(Code::Unavailable, "this node is full").retry_after(RETRY_AFTER),
+        Full::Total => Problem::new(ErrorCode::Unavailable, "this node is full").retry_after(RETRY_AFTER),
     }
 }
 

@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 use tracing::warn;
 
-use crate::listener::admission::Admission;
-use crate::listener::admission::Limits;
+use crate::admission::Admission;
+use crate::admission::Limits;
 use crate::listener::certificate::Certificates;
 use crate::listener::counters::Counters;
 use crate::listener::counters::Outcome;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::listener::admission::Permit;
+use crate::admission::Permit;
 use crate::listener::counters::Outcome;
 use crate::listener::door::Door;
 use crate::listener::first_bytes::Allowed;

@@ -3,7 +3,6 @@
 //! A connection is accepted, counted against its address, asked for its first bytes, and given away: to the TURN
 //! sink (with its TLS state, so that no tokio task stands between it and its shard) or to the HTTP sink.
 
-pub mod admission;
 pub mod certificate;
 pub mod counters;
 pub mod door;

@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::listener::admission::Permit;
+use crate::admission::Permit;
 
 /// A stream that gives `early` first and then goes on as itself.
 #[derive(Debug)]

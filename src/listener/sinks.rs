@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::listener::admission::Permit;
+use crate::admission::Permit;
 use crate::listener::door::Door;
 use crate::listener::rewound::HttpIo;
 

@@ -1,11 +1,14 @@
 //! The engine: waiting tickets in, matches out.
 //!
 //! Every event costs a bounded amount of work, whatever the length of the queue. A search takes the best of the first
-//! 64 legal candidates, oldest first. Candidates that only `want`, a block, a shared device or a recent meeting rule
-//! out are looked at too, but at most [`EFFORT`] of them at once; then the search pauses at a place and goes on later,
-//! a small share of the time, one ticket after the other. No pair is lost by the pause: the ticket is listed before it,
-//! so whoever comes, widens, resumes or is unblocked meanwhile finds it by a search of its own, and whoever was there
-//! before stands at or behind that place.
+//! 64 legal candidates, oldest first (to the millisecond). Candidates that only `want`, a block, a shared device or a
+//! recent meeting rule out are looked at too, but at most 512 of them at once; then the search tries the kinds that
+//! have postings of their own (see `pool`), pauses at a place and goes on later, a small share of the time, one ticket
+//! after the other.
+//!
+//! No pair is lost by the pause: the ticket is listed before it, so whoever comes, widens, resumes or is unblocked
+//! meanwhile finds it by a search of its own, and whoever was there before stands at or behind that place. A pair that
+//! is legal stays apart for as long as its paused searches need: at 1 million candidates per second, all of them.
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -226,6 +229,8 @@ impl Engine {
     }
 
     /// Never lets the two meet until [`Engine::unblock`]. Repeating it changes nothing.
+    ///
+    /// Blocks are kept whether or not anybody waits, at about 100 bytes each: the caller says which ones matter.
     pub fn block(&mut self, by: &Person, whom: &Person) {
         self.blocks.add(self.person_keys.person(by), self.person_keys.person(whom));
     }

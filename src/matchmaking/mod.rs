@@ -7,6 +7,7 @@ mod eta;
 mod fold;
 mod index;
 mod names;
+mod notices;
 mod pool;
 mod posting;
 mod preferences;

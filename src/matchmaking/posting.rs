@@ -64,8 +64,8 @@ pub(super) enum Posting {
     One(Place),
     /// Up to a chunk of places.
     Few(Vec<Place>),
-    /// Non-empty chunks, each wholly before the next one.
-    Many(Box<Vec<Vec<Place>>>),
+    /// More than a chunk; boxed to keep the small ones small.
+    Many(Box<Chunks>),
 }
 
 impl Posting {
@@ -83,25 +83,15 @@ impl Posting {
             Posting::Few(places) => {
                 let Err(at) = search(places, place) else { return false };
                 if places.len() == CHUNK_MAX {
-                    let mut chunks = vec![std::mem::take(places)];
-                    insert_full(&mut chunks, 0, at, place);
+                    let mut chunks = Chunks { chunks: vec![std::mem::take(places)] };
+                    chunks.insert(place);
                     *self = Posting::Many(Box::new(chunks));
                 } else {
                     places.insert(at, place);
                 }
                 true
             }
-            Posting::Many(chunks) => {
-                let chunk_at = chunk_of(chunks, place);
-                let Some(chunk) = chunks.get_mut(chunk_at) else { return false };
-                let Err(at) = search(chunk, place) else { return false };
-                if chunk.len() == CHUNK_MAX {
-                    insert_full(chunks, chunk_at, at, place);
-                } else {
-                    chunk.insert(at, place);
-                }
-                true
-            }
+            Posting::Many(chunks) => chunks.insert(place),
         }
     }
 
@@ -119,15 +109,8 @@ impl Posting {
                 places.is_empty()
             }
             Posting::Many(chunks) => {
-                let chunk_at = chunk_of(chunks, place);
-                let Some(chunk) = chunks.get_mut(chunk_at) else { return false };
-                if let Ok(at) = search(chunk, place) {
-                    chunk.remove(at);
-                    if chunk.len() < CHUNK_MAX / 2 {
-                        merge(chunks, chunk_at);
-                    }
-                }
-                if let [only] = chunks.as_mut_slice() {
+                chunks.remove(place);
+                if let [only] = chunks.chunks.as_mut_slice() {
                     *self = Posting::Few(std::mem::take(only));
                 }
                 false
@@ -140,13 +123,7 @@ impl Posting {
         let (chunk, rest): (&[Place], &[Vec<Place>]) = match self {
             Posting::One(only) => (std::slice::from_ref(only), &[]),
             Posting::Few(places) => (places, &[]),
-            Posting::Many(chunks) => {
-                let at = chunks.partition_point(|chunk| chunk.last() < Some(&first));
-                match chunks.get(at..).and_then(<[_]>::split_first) {
-                    Some((chunk, rest)) => (chunk, rest),
-                    None => (&[], &[]),
-                }
-            }
+            Posting::Many(chunks) => chunks.from(first),
         };
         let at = chunk.partition_point(|place| *place < first);
         Walk { chunk: chunk.get(at..).unwrap_or_default().iter(), rest: rest.iter() }
@@ -157,11 +134,7 @@ impl Posting {
         match self {
             Posting::One(only) => usize::from(*only < place),
             Posting::Few(places) => places.partition_point(|other| *other < place),
-            Posting::Many(chunks) => {
-                let at = chunks.partition_point(|chunk| chunk.last() < Some(&place));
-                let whole: usize = chunks.iter().take(at).map(Vec::len).sum();
-                whole + chunks.get(at).map_or(0, |chunk| chunk.partition_point(|other| *other < place))
-            }
+            Posting::Many(chunks) => chunks.count_before(place),
         }
     }
 }
@@ -174,49 +147,86 @@ fn search(places: &[Place], place: Place) -> Result<usize, usize> {
     places.binary_search(&place)
 }
 
-/// The chunk that a place is in or belongs into.
-fn chunk_of(chunks: &[Vec<Place>], place: Place) -> usize {
-    let last = chunks.len().saturating_sub(1);
-    if chunks.last().is_some_and(|chunk| chunk.first() <= Some(&place)) {
-        return last;
-    }
-    chunks.partition_point(|chunk| chunk.first() <= Some(&place)).saturating_sub(1)
+/// Non-empty chunks of places, each wholly before the next one.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    chunks: Vec<Vec<Place>>,
 }
 
-/// Adds a place to a full chunk: behind it as a chunk of its own if it is the youngest, so that chunks that grow in
-/// age order stay full; else into one of two halves.
-fn insert_full(chunks: &mut Vec<Vec<Place>>, chunk_at: usize, at: usize, place: Place) {
-    let Some(chunk) = chunks.get_mut(chunk_at) else { return };
-    if at == chunk.len() {
-        chunks.insert(chunk_at + 1, vec![place]);
-        return;
+impl Chunks {
+    fn insert(&mut self, place: Place) -> bool {
+        let chunk_at = self.chunk_of(place);
+        let Some(chunk) = self.chunks.get_mut(chunk_at) else { return false };
+        let Err(at) = search(chunk, place) else { return false };
+        if chunk.len() < CHUNK_MAX {
+            chunk.insert(at, place);
+        } else if at == chunk.len() {
+            // Chunks that grow in age order stay full.
+            self.chunks.insert(chunk_at + 1, vec![place]);
+        } else {
+            let middle = chunk.len() / 2;
+            let mut young = chunk.split_off(middle);
+            if at <= middle {
+                chunk.insert(at, place)
+            } else {
+                young.insert(at - middle, place)
+            }
+            self.chunks.insert(chunk_at + 1, young);
+        }
+        true
     }
-    let middle = chunk.len() / 2;
-    let mut young = chunk.split_off(middle);
-    if at <= middle {
-        chunk.insert(at, place)
-    } else {
-        young.insert(at - middle, place)
-    }
-    chunks.insert(chunk_at + 1, young);
-}
 
-/// Drops an empty chunk, or joins a small one with a neighbour when both fit well into one.
-fn merge(chunks: &mut Vec<Vec<Place>>, chunk_at: usize) {
-    let length = |at: usize| chunks.get(at).map_or(CHUNK_MAX, Vec::len);
-    let fits = |at: usize| length(at) + length(at + 1) <= CHUNK_MAX * 3 / 4;
-    if length(chunk_at) == 0 {
-        chunks.remove(chunk_at);
-        return;
+    fn remove(&mut self, place: Place) {
+        let chunk_at = self.chunk_of(place);
+        let Some(chunk) = self.chunks.get_mut(chunk_at) else { return };
+        if let Ok(at) = search(chunk, place) {
+            chunk.remove(at);
+            if chunk.len() < CHUNK_MAX / 2 {
+                self.merge(chunk_at);
+            }
+        }
     }
-    let left = match chunk_at.checked_sub(1) {
-        Some(before) if fits(before) => before,
-        _ if fits(chunk_at) => chunk_at,
-        _ => return,
-    };
-    let right = chunks.remove(left + 1);
-    if let Some(chunk) = chunks.get_mut(left) {
-        chunk.extend_from_slice(&right);
+
+    /// The chunk that a place is in or belongs into.
+    fn chunk_of(&self, place: Place) -> usize {
+        if self.chunks.last().is_some_and(|chunk| chunk.first() <= Some(&place)) {
+            return self.chunks.len() - 1;
+        }
+        self.chunks.partition_point(|chunk| chunk.first() <= Some(&place)).saturating_sub(1)
+    }
+
+    /// Drops an empty chunk, or joins a small one with a neighbour when both fit well into one.
+    fn merge(&mut self, chunk_at: usize) {
+        let length = |at: usize| self.chunks.get(at).map_or(CHUNK_MAX, Vec::len);
+        let fits = |at: usize| length(at) + length(at + 1) <= CHUNK_MAX * 3 / 4;
+        if length(chunk_at) == 0 {
+            self.chunks.remove(chunk_at);
+            return;
+        }
+        let left = match chunk_at.checked_sub(1) {
+            Some(before) if fits(before) => before,
+            Some(_) | None if fits(chunk_at) => chunk_at,
+            Some(_) | None => return,
+        };
+        let right = self.chunks.remove(left + 1);
+        if let Some(chunk) = self.chunks.get_mut(left) {
+            chunk.extend_from_slice(&right);
+        }
+    }
+
+    /// The first chunk that reaches `first`, and those behind it.
+    fn from(&self, first: Place) -> (&[Place], &[Vec<Place>]) {
+        let at = self.chunks.partition_point(|chunk| chunk.last() < Some(&first));
+        match self.chunks.get(at..).and_then(<[_]>::split_first) {
+            Some((chunk, rest)) => (chunk, rest),
+            None => (&[], &[]),
+        }
+    }
+
+    fn count_before(&self, place: Place) -> usize {
+        let at = self.chunks.partition_point(|chunk| chunk.last() < Some(&place));
+        let whole: usize = self.chunks.iter().take(at).map(Vec::len).sum();
+        whole + self.chunks.get(at).map_or(0, |chunk| chunk.partition_point(|other| *other < place))
     }
 }
 
@@ -268,7 +278,7 @@ mod tests {
         let mut posting = Posting::One(Place(0));
         (1..1024).for_each(|place| assert!(posting.insert(Place(place))));
         let Posting::Many(chunks) = &posting else { panic!("1024 places in one chunk") };
-        assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 256, 256]);
+        assert_eq!(chunks.chunks.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 256, 256]);
     }
 
     proptest! {

@@ -232,3 +232,86 @@ fn tag_wait(millis: u64) -> Result<Duration, PreferencesError> {
     }
     Ok(wait)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(data: Value) -> Result<Preferences, PreferencesError> {
+        let raw: RawPreferences = serde_json::from_value(data).expect("of the right shape");
+        Preferences::try_from(raw)
+    }
+
+    fn texts(list: &[Arc<str>]) -> Vec<&str> {
+        list.iter().map(|text| &**text).collect()
+    }
+
+    #[test]
+    fn nothing_asked_is_anybody_in_video() {
+        assert_eq!(read(json!({})), Ok(Preferences::default()));
+        assert_eq!(read(json!({"media": {"audio": true}, "unknown": 1})), Ok(Preferences::default()));
+    }
+
+    #[test]
+    fn tags_are_trimmed_lowered_composed_and_merged() {
+        // The last one is an a with a combining ring, the one before the composed letter.
+        let read = read(json!({"tags": [" Rust ", "CHESS", "rust", "\u{e5}", "A\u{30a}"]})).expect("well formed");
+        assert_eq!(texts(&read.tags), ["rust", "chess", "\u{e5}"]);
+    }
+
+    #[test]
+    fn any_makes_a_list_or_a_region_a_wildcard() {
+        let read = read(json!({"tags": ["rust", "ANY"], "languages": ["any", "en"], "region": " Any "})).expect("fine");
+        assert_eq!(read, Preferences::default());
+    }
+
+    #[test]
+    fn the_order_of_languages_is_kept() {
+        let read = read(json!({"languages": ["tr", "EN", "de"], "region": "EU"})).expect("well formed");
+        assert_eq!((texts(&read.languages), read.region.as_deref()), (vec!["tr", "en", "de"], Some("eu")));
+    }
+
+    #[test]
+    fn too_many_and_too_long_are_told_apart_and_never_clamped() {
+        let eleven: Vec<String> = (0..11).map(|number| number.to_string()).collect();
+        let (fits, long) = ("\u{e9}".repeat(32), "x".repeat(33));
+        assert!(read(json!({"tags": [fits], "languages": [fits], "region": fits, "mode": fits})).is_ok());
+        for (data, error) in [
+            (json!({"tags": eleven}), PreferencesError::TooMany(Field::Tags)),
+            (json!({"languages": eleven}), PreferencesError::TooMany(Field::Languages)),
+            (json!({"tags": [long]}), PreferencesError::TooLong(Field::Tags)),
+            (json!({"region": long}), PreferencesError::TooLong(Field::Region)),
+            (json!({"mode": long}), PreferencesError::TooLong(Field::Mode)),
+            (json!({"tags": ["  "]}), PreferencesError::Malformed(Field::Tags)),
+            (json!({"mode": ""}), PreferencesError::Malformed(Field::Mode)),
+            (json!({"attrs": {"k": "x".repeat(65)}}), PreferencesError::TooLong(Field::Attrs)),
+            (json!({"attrs": {"k": [1]}}), PreferencesError::Malformed(Field::Attrs)),
+            (json!({"want": {"k": null}}), PreferencesError::Malformed(Field::Want)),
+            (json!({"want": {"k": vec![0; 17]}}), PreferencesError::TooMany(Field::Want)),
+            (json!({"tag_wait_ms": 60_001}), PreferencesError::Malformed(Field::TagWait)),
+        ] {
+            assert_eq!(read(data.clone()), Err(error), "{data}");
+        }
+    }
+
+    #[test]
+    fn the_tag_wait_has_its_whole_range() {
+        for millis in [0, 60_000] {
+            let read = read(json!({"tag_wait_ms": millis})).expect("in range");
+            assert_eq!(read.tag_wait, Some(Duration::from_millis(millis)));
+        }
+    }
+
+    #[test]
+    fn a_want_takes_one_value_or_several() {
+        let wants = |data: Value| read(json!({"want": {"age": data}})).expect("well formed").want;
+        let is = |data: Value| read(json!({"attrs": {"age": data}})).expect("well formed").attributes;
+        assert!(wants(json!(30)).accepts(&is(json!(30.0))));
+        assert!(wants(json!([29, "30"])).accepts(&is(json!("30"))));
+        assert!(!wants(json!([29, "30"])).accepts(&is(json!(30))));
+        assert!(!wants(json!([])).accepts(&is(json!(30))));
+        assert!(!wants(json!(30)).accepts(&Attributes::new()));
+    }
+}

@@ -1,5 +1,7 @@
 //! The task that owns the engine: commands in, events out.
+use std::collections::VecDeque;
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -12,12 +14,23 @@ use crate::matchmaking::Status;
 use crate::matchmaking::Ticket;
 use crate::matchmaking::TicketId;
 use crate::matchmaking::UserId;
+use crate::matchmaking::notices::Look;
+use crate::matchmaking::notices::Notices;
+use crate::matchmaking::notices::PERIOD;
 use crate::time::Clock;
+use crate::time::Mono;
 
 /// Commands on their way to the engine. Full: the sender answers `unavailable`, it must not wait (see [`Link`]).
 const COMMANDS_MAX: usize = 4096;
 /// Events on their way to the hub. Full: matches wait in the engine, statuses are left out.
 const EVENTS_MAX: usize = 4096;
+/// Answers kept for want of room before commands have to wait.
+const ANSWERS_MAX: usize = 1024;
+
+/// What one turn of the task may do of each kind, so that no kind holds up the others.
+const COMMANDS_PER_TURN: usize = 64;
+const MATCHES_PER_TURN: usize = 64;
+const LOOKS_PER_TURN: usize = 256;
 
 /// What the hub tells the engine. None of them is answered except `Join`.
 #[derive(Debug)]
@@ -83,22 +96,317 @@ pub struct Link {
 }
 
 /// Makes the task around an empty engine; it ends when every sender of commands, or the receiver of events, is gone.
+///
+/// `clock` is a copy of the one that the tickets' `since` come from.
 pub fn start(settings: Settings, clock: Clock) -> (Link, impl Future<Output = ()> + Send + 'static) {
-    let (commands, command_inbox) = mpsc::channel(COMMANDS_MAX);
-    let (event_outbox, events) = mpsc::channel(EVENTS_MAX);
-    (Link { commands, events }, run(Engine::new(settings), clock, command_inbox, event_outbox))
+    start_with(settings, clock, Bounds { commands_max: COMMANDS_MAX, events_max: EVENTS_MAX, period: PERIOD })
 }
 
-async fn run(mut engine: Engine, clock: Clock, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
-    while let Some(command) = commands.recv().await {
-        let now = clock.now().mono;
-        if let Command::Join(ticket) = command {
-            let id = ticket.id;
-            let joined = engine.join(*ticket, now);
-            let Some(status) = engine.status(id, now) else { continue };
-            if events.send(Event::Joined { id, outcome: joined.map(|()| status) }).await.is_err() {
+#[derive(Copy, Clone, Debug)]
+struct Bounds {
+    commands_max: usize,
+    events_max: usize,
+    /// Between two looks at a ticket's status.
+    period: Duration,
+}
+
+fn start_with(settings: Settings, clock: Clock, bounds: Bounds) -> (Link, impl Future<Output = ()> + Send + 'static) {
+    let (commands, command_inbox) = mpsc::channel(bounds.commands_max);
+    let (event_outbox, events) = mpsc::channel(bounds.events_max);
+    let runner = Runner {
+        engine: Engine::new(settings),
+        notices: Notices::new(bounds.period),
+        answers: VecDeque::new(),
+        events: event_outbox,
+        clock,
+    };
+    (Link { commands, events }, runner.run(command_inbox))
+}
+
+#[derive(Debug)]
+struct Runner {
+    engine: Engine,
+    notices: Notices,
+    /// Answers that found no room in `events`.
+    answers: VecDeque<Event>,
+    events: mpsc::Sender<Event>,
+    clock: Clock,
+}
+
+impl Runner {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            let now = self.clock.now().mono;
+            self.work(now);
+            let due = self.next_deadline();
+            // Without room nothing can be done about what is due, except to wait for room.
+            let needs_room = self.events.capacity() == 0 && (!self.answers.is_empty() || due <= Some(now));
+            tokio::select! {
+                biased;
+                () = self.events.closed() => return,
+                command = commands.recv(), if self.answers.len() < ANSWERS_MAX => {
+                    let Some(command) = command else { return };
+                    self.take(command, &mut commands);
+                }
+                () = room(&self.events), if needs_room => {}
+                () = until(self.clock, due, now), if due.is_some() && !needs_room => {}
+            }
+        }
+    }
+
+    /// Acts on a command and on those right behind it.
+    fn take(&mut self, command: Command, commands: &mut mpsc::Receiver<Command>) {
+        let now = self.clock.now().mono;
+        self.handle(command, now);
+        for _ in 1..COMMANDS_PER_TURN {
+            let Ok(command) = commands.try_recv() else { return };
+            self.handle(command, now);
+        }
+    }
+
+    fn handle(&mut self, command: Command, now: Mono) {
+        match command {
+            Command::Join(ticket) => self.join(*ticket, now),
+            Command::GiveBack(ticket) => {
+                let id = ticket.id;
+                // If the user has joined again the new ticket counts, and the old one is gone for good.
+                if self.engine.give_back(*ticket, now).is_ok() {
+                    self.notices.watch(id, now);
+                }
+            }
+            Command::Leave(id) => drop(self.engine.leave(id)),
+            Command::Suspend(id) => {
+                self.engine.suspend(id);
+            }
+            Command::Resume(id) => {
+                self.engine.resume(id, now);
+            }
+            Command::Block { by, whom } => self.engine.block(&by, &whom),
+            Command::Unblock { by, whom } => self.engine.unblock(&by, &whom),
+            Command::Met(a, b) => self.engine.met(&a, &b, now),
+        }
+    }
+
+    /// Answers with the status, and tells it once more as the first of the pushes (rule 19).
+    fn join(&mut self, ticket: Ticket, now: Mono) {
+        let id = ticket.id;
+        let outcome = match self.engine.join(ticket, now) {
+            // A ticket just taken in has a status.
+            Ok(()) => self.engine.status(id, now).ok_or(JoinError::QueueFull),
+            Err(error) => Err(error),
+        };
+        self.answers.push_back(Event::Joined { id, outcome });
+        if let Ok(status) = outcome {
+            self.notices.tell(id, status, now);
+            self.answers.push_back(Event::Status { id, status });
+        }
+    }
+
+    /// Does a bounded share of what is due, as far as there is room for its events.
+    fn work(&mut self, now: Mono) {
+        while !self.answers.is_empty() {
+            let Ok(permit) = self.events.try_reserve() else { return };
+            if let Some(answer) = self.answers.pop_front() {
+                permit.send(answer);
+            }
+        }
+        for _ in 0..MATCHES_PER_TURN {
+            // Room first: a match that is made must be told.
+            let Ok(permit) = self.events.try_reserve() else { return };
+            let Some(found) = self.engine.poll_match(now) else { break };
+            permit.send(Event::Matched(Box::new(found)));
+        }
+        for _ in 0..LOOKS_PER_TURN {
+            let Ok(permit) = self.events.try_reserve() else { return };
+            match self.notices.poll_change(&self.engine, now) {
+                Some(Look::Changed(id, status)) => permit.send(Event::Status { id, status }),
+                Some(Look::Nothing) => {}
+                None => break,
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        [self.engine.next_deadline(), self.notices.next_deadline()].into_iter().flatten().min()
+    }
+}
+
+async fn room(events: &mpsc::Sender<Event>) {
+    // The permit goes back at once: the next turn takes what it needs. An error shows as `closed`.
+    drop(events.reserve().await);
+}
+
+async fn until(clock: Clock, due: Option<Mono>, now: Mono) {
+    match due {
+        // More of the same: let the other tasks run in between.
+        Some(due) if due <= now => tokio::task::yield_now().await,
+        Some(due) => tokio::time::sleep_until(clock.instant(due).into()).await,
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::matchmaking::AgeBand;
+    use crate::matchmaking::Preferences;
+    use crate::matchmaking::QueueState;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Hub {
+        link: Link,
+        task: JoinHandle<()>,
+    }
+
+    impl Hub {
+        fn new(settings: Settings, queue_max: usize) -> Self {
+            let bounds = Bounds { commands_max: queue_max, events_max: queue_max, period: Duration::from_millis(1) };
+            let (link, task) = start_with(settings, Clock::start(), bounds);
+            Self { link, task: tokio::spawn(task) }
+        }
+
+        fn ordinary() -> Self {
+            Self::new(Settings::default(), 16)
+        }
+
+        async fn send(&self, command: Command) {
+            timeout(PATIENCE, self.link.commands.send(command)).await.expect("in time").expect("the task runs");
+        }
+
+        async fn event(&mut self) -> Event {
+            timeout(PATIENCE, self.link.events.recv()).await.expect("in time").expect("the task runs")
+        }
+
+        /// The next match, whatever comes before it.
+        async fn matched(&mut self) -> (u64, u64) {
+            loop {
+                if let Event::Matched(found) = self.event().await {
+                    return (found.a.id.0, found.b.id.0);
+                }
+            }
+        }
+    }
+
+    fn ticket(number: u64, tag: &str) -> Box<Ticket> {
+        Box::new(Ticket {
+            id: TicketId(number),
+            user: UserId(number.to_string().into()),
+            device: None,
+            age_band: AgeBand::unknown(),
+            preferences: Preferences { tags: vec![tag.into()], ..Preferences::default() },
+            since: Mono::default(),
+        })
+    }
+
+    fn join(number: u64, tag: &str) -> Command {
+        Command::Join(ticket(number, tag))
+    }
+
+    #[tokio::test]
+    async fn a_join_is_answered_before_its_status_and_its_match() {
+        let mut hub = Hub::ordinary();
+        hub.send(join(1, "rust")).await;
+        hub.send(join(2, "rust")).await;
+        let mut of_second = Vec::new();
+        while of_second.last() != Some(&"matched") {
+            let (id, what) = match hub.event().await {
+                Event::Joined { id, outcome } => (id.0, if outcome.is_ok() { "joined" } else { "refused" }),
+                Event::Status { id, status } => (id.0, status.state.as_str()),
+                Event::Matched(found) => (found.b.id.0, "matched"),
+            };
+            of_second.extend((id == 2).then_some(what));
+        }
+        assert_eq!(of_second, ["joined", "searching", "matched"]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_join_says_why() {
+        let mut hub = Hub::new(Settings { capacity: 1, ..Settings::default() }, 16);
+        hub.send(join(1, "rust")).await;
+        hub.send(join(2, "rust")).await;
+        loop {
+            if let Event::Joined { id: TicketId(2), outcome } = hub.event().await {
+                assert_eq!(outcome, Err(JoinError::QueueFull));
                 return;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn widening_needs_no_command() {
+        let levels = [10, 20, 30, 40].map(Duration::from_millis);
+        let mut hub = Hub::new(Settings { levels, ..Settings::default() }, 16);
+        let clock = Clock::start();
+        for (number, tag) in [(1, "rust"), (2, "tea")] {
+            let since = clock.now().mono;
+            hub.send(Command::Join(Box::new(Ticket { since, ..*ticket(number, tag) }))).await;
+        }
+        assert_eq!(hub.matched().await, (1, 2));
+    }
+
+    #[tokio::test]
+    async fn a_status_follows_a_change() {
+        let levels = [1, 2, 3, 4].map(Duration::from_millis);
+        let mut hub = Hub::new(Settings { levels, ..Settings::default() }, 16);
+        hub.send(join(1, "rust")).await;
+        loop {
+            if let Event::Status { status, .. } = hub.event().await
+                && status.level == 4
+            {
+                assert_eq!(status.state, QueueState::Widening);
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_match_is_lost_when_the_hub_reads_slowly() {
+        let mut hub = Hub::new(Settings::default(), 1);
+        let commands = hub.link.commands.clone();
+        let joins = tokio::spawn(async move {
+            for number in 0..3000 {
+                let pair = (number / 2).to_string();
+                commands.send(join(number, &pair)).await.expect("the task runs");
+            }
+        });
+        for _ in 0..1500 {
+            let (a, b) = hub.matched().await;
+            assert_eq!(a / 2, b / 2);
+        }
+        joins.await.expect("all are sent");
+    }
+
+    #[tokio::test]
+    async fn the_task_acts_on_every_command() {
+        let mut hub = Hub::ordinary();
+        let person = |number: u64| Person::User(UserId(number.to_string().into()));
+        hub.send(Command::Block { by: person(1), whom: person(2) }).await;
+        hub.send(join(1, "rust")).await;
+        hub.send(Command::Suspend(TicketId(1))).await;
+        hub.send(join(2, "rust")).await;
+        hub.send(Command::Resume(TicketId(1))).await;
+        hub.send(join(3, "tea")).await;
+        hub.send(Command::Leave(TicketId(3))).await;
+        hub.send(join(4, "tea")).await;
+        hub.send(Command::Met(UserId("4".into()), UserId("5".into()))).await;
+        hub.send(join(5, "tea")).await;
+        hub.send(Command::GiveBack(ticket(6, "tea"))).await;
+        assert_eq!(hub.matched().await, (4, 6));
+        hub.send(Command::Unblock { by: person(1), whom: person(2) }).await;
+        assert_eq!(hub.matched().await, (1, 2));
+    }
+
+    #[tokio::test]
+    async fn the_task_ends_with_its_hub() {
+        let Hub { link, task } = Hub::ordinary();
+        drop(link.commands);
+        timeout(PATIENCE, task).await.expect("in time").expect("no panic");
+        let Hub { link, task } = Hub::ordinary();
+        drop(link.events);
+        timeout(PATIENCE, task).await.expect("in time").expect("no panic");
     }
 }

@@ -82,7 +82,7 @@ impl<'a> Searcher<'a> {
             walks.iter_mut().enumerate().filter_map(|(at, walk)| Some(Reverse((walk.next()?, at)))).collect();
         let us = self.ticket.profile.identity;
         let ties = Ties { blocked: self.blocks.names(us), met: self.recent.names(us.user) };
-        let points_max = self.points_max();
+        let points_max = self.points_max(TAGS_COUNTED);
         let (mut legal, mut looked_at) = (0, 0);
         let mut best: Option<Candidate> = None;
         while let Some(&Reverse((place, _))) = heads.peek() {
@@ -112,7 +112,8 @@ impl<'a> Searcher<'a> {
             }
             looked_at += 1;
             // Who cannot win is not worth a cache miss, and counts as legal unread.
-            if best.is_some_and(|best| best.points >= self.points_max_of(listings).min(points_max) + waited) {
+            let reachable = self.points_max(self.tags_max(listings)) + waited;
+            if best.is_some_and(|best| best.points >= reachable) {
                 legal += 1;
                 continue;
             }
@@ -152,10 +153,11 @@ impl<'a> Searcher<'a> {
         let profile = self.ticket.profile;
         let (us, them) = (profile.identity, other.identity);
         let is_same_person = us.user == them.user || (us.device.is_some() && us.device == them.device);
+        let is_blocked = ties.blocked && self.blocks.separate(us, them);
+        let met = ties.met && profile.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
         // The traits of a numbered kind were compared once, for all of its tickets.
         let fits = other.kind != KindNumber::MIXED || self.fits(slot);
-        let met = ties.met && profile.level.min(other.level) < LEVEL_MAX && self.recent.contains(us.user, them.user);
-        !is_same_person && fits && !met && !(ties.blocked && self.blocks.separate(us, them))
+        fits && !(is_same_person || is_blocked || met)
     }
 
     fn fits(self, slot: Slot) -> bool {
@@ -173,24 +175,22 @@ impl<'a> Searcher<'a> {
             + shared(us.region, them.region, REGION_POINTS)
     }
 
-    /// The most that a candidate can have before its wait counts.
-    fn points_max(self) -> u32 {
+    /// The most that a candidate with so many common tags can have before its wait counts.
+    fn points_max(self, tags: usize) -> u32 {
         let us = self.ticket.terms();
         let halved = |asked: &[Name], points: u32| if asked.is_empty() { points / 2 } else { points };
-        TAG_POINTS * us.tags.len().min(TAGS_COUNTED) as u32
+        // At most TAGS_COUNTED.
+        TAG_POINTS * tags.min(us.tags.len()).min(TAGS_COUNTED) as u32
             + halved(us.languages, LANGUAGE_POINTS)
             + halved(us.region, REGION_POINTS)
     }
 
-    /// The most that a candidate in so many postings can have before its wait counts.
+    /// The most common tags that a candidate in so many postings can have.
     ///
     /// A level 0 search reads tag postings only, so each common tag is one listing at least. At higher levels a common
     /// tag may go without a listing of its own.
-    fn points_max_of(self, listings: u32) -> u32 {
-        match self.ticket.profile.level {
-            0 => TAG_POINTS * listings + LANGUAGE_POINTS + REGION_POINTS,
-            _ => u32::MAX / 2,
-        }
+    fn tags_max(self, listings: usize) -> usize {
+        if self.ticket.profile.level == 0 { listings } else { TAGS_COUNTED }
     }
 }
 

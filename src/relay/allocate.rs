@@ -42,6 +42,10 @@ const FAMILY_IPV4: u8 = 1;
 /// See [`FAMILY_IPV4`].
 const FAMILY_IPV6: u8 = 2;
 
+/// The ADDRESS-ERROR-CODE for a second address, which nobody gets: family, and 440 in the form of ERROR-CODE without a
+/// reason. RFC 8656 §18.12.
+const IPV6_NOT_SUPPORTED: [u8; 4] = [FAMILY_IPV6, 0, 4, 40];
+
 /// What an Allocate that is not refused leads to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Allocated {
@@ -79,6 +83,7 @@ impl Server {
         }
         requested_transport(message)?;
         let port = port_wish(message)?;
+        let refused_family = additional_family(message, port)?;
         let family = requested_family(message)?.unwrap_or(Family::V4);
         let lifetime = self.granted_lifetime(requested_lifetime(message)?, &credential, now);
         if !self.directory.offers(family) {
@@ -92,7 +97,13 @@ impl Server {
             self.end(at, EndReason::Expired, now);
         }
         let user = credential.user.clone();
-        let request = self.openings.insert(Opening { client: *from, echo: Echo::of(message), credential, lifetime });
+        let request = self.openings.insert(Opening {
+            client: *from,
+            echo: Echo::of(message),
+            credential,
+            lifetime,
+            refused_family,
+        });
         self.effects.push_back(Effect::Open { request, family, port, user, client_ip: from.remote.ip() });
         Ok(Allocated::Opening)
     }
@@ -132,14 +143,14 @@ impl Server {
             return Err(RequestError::NoLongerValid);
         }
         let relayed = self.directory.external_address(slot).ok_or(RequestError::UnknownRelayed)?;
-        let Opening { client, echo, credential, lifetime } = opening;
+        let Opening { client, echo, credential, lifetime, refused_family } = opening;
         let expires_at = now.mono + lifetime;
         let shard = self.shard;
         let at = self.allocations.insert_with(|id| Allocation {
             client,
             credential,
             entry: Arc::new(RelayedEntry::new(slot, relayed, shard, id, client, PairView::empty(expires_at))),
-            granted: Granted { transaction: echo.transaction, lifetime, reserved },
+            granted: Granted { transaction: echo.transaction, lifetime, reserved, refused_family },
             expires_at,
             scheduled_at: expires_at,
             started: now.unix,
@@ -168,6 +179,9 @@ impl Server {
         writer.u32(AttributeType::LIFETIME, whole_seconds(allocation.granted.lifetime));
         if let Some(ReservationToken(token)) = allocation.granted.reserved {
             writer.attribute(AttributeType::RESERVATION_TOKEN, &token);
+        }
+        if allocation.granted.refused_family {
+            writer.attribute(AttributeType::ADDRESS_ERROR_CODE, &IPV6_NOT_SUPPORTED);
         }
         writer.xor_address(AttributeType::XOR_MAPPED_ADDRESS, allocation.client.remote);
         echo.finish(writer, Some(&allocation.credential.key))
@@ -210,6 +224,16 @@ fn port_wish(message: &Message<'_>) -> Result<PortWish, RequestError> {
     match <[u8; 8]>::try_from(token) {
         Ok(token) if even.is_none() && !names_family => Ok(PortWish::Reserved(ReservationToken(token))),
         Ok(_) | Err(_) => Err(RequestError::BadRequest),
+    }
+}
+
+/// Whether the request wants an IPv6 address beside the IPv4 one. RFC 8656 §7.2, steps 9 and 10.
+fn additional_family(message: &Message<'_>, port: PortWish) -> Result<bool, RequestError> {
+    let Some(family) = message.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY) else { return Ok(false) };
+    let is_single = message.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY).is_some();
+    match family {
+        &[FAMILY_IPV6, _, _, _] if !is_single && port != PortWish::EvenAndNext => Ok(true),
+        _ => Err(RequestError::BadRequest),
     }
 }
 

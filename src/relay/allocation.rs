@@ -56,6 +56,8 @@ pub(super) struct Granted {
     pub(super) transaction: TransactionId,
     pub(super) lifetime: Duration,
     pub(super) reserved: Option<ReservationToken>,
+    /// Whether the client wanted an address of the other family too.
+    pub(super) refused_family: bool,
 }
 
 /// Peers with this address may send, and be sent to. RFC 8656 §9.
@@ -123,7 +125,11 @@ impl Allocation {
         let expires_at = now + PERMISSION_LIFETIME;
         match self.permissions.iter_mut().find(|permission| permission.ip == ip) {
             Some(permission) => *permission = Permission { ip, scope, expires_at },
-            None => self.permissions.push(Permission { ip, scope, expires_at }),
+            None => {
+                // Most allocations have one or two peers: room for four would cost more than they use.
+                self.permissions.reserve_exact(1);
+                self.permissions.push(Permission { ip, scope, expires_at });
+            }
         }
     }
 
@@ -132,7 +138,10 @@ impl Allocation {
         let expires_at = now + CHANNEL_LIFETIME;
         match self.channels.iter_mut().find(|channel| channel.number == number) {
             Some(channel) => *channel = Channel { number, peer, expires_at },
-            None => self.channels.push(Channel { number, peer, expires_at }),
+            None => {
+                self.channels.reserve_exact(1);
+                self.channels.push(Channel { number, peer, expires_at });
+            }
         }
     }
 

@@ -93,4 +93,11 @@ impl Allocations {
     pub(super) fn len(&self) -> usize {
         self.allocation_by_id.len()
     }
+
+    /// How many entries the ways to find an allocation hold.
+    #[cfg(test)]
+    pub(super) fn index_len(&self) -> usize {
+        let by_session: usize = self.ids_by_session.values().map(|ids| 1 + ids.len()).sum();
+        self.id_by_client.len() + self.id_by_stream.len() + by_session
+    }
 }

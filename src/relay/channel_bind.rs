@@ -23,6 +23,9 @@ impl Server {
         now: Mono,
     ) -> Result<(), RequestError> {
         let (number, peer) = requested_channel(message)?;
+        if !self.config.channel_range.admits(number) {
+            return Err(RequestError::BadRequest);
+        }
         let limits = self.config.limits;
         let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
         if Family::of(peer.ip()) != allocation.family() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::auth::nonce::NonceKey;
 use crate::auth::turn::Verifier;
 use crate::relay::policy::PeerPolicy;
+use crate::stun::ChannelRange;
 
 /// Where peers may be.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
@@ -52,6 +53,8 @@ pub struct Config {
     pub mode: Mode,
     /// What one allocation may hold.
     pub limits: Limits,
+    /// Which channel numbers clients may bind.
+    pub channel_range: ChannelRange,
     /// Which peers are refused.
     pub policy: PeerPolicy,
     /// Knows realm, secrets and static users.

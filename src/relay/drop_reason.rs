@@ -7,7 +7,7 @@ pub enum DropReason {
     NotTurn,
     /// A STUN message with a broken header, length, attribute or fingerprint.
     BadStun,
-    /// A ChannelData message with a number outside 0x4000-0x4FFF or a length beyond the packet.
+    /// A ChannelData message with a length beyond the packet.
     BadChannelData,
     /// A response, or an indication of a method that has none from clients.
     Unexpected,

@@ -70,7 +70,7 @@ impl Server {
     pub fn handle_client(&mut self, from: ClientAddr, packet: &[u8], now: Now, reply: &mut [u8]) -> FromClient {
         // The first bits tell the protocols apart. RFC 8656 §12.
         match packet.first() {
-            Some(0x40..=0x4F) => self.on_channel_data(&from, packet, now.mono),
+            Some(0x40..=0x7F) => self.on_channel_data(&from, packet, now.mono),
             Some(0x00..=0x3F) => self.on_stun(&from, packet, now, reply),
             Some(_) | None => self.discard(DropReason::NotTurn),
         }

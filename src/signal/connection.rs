@@ -70,7 +70,8 @@ where
     };
     let ending = connection.run().await;
     tracing::debug!(connection = %id, ?ending, "connection ends");
-    connection.end(ending).await;
+    // Boxed: every idle connection would hold the room that only its end needs.
+    Box::pin(connection.end(ending)).await;
 }
 
 struct Connection<S> {

@@ -1,4 +1,5 @@
 //! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.
+mod alarm;
 mod connection;
 mod handle;
 mod hub;

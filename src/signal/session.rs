@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::matchmaking::Preferences;
 use crate::matchmaking::UserId;
+use crate::signal::alarm::Alarm;
 use crate::signal::id::Alias;
 use crate::signal::id::MessageId;
 use crate::signal::id::MessageIds;
@@ -78,8 +79,19 @@ pub(crate) struct Session {
     pub(crate) last_message: Option<MessageId>,
     /// Until when any credential of this session is good.
     pub(crate) credentials_until: UnixMillis,
+    /// For the warnings and the deadline.
+    pub(crate) alarm: Alarm,
     limit: Option<Duration>,
+    last_warning: Option<Duration>,
     participants: [Participant; 2],
+}
+
+/// What a deadline demands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// To tell both that so much is left.
+    Warning(Duration),
+    End,
 }
 
 /// One of the two.
@@ -92,6 +104,7 @@ pub(crate) struct Participant {
     /// The path last reported.
     pub(crate) path: Option<Path>,
     pub(crate) renew_ice_at: Mono,
+    pub(crate) ice_alarm: Alarm,
     pub(crate) quality: QualityGate,
     sent: SentMessages,
     asks_to_extend: bool,
@@ -116,6 +129,7 @@ impl Participant {
             preferences,
             path: None,
             renew_ice_at: Mono::default(),
+            ice_alarm: Alarm::default(),
             quality: QualityGate::default(),
             sent: SentMessages::default(),
             asks_to_extend: false,
@@ -134,7 +148,9 @@ impl Session {
             neg: None,
             last_message: None,
             credentials_until: now.unix,
+            alarm: Alarm::default(),
             limit,
+            last_warning: None,
             participants,
         }
     }
@@ -179,13 +195,31 @@ impl Session {
         }
     }
 
-    /// The warnings that lie ahead: what will be left, and when (rule 32).
-    pub(crate) fn warnings(&self, now: Now) -> Vec<(Duration, Mono)> {
-        let (Some(limit), Some(left)) = (self.limit, self.left(now)) else {
-            return Vec::new();
-        };
-        let ahead = WARNINGS.into_iter().filter(|remaining| *remaining < limit && *remaining < left);
-        ahead.map(|remaining| (remaining, now.mono + (left - remaining))).collect()
+    /// What the deadline demands now, once each (rule 32).
+    pub(crate) fn take_due(&mut self, now: Now) -> Option<Due> {
+        let left = self.left(now)?;
+        if left.is_zero() {
+            return Some(Due::End);
+        }
+        let warning = self.warnings_ahead().into_iter().rfind(|warning| *warning >= left)?;
+        self.last_warning = Some(warning);
+        Some(Due::Warning(warning))
+    }
+
+    /// When [`Session::take_due`] has something next.
+    pub(crate) fn next_due(&self) -> Option<Mono> {
+        let deadline = self.deadline?;
+        let remaining = self.warnings_ahead().first().copied().unwrap_or_default();
+        // A deadline is never nearer to the clock's zero than a warning to it, as a limit is above every warning.
+        let due = deadline.mono.since_start().saturating_sub(remaining);
+        Some(Mono::from_start(due))
+    }
+
+    /// The warnings not yet given, the earlier ones first; only those below the limit.
+    fn warnings_ahead(&self) -> Vec<Duration> {
+        let limit = self.limit.unwrap_or_default();
+        let ahead = |warning: &Duration| *warning < limit && self.last_warning.is_none_or(|last| *warning < last);
+        WARNINGS.into_iter().filter(ahead).collect()
     }
 
     /// `from` asks for more time; when both have, the deadline moves by one limit (rule 30).
@@ -205,6 +239,7 @@ impl Session {
             self.participant_mut(side).asks_to_extend = false;
         }
         self.deadline = Some(deadline.plus(limit));
+        self.last_warning = None;
         Ok(Extension::Agreed)
     }
 

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio::time::timeout;
 
 use crate::matchmaking::runner;
@@ -125,22 +126,32 @@ impl Task {
                 room = self.matchmaking.commands.reserve(), if !self.commands.is_empty() => {
                     room.ok().map(|_| Turn::CarryOut)
                 }
-                room = self.relay.reserve(), if !self.revocations.is_empty() => room.ok().map(|_| Turn::CarryOut),
+                // Without a relay there is nothing to let go of: what waits for it is dropped then.
+                _ = self.relay.reserve(), if !self.revocations.is_empty() => Some(Turn::CarryOut),
                 Some(()) = self.endings.next() => Some(Turn::CarryOut),
                 () = sleep_until(self.clock, deadline) => Some(Turn::Deadline),
             };
             match turn {
                 Some(Turn::Input(input)) => self.on_inputs(input),
                 Some(Turn::Event(event)) => self.on_events(event),
-                Some(Turn::Deadline) => self.hub.handle_deadline(self.clock.now()),
+                Some(Turn::Deadline) => {
+                    let now = self.now();
+                    self.hub.handle_deadline(now);
+                }
                 Some(Turn::CarryOut) => {}
                 None => return,
             }
         }
     }
 
+    /// Reads the clocks, the monotonic one as the runtime's timers see it: a test that pauses them pauses the hub.
+    fn now(&self) -> Now {
+        let since_start = Instant::now().into_std().saturating_duration_since(self.clock.instant(Mono::default()));
+        Now { mono: Mono::from_start(since_start), unix: self.clock.now().unix }
+    }
+
     fn on_inputs(&mut self, first: Input) {
-        let now = self.clock.now();
+        let now = self.now();
         self.on_input(first, now);
         for _ in 1..BATCH_MAX {
             let Ok(input) = self.inbox.try_recv() else { return };
@@ -149,7 +160,7 @@ impl Task {
     }
 
     fn on_events(&mut self, first: runner::Event) {
-        let now = self.clock.now();
+        let now = self.now();
         self.hub.handle_queue_event(first, now);
         for _ in 1..BATCH_MAX {
             let Ok(event) = self.matchmaking.events.try_recv() else { return };
@@ -256,3 +267,6 @@ async fn sleep_until(clock: Clock, deadline: Option<Mono>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

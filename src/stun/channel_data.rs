@@ -14,7 +14,7 @@ pub const HEADER_LEN: usize = 4;
 /// A ChannelData message found in a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelData {
-    /// The channel, 0x4000 to 0x4FFF; whether it is bound is not known here.
+    /// The channel, 0x4000 to 0x7FFF; whether it is bound is not known here.
     pub number: u16,
     /// Where the payload lies in the packet; may be empty.
     pub payload: Range<usize>,
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn other_ranges_are_not_channel_data() {
-        for first in (0x00..=0xFF).filter(|first| first & 0xF0 != 0x40) {
+        for first in (0x00..=0xFF).filter(|first| first & 0xC0 != 0x40) {
             assert_eq!(parse(&[first, 0, 0, 0]), None, "{first:#04x}");
         }
     }
@@ -77,6 +77,6 @@ mod tests {
     fn a_written_header_reads_back() {
         let mut packet = header(ChannelNumber::MAX, 5).to_vec();
         packet.extend_from_slice(b"hello\0\0\0");
-        assert_eq!(parse(&packet), Some(ChannelData { number: 0x4FFF, payload: 4..9 }));
+        assert_eq!(parse(&packet), Some(ChannelData { number: 0x7FFF, payload: 4..9 }));
     }
 }

@@ -20,6 +20,7 @@ mod writer;
 pub use attribute::AttributeError;
 pub use attribute::AttributeType;
 pub use channel::ChannelNumber;
+pub use channel::ChannelRange;
 pub use error_code::ErrorCode;
 pub use header::Class;
 pub use header::HEADER_LEN;

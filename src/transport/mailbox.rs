@@ -152,11 +152,12 @@ impl Inbox {
 
     /// Silences the bell; call it before taking things out.
     pub(super) fn hear(&self) {
+        let mut count = [0; 8];
+        // Nothing to read means that nobody rang, which is as good. This comes first: a ring between the exchange and the
+        // read would be silenced with `rung` set, and nobody would ring again.
+        let _ = rustix::io::read(&self.state.bell, &mut count);
         // Whoever saw `rung` set relies on this exchange to make its message visible to what follows.
         self.state.rung.swap(false, Ordering::AcqRel);
-        let mut count = [0; 8];
-        // Nothing to read means that nobody rang, which is as good.
-        let _ = rustix::io::read(&self.state.bell, &mut count);
     }
 
     /// Rings the bell for the shard itself: there is more than it took.
@@ -188,11 +189,42 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn is_ringing(inbox: &Inbox) -> bool {
+    fn rings_within(inbox: &Inbox, wait: Duration) -> bool {
         let mut fds = [rustix::event::PollFd::from_borrowed_fd(inbox.bell(), rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())).expect("poll") == 1
+        let wait = rustix::event::Timespec::try_from(wait).expect("a wait");
+        rustix::event::poll(&mut fds, Some(&wait)).expect("poll") == 1
+    }
+
+    fn is_ringing(inbox: &Inbox) -> bool {
+        rings_within(inbox, Duration::ZERO)
+    }
+
+    #[test]
+    fn no_ring_is_lost_while_the_shard_listens() {
+        const PARCELS_SENT: usize = 200_000;
+        let (mailbox, inbox) = mailbox().expect("a mailbox");
+        let sender = std::thread::spawn(move || {
+            for sent in 0..PARCELS_SENT {
+                // Gaps of changing length, so that a ring comes at every moment of the other side's round.
+                (0..sent % 500).for_each(|_| std::hint::spin_loop());
+                while mailbox.parcel(StreamId(1), [b"x", b""]).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut taken = 0;
+        while taken < PARCELS_SENT {
+            assert!(rings_within(&inbox, Duration::from_secs(10)), "silent after {taken} parcels");
+            inbox.hear();
+            while inbox.poll_parcel().is_some() {
+                taken += 1;
+            }
+        }
+        sender.join().expect("the sender ends");
     }
 
     #[test]
@@ -230,5 +262,34 @@ mod tests {
         drop(inbox);
         assert!(matches!(mailbox.command(Command::Drain), Err(Refused::Gone)));
         assert!(mailbox.parcel(StreamId(1), [b"", b""]).is_err());
+    }
+
+    #[test]
+    fn a_ring_while_the_bell_is_being_heard_is_not_lost() {
+        const MESSAGES: usize = 50_000;
+        let (mailbox, inbox) = mailbox().expect("a mailbox");
+        let sender = std::thread::spawn(move || {
+            for at in 0..MESSAGES {
+                // Pauses of every length, so that the receiver falls asleep and wakes up between any two.
+                for _ in 0..at % 1024 {
+                    std::hint::spin_loop();
+                }
+                while mailbox.parcel(StreamId(1), [b"x", b""]).is_err() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut taken = 0;
+        while taken < MESSAGES {
+            let mut fds = [rustix::event::PollFd::from_borrowed_fd(inbox.bell(), rustix::event::PollFlags::IN)];
+            let patience = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+            let is_ringing = rustix::event::poll(&mut fds, Some(&patience)).expect("poll") == 1;
+            assert!(is_ringing, "deaf after {taken} messages");
+            inbox.hear();
+            while inbox.poll_parcel().is_some() {
+                taken += 1;
+            }
+        }
+        sender.join().expect("the sender ends");
     }
 }

@@ -86,6 +86,12 @@ impl Output {
         &self.bytes[self.written..]
     }
 
+    /// Returns what is left of the frame to write next; empty if nothing waits.
+    pub(super) fn first_frame(&self) -> &[u8] {
+        let left = self.frames.front().map_or(0, |first| first.len - self.first_written);
+        &self.waiting()[..left]
+    }
+
     /// Forgets the first `len` bytes, which were written.
     pub(super) fn advance(&mut self, len: usize) {
         self.written += len;

@@ -11,6 +11,7 @@ use rustls::ServerConnection;
 use socket2::SockRef;
 use socket2::TcpKeepalive;
 
+use crate::admission::Permit;
 use crate::relay::ClientAddr;
 use crate::relay::StreamId;
 use crate::relay::Via;
@@ -19,7 +20,7 @@ use crate::time::Mono;
 use crate::transport::counters::IoEvent;
 use crate::transport::output::Output;
 
-/// Plaintext given to TLS at once, in bytes: four records, which leave in one write.
+/// Plaintext given to TLS at once, in bytes: its records leave in one write.
 const TLS_CHUNK: usize = 64 * 1024;
 
 /// Unsent bytes that the kernel may hold. What waits here can still be dropped, what waits there cannot.
@@ -44,6 +45,8 @@ pub struct TurnStream {
     pub tls: Option<Box<ServerConnection>>,
     /// Plaintext that was already read, at most one frame of 64 KiB.
     pub early: Vec<u8>,
+    /// The client's place among the TCP connections, given back when the connection ends.
+    pub place: Option<Permit>,
 }
 
 /// A connection as its shard keeps it.
@@ -51,6 +54,7 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) client: ClientAddr,
     pub(super) socket: TcpStream,
+    _place: Option<Permit>,
     tls: Option<Box<ServerConnection>>,
     /// The beginning of a frame whose end has not come yet.
     pub(super) partial: Vec<u8>,
@@ -85,7 +89,7 @@ impl Stream {
     ///
     /// What the kernel reports about a connection that is already broken; `InvalidInput` if too much was read early.
     pub(super) fn adopt(stream: TurnStream, id: StreamId, now: Mono) -> io::Result<Self> {
-        let TurnStream { socket, mut tls, early } = stream;
+        let TurnStream { socket, mut tls, early, place } = stream;
         if early.len() > FRAME_MAX {
             return Err(ErrorKind::InvalidInput.into());
         }
@@ -108,6 +112,7 @@ impl Stream {
             client,
             socket,
             tls,
+            _place: place,
             partial: early,
             partial_since: Some(now),
             active: now,
@@ -150,12 +155,7 @@ impl Stream {
             let outcome = match &mut self.tls {
                 Some(tls) if tls.wants_write() => tls.write_tls(&mut self.socket),
                 Some(_) | None if self.output.waiting().is_empty() => return Ok(true),
-                Some(tls) => {
-                    let waiting = self.output.waiting();
-                    let taken = tls.writer().write(&waiting[..waiting.len().min(TLS_CHUNK)])?;
-                    self.output.advance(taken);
-                    Ok(taken)
-                }
+                Some(tls) => write_records(tls, &mut self.output),
                 None => self.socket.write(self.output.waiting()).inspect(|written| self.output.advance(*written)),
             };
             match outcome {
@@ -253,4 +253,20 @@ fn end_of(error: &io::Error) -> Option<IoEvent> {
 /// IPv4 clients of a listener that serves both families come as IPv6.
 fn native(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Gives frames to TLS, each as a record of its own; returns how many bytes of them.
+///
+/// Nothing in RFC 8656 says so, but coturn's client and server take one record for one message, and lose what follows it.
+fn write_records(tls: &mut ServerConnection, output: &mut Output) -> io::Result<usize> {
+    let mut taken = 0;
+    while taken < TLS_CHUNK && !output.first_frame().is_empty() {
+        let written = tls.writer().write(output.first_frame())?;
+        if written == 0 {
+            break;
+        }
+        output.advance(written);
+        taken += written;
+    }
+    Ok(taken)
 }

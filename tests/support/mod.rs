@@ -1,7 +1,8 @@
 //! Starts the built program for whole-program tests and ends it with them.
-#![allow(dead_code, reason = "each test file uses its own part of the support")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
 pub mod turn;
+pub mod wire;
 pub mod ws;
 
 use std::io::BufRead;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::time::Instant;
@@ -190,6 +192,23 @@ pub fn http_get(addr: SocketAddr, path: &str) -> (u16, String) {
     let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
     let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
     (status, body)
+}
+
+/// A TLS client that trusts the authority which the server made for itself.
+pub fn tls_config(server: &Server) -> Arc<rustls::ClientConfig> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    let ca =
+        CertificateDer::from_pem_file(server.state.path().join("tls/local-ca.pem")).expect("the server's local CA");
+    roots.add(ca).expect("a sound certificate");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 fn sum_metric(text: &str, name: &str, labels: &str) -> f64 {

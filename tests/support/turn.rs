@@ -68,7 +68,7 @@ impl TurnClient {
             next_id: 1,
         };
         let transport = (AttributeType::REQUESTED_TRANSPORT, REQUESTED_UDP.to_vec());
-        let challenge = client.exchange(Method::ALLOCATE, &[transport.clone()], &[], false);
+        let challenge = client.exchange(Method::ALLOCATE, std::slice::from_ref(&transport), &[], false);
         let message = Message::parse(&challenge).expect("a STUN answer");
         assert_eq!(message.error_code().map(|code| code.number()), Some(401), "a challenge");
         client.realm = message.text(AttributeType::REALM).expect("a realm").expect("UTF-8").to_owned();

@@ -15,7 +15,7 @@ use crate::auth::token::random;
 use crate::time::UnixMillis;
 
 /// Families held at most; beyond it the one that expires first is forgotten, and must log in again.
-const FAMILIES_MAX: usize = 500_000;
+const FAMILIES_MAX: usize = 200_000;
 
 /// Everything that came from one login of one device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,12 +7,18 @@ const NOW: UnixMillis = UnixMillis(1_763_630_000_500);
 const FOREIGN: &[u8] = b"a key of the customer's own backend";
 
 fn tokens() -> Tokens {
-    Tokens::new(&TokenSettings {
+    Tokens::new(&settings())
+}
+
+fn settings() -> TokenSettings {
+    TokenSettings {
         secret: Secret::new(*b"the key that signs our own tokens"),
         foreign_secrets: vec![Secret::new(*b"an older key"), Secret::new(FOREIGN)],
+        foreign_issuer: None,
+        foreign_audience: None,
         access_ttl: Duration::from_secs(300),
         refresh_ttl: Duration::from_secs(3600),
-    })
+    }
 }
 
 fn signed(algorithm: Algorithm, claims: &Value, key: &[u8]) -> String {
@@ -131,6 +137,42 @@ fn rule_17_foreign_tokens_need_sub_and_exp() {
         assert_eq!(foreign(&claims), Err(TokenError::Invalid), "{claims}");
     }
     assert_eq!(foreign(&json!({"sub": "42", "exp": 1_763_630_000})), Err(TokenError::Expired));
+}
+
+#[test]
+fn foreign_tokens_must_come_from_the_issuer_and_be_for_the_audience_that_are_configured() {
+    let checked = |issuer: Option<&str>, audience: Option<&str>, claims: Value| {
+        let tokens = Tokens::new(&TokenSettings {
+            foreign_issuer: issuer.map(str::to_owned),
+            foreign_audience: audience.map(str::to_owned),
+            ..settings()
+        });
+        let mut all = json!({"sub": "42", "exp": 1_763_630_100});
+        all.as_object_mut().expect("an object").extend(claims.as_object().expect("an object").clone());
+        tokens.verify(&signed(Algorithm::HS256, &all, FOREIGN), NOW).map(|_| ())
+    };
+    let invalid = Err(TokenError::Invalid);
+    assert_eq!(checked(Some("shop"), None, json!({"iss": "shop"})), Ok(()));
+    assert_eq!(checked(Some("shop"), None, json!({"iss": "shop2"})), invalid);
+    assert_eq!(checked(Some("shop"), None, json!({})), invalid);
+    assert_eq!(checked(None, Some("calls"), json!({"aud": "calls"})), Ok(()));
+    assert_eq!(checked(None, Some("calls"), json!({"aud": ["mail", "calls"]})), Ok(()));
+    assert_eq!(checked(None, Some("calls"), json!({"aud": ["mail"]})), invalid);
+    assert_eq!(checked(None, Some("calls"), json!({"aud": "call"})), invalid);
+    assert_eq!(checked(None, Some("calls"), json!({})), invalid);
+    assert_eq!(checked(None, None, json!({"iss": "any", "aud": "any"})), Ok(()));
+    assert_eq!(checked(None, None, json!({"aud": 7})), invalid);
+}
+
+#[test]
+fn our_own_tokens_need_neither() {
+    let mut tokens = Tokens::new(&TokenSettings {
+        foreign_issuer: Some("shop".to_owned()),
+        foreign_audience: Some("calls".to_owned()),
+        ..settings()
+    });
+    let guest = tokens.issue_guest("tab-1", NOW);
+    assert_eq!(tokens.verify(&guest.access_token, NOW), Ok(guest.identity));
 }
 
 #[test]

@@ -14,25 +14,26 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::admission::Limits;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
 use crate::http::Arrival;
-use crate::http::Code;
 use crate::http::Hooks;
 use crate::http::Origins;
-use crate::http::PeerInfo;
-use crate::http::Problem;
 use crate::http::Server;
 use crate::http::Settings;
 use crate::http::hooks::MetricsPage;
-use crate::listener::admission::Limits;
+use crate::signal::Peer;
 use crate::time::UnixMillis;
 
 mod conduct;
 mod identity;
 mod life;
+mod signaling;
 mod upgrade;
 
 const NOW: UnixMillis = UnixMillis(1_763_600_000_000);
@@ -46,7 +47,7 @@ struct Fixture {
     arrival: Arrival,
     ready: Arc<AtomicBool>,
     /// Who came by WebSocket.
-    peers: mpsc::Receiver<PeerInfo>,
+    peers: mpsc::Receiver<Peer>,
 }
 
 impl Fixture {
@@ -55,13 +56,7 @@ impl Fixture {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            origins: Origins::new(["https://app.example"]).with_own("localhost", &[8080], &[8443]),
-            public_host: "localhost".to_owned(),
-            trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
-            requests_per_minute: 600,
-            sockets: Limits { total: 3, per_address: 2, exempt: Vec::new() },
-        };
+        let mut settings = settings();
         change(&mut settings);
         let ready = Arc::new(AtomicBool::new(true));
         let (come, peers) = mpsc::channel(16);
@@ -106,18 +101,35 @@ impl Fixture {
     }
 }
 
-fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<PeerInfo>) -> Hooks {
-    let tokens = Arc::new(Mutex::new(Tokens::new(&TokenSettings {
+fn settings() -> Settings {
+    Settings {
+        origins: Origins::new(["https://app.example"]).with_own("localhost", &[8080], &[8443]),
+        public_host: "localhost".to_owned(),
+        trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
+        requests_per_minute: 600,
+        sockets: Limits { total: 3, per_address: 2, exempt: Vec::new() },
+    }
+}
+
+fn token_settings() -> TokenSettings {
+    TokenSettings {
         secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
         foreign_secrets: Vec::new(),
+        foreign_issuer: None,
+        foreign_audience: None,
         access_ttl: Duration::from_secs(300),
         refresh_ttl: Duration::from_secs(3600),
-    })));
+    }
+}
+
+fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
+    let tokens = Arc::new(Mutex::new(Tokens::new(&token_settings())));
     let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), tokens);
     Hooks {
-        socket: Arc::new(move |mut socket, peer| {
+        socket: Arc::new(move |socket, peer| {
             let come = come.clone();
             Box::pin(async move {
+                let mut socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
                 come.send(peer).await.expect("the test listens");
                 while let Some(Ok(message)) = socket.next().await {
                     if socket.send(message).await.is_err() {
@@ -126,17 +138,17 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<PeerInfo>) -> Hooks {
                 }
             })
         }),
-        guest: Arc::new(move |device, _ip: IpAddr| {
+        guest: Arc::new(move |_ip: IpAddr, device| {
             let issued = guests.lock().expect("lock").issue_guest(&device, NOW);
             Box::pin(async move { Ok(issued) })
         }),
         refresh: Arc::new(move |token| {
             let issued = refreshes.lock().expect("lock").refresh(&token, NOW);
-            Box::pin(async move { issued.map_err(|error| Problem::new(Code::Unauthorized, error.to_string())) })
+            Box::pin(async move { Ok(issued?) })
         }),
         verify: Arc::new(move |token| {
             let identity = verifies.lock().expect("lock").verify(&token, NOW);
-            Box::pin(async move { identity.map_err(|error| Problem::new(Code::Unauthorized, error.to_string())) })
+            Box::pin(async move { Ok(identity?) })
         }),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),

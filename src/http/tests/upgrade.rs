@@ -1,7 +1,5 @@
 //! From a request to a WebSocket: rules 2 to 5.
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
 
@@ -59,7 +57,7 @@ async fn access_token(fixture: &Fixture) -> String {
 #[tokio::test]
 async fn a_good_handshake_ends_in_a_websocket() {
     let mut fixture = Fixture::new();
-    let (reply, io) = shake_from(&fixture, OWN, &["User-Agent: test"]).await;
+    let (reply, io) = shake_from(&fixture, OWN, &[]).await;
     assert_eq!(reply.status, 101);
     assert_eq!(reply.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     assert_eq!(reply.header("sec-websocket-protocol"), Some("duologue.v1"));
@@ -70,7 +68,7 @@ async fn a_good_handshake_ends_in_a_websocket() {
     assert_eq!(socket.next().await.expect("open").expect("well-formed"), Message::text("hello"));
     let peer = fixture.peers.recv().await.expect("a peer");
     assert_eq!(peer.ip, IpAddr::from([192, 0, 2, 1]));
-    assert_eq!((peer.bearer, peer.user_agent.as_deref()), (None, Some("test")));
+    assert_eq!(peer.bearer, None);
 }
 
 #[tokio::test]
@@ -225,15 +223,4 @@ async fn behind_a_proxy_the_socket_belongs_to_the_client() {
     let _socket = shake_from(&fixture, OWN, &["X-Forwarded-For: 1.2.3.4, 2001:db8::1"]).await;
     let expected: IpAddr = "2001:db8::1".parse().expect("an address");
     assert_eq!(fixture.peers.recv().await.expect("a peer").ip, expected);
-}
-
-#[tokio::test]
-async fn a_message_over_64_kib_is_not_read() {
-    let fixture = Fixture::new();
-    let (_, io) = shake_from(&fixture, OWN, &[]).await;
-    let mut socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
-    socket.send(Message::text("x".repeat(65_536))).await.expect("open");
-    assert_eq!(socket.next().await.expect("open").expect("well-formed").len(), 65_536);
-    socket.send(Message::text("x".repeat(65_537))).await.expect("open");
-    assert!(!matches!(socket.next().await, Some(Ok(Message::Text(_)))));
 }

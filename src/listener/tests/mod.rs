@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::admission::Limits;
 use crate::listener::Bind;
 use crate::listener::Certificates;
 use crate::listener::Door;
@@ -32,7 +33,6 @@ use crate::listener::Running;
 use crate::listener::Settings;
 use crate::listener::Sinks;
 use crate::listener::TurnConnection;
-use crate::listener::admission::Limits;
 use crate::listener::counters::Outcome;
 use crate::listener::local_ca;
 use crate::time::Clock;

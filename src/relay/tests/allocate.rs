@@ -283,3 +283,32 @@ fn a_connection_that_closes_while_its_socket_opens_leaves_nothing() {
     assert_eq!(relay.run_effects(), None);
     assert_eq!((relay.server.allocations(), relay.ledger.total()), (0, 0));
 }
+
+#[test]
+fn a_second_family_is_refused_beside_the_success_that_names_the_first() {
+    let mut relay = Fixture::new();
+    let reply = relay.try_allocate(&Client::udp(1, "s1"), |writer| {
+        writer.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]);
+    });
+    assert_eq!((reply.code(), reply.relayed().ip()), (0, ip(EXTERNAL_V4)));
+    let refused = reply.message().attribute(AttributeType::ADDRESS_ERROR_CODE).map(<[u8]>::to_vec);
+    assert_eq!(refused, Some(vec![2, 0, 4, 40]));
+}
+
+#[test]
+fn contradictory_families_are_bad_requests() {
+    let mut relay = Fixture::new();
+    let (single, second) = (AttributeType::REQUESTED_ADDRESS_FAMILY, AttributeType::ADDITIONAL_ADDRESS_FAMILY);
+    for (first, beside) in [
+        ((single, &[1, 0, 0, 0][..]), (second, &[2, 0, 0, 0][..])),
+        ((AttributeType::EVEN_PORT, &[0x80]), (second, &[2, 0, 0, 0])),
+        ((AttributeType::EVEN_PORT, &[0]), (second, &[1, 0, 0, 0])),
+        ((AttributeType::EVEN_PORT, &[0]), (second, &[2])),
+    ] {
+        let reply = relay.try_allocate(&Client::udp(1, "s1"), |writer| {
+            writer.attribute(first.0, first.1).attribute(beside.0, beside.1);
+        });
+        assert_eq!(reply.code(), 400, "{first:?} {beside:?}");
+    }
+    assert_eq!(relay.effects, []);
+}

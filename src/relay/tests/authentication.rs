@@ -109,13 +109,15 @@ fn another_realm_is_refused_byte_by_byte() {
     let client = Client::udp(1, "s1");
     let nonce = nonce_key().issue(client.address.remote, START_UNIX_SECS);
     for realm in ["Example.org", "example.org ", "example.or", ""] {
-        let packet = request(|writer| {
-            writer.attribute(AttributeType::USERNAME, client.username.as_bytes());
-            writer.attribute(AttributeType::REALM, realm.as_bytes());
-            writer.attribute(AttributeType::NONCE, nonce.as_bytes());
-            writer.integrity(&IntegrityKey::md5(&client.username, realm, client.password.as_bytes()));
-        });
-        assert_eq!(relay.exchange(client.address, &packet).unwrap().code(), 401, "{realm:?}");
+        for key_realm in [realm, REALM] {
+            let packet = request(|writer| {
+                writer.attribute(AttributeType::USERNAME, client.username.as_bytes());
+                writer.attribute(AttributeType::REALM, realm.as_bytes());
+                writer.attribute(AttributeType::NONCE, nonce.as_bytes());
+                writer.integrity(&IntegrityKey::md5(&client.username, key_realm, client.password.as_bytes()));
+            });
+            assert_eq!(relay.exchange(client.address, &packet).unwrap().code(), 401, "{realm:?}");
+        }
     }
 }
 
@@ -244,6 +246,22 @@ fn a_static_user_never_expires() {
     relay.pass_secs(86_400 * 365);
     relay.allocate(&client);
     assert_eq!(relay.refresh(&client, 600).code(), 0);
+}
+
+#[test]
+fn the_owners_name_without_its_password_is_refused() {
+    let mut relay = Fixture::new();
+    let owner = Client::udp(1, "s1");
+    relay.allocate(&owner);
+    let thief = Client { password: "wrong".into(), ..owner.clone() };
+    for (method, lifetime) in [(Method::REFRESH, 0), (Method::CHANNEL_BIND, 600), (Method::ALLOCATE, 600)] {
+        let packet = thief.signed(method, ID, relay.now, |writer| {
+            writer.u32(AttributeType::LIFETIME, lifetime);
+        });
+        let reply = relay.exchange(thief.address, &packet).unwrap();
+        assert_eq!((reply.code(), reply.types()), (401, CHALLENGE.to_vec()));
+    }
+    assert_eq!(relay.server.allocations(), 1);
 }
 
 #[test]

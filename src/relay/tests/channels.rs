@@ -1,6 +1,7 @@
 use super::fixture::*;
 use crate::relay::*;
 use crate::stun::AttributeType;
+use crate::stun::ChannelRange;
 use crate::stun::Method;
 
 const PEER: &str = "9.9.1.1:5000";
@@ -70,8 +71,9 @@ fn a_length_beyond_the_datagram_is_dropped() {
 fn unbound_numbers_are_dropped_and_refresh_nothing() {
     let (mut relay, client) = with_channel();
     assert_eq!(relay.send_channel(&client, 0x4001), FromClient::Nothing);
-    assert_eq!(relay.dropped(DropReason::NoChannel), 1);
     assert_eq!(relay.receive(client.address, b"\x50\x00\x00\x00").0, FromClient::Nothing);
+    assert_eq!(relay.dropped(DropReason::NoChannel), 2);
+    assert_eq!(relay.receive(client.address, b"\x80\x00\x00\x00").0, FromClient::Nothing);
     assert_eq!(relay.receive(client.address, b"\xFF\xFF\x00\x00").0, FromClient::Nothing);
     assert_eq!(relay.receive(client.address, b"").0, FromClient::Nothing);
     assert_eq!(relay.dropped(DropReason::NotTurn), 3);
@@ -99,6 +101,17 @@ fn number_and_peer_must_be_there_and_well_formed() {
         assert_eq!(relay.bind(&client, number, address(PEER)), 400, "{number:#x}");
     }
     assert_eq!(relay.bind(&client, 0x4FFF, address(PEER)), 0);
+}
+
+#[test]
+fn numbers_of_the_old_standard_work_where_they_are_switched_on() {
+    let mut relay = Fixture::with(&Setup { channel_range: ChannelRange::Rfc5766, ..Setup::default() });
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    assert_eq!(relay.bind(&client, 0x8000, address(PEER)), 400);
+    assert_eq!(relay.bind(&client, 0x7FFF, address(PEER)), 0);
+    assert!(matches!(relay.send_channel(&client, 0x7FFF), FromClient::ToPeer { .. }));
+    assert_eq!(datagram(&delivered(relay.peer_data(address(PEER), 5)), b"hello"), b"\x7F\xFF\x00\x05hello");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::auth::turn::Verifier;
 use crate::relay::*;
 use crate::stun::AttributeType;
 use crate::stun::ChannelNumber;
+use crate::stun::ChannelRange;
 use crate::stun::Class;
 use crate::stun::IntegrityKey;
 use crate::stun::Message;
@@ -59,6 +60,7 @@ pub(super) struct Setup {
     pub(super) policy: PeerPolicy,
     pub(super) secrets: Vec<&'static [u8]>,
     pub(super) strict_expiry: bool,
+    pub(super) channel_range: ChannelRange,
     pub(super) dont_fragment: bool,
     pub(super) relay_addresses: Vec<RelayAddress>,
     pub(super) ports: RangeInclusive<u16>,
@@ -77,6 +79,7 @@ impl Default for Setup {
             },
             secrets: vec![SECRET],
             strict_expiry: false,
+            channel_range: ChannelRange::Rfc8656,
             dont_fragment: true,
             relay_addresses: vec![
                 RelayAddress { local: ip(LOCAL_V4), external: ip(EXTERNAL_V4) },
@@ -98,6 +101,7 @@ impl Setup {
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
             strict_expiry: self.strict_expiry,
+            channel_range: self.channel_range,
             dont_fragment: self.dont_fragment,
         })
     }
@@ -157,7 +161,7 @@ impl Client {
 }
 
 pub(super) fn message(class: Class, method: Method, id: TransactionId, build: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-    let mut bytes = vec![0; 70_000];
+    let mut bytes = vec![0; 4096];
     let mut writer = Writer::new(&mut bytes, class, method, id);
     build(&mut writer);
     let len = writer.finish().unwrap();

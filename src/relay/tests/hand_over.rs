@@ -163,20 +163,35 @@ fn a_receivers_channel_ends_like_on_the_wire() {
 }
 
 #[test]
-fn an_expired_receiver_gets_nothing_until_it_refreshes() {
+fn an_expired_receiver_gets_nothing_although_nobody_has_freed_it() {
     for (mode, shards) in places() {
         let mut pair = Pair::new(mode, shards);
         let (ann, bob, anns, bobs) = (pair.ann.clone(), pair.bob.clone(), pair.anns, pair.bobs);
         pair.a().refresh(&ann, 3600);
+        pair.pass_secs(300);
+        pair.b().refresh(&bob, 600);
         pair.pass_secs(599);
         pair.permit_a(bobs);
         pair.permit_b(anns);
-        let _ = pair.b().refresh(&bob, 600);
-        pair.pass_secs(1);
         handed(pair.send_a(bobs));
-        pair.pass_secs(599);
-        pair.permit_a(bobs);
+        pair.pass_secs(1);
         assert_eq!(pair.send_a(bobs), FromClient::Nothing);
+        assert_eq!(pair.dropped(DropReason::PairNotPermitted), 1);
+    }
+}
+
+#[test]
+fn a_receiver_that_refreshes_stays_reachable() {
+    for (mode, shards) in places() {
+        let mut pair = Pair::new(mode, shards);
+        let (ann, bob, anns, bobs) = (pair.ann.clone(), pair.bob.clone(), pair.anns, pair.bobs);
+        pair.pass_secs(500);
+        pair.permit_a(bobs);
+        pair.permit_b(anns);
+        pair.a().refresh(&ann, 600);
+        pair.b().refresh(&bob, 600);
+        pair.pass_secs(200);
+        handed(pair.send_a(bobs));
     }
 }
 
@@ -264,9 +279,11 @@ fn a_live_relayed_address_is_a_peer_even_where_a_listener_has_its_port_number() 
     setup.policy.own_listeners.push(address("10.9.0.1:50000"));
     setup.policy.own_listeners.push(address("10.9.0.1:50001"));
     let mut pair = Pair::of(&setup, 1, Client::udp(1, "s1.a"), Client::udp(2, "s1.b"));
+    let (ann, anns, bobs) = (pair.ann.clone(), pair.anns, pair.bobs);
+    pair.permit_a(bobs);
+    pair.permit_b(anns);
+    handed(pair.send_a(bobs));
     pair.bind_a(0x4001);
-    pair.bind_b(0x4002);
-    let ann = pair.ann.clone();
     handed(pair.a().send_channel(&ann, 0x4001));
 }
 

@@ -21,17 +21,19 @@ fn peers_that_a_new_policy_denies_are_cut_off_at_once() {
 
 #[test]
 fn a_pair_is_parted_when_the_receivers_permission_is_forbidden() {
-    let mut relay = Fixture::new();
-    let (ann, bob) = (Client::udp(1, "s1"), Client::udp(2, "s1"));
-    let (anns, bobs) = (relay.allocate(&ann), relay.allocate(&bob));
-    relay.bind(&ann, 0x4000, bobs);
-    relay.bind(&bob, 0x4000, anns);
-    relay.server.reconfigure(Setup::default().config());
-    handed(relay.send_channel(&ann, 0x4000));
     let mut setup = Setup::default();
+    let mut here = Fixture::with(&setup);
+    let mut there = Fixture::on(&setup, ShardId(1), here.directory.clone());
+    let (ann, bob) = (Client::udp(1, "s1"), Client::udp(2, "s1"));
+    let (anns, bobs) = (here.allocate(&ann), there.allocate(&bob));
+    here.bind(&ann, 0x4000, bobs);
+    there.bind(&bob, 0x4000, anns);
+    there.server.reconfigure(setup.config());
+    handed(here.send_channel(&ann, 0x4000));
     setup.policy.deny = vec!["5.6.7.8/32".parse().unwrap()];
-    relay.server.reconfigure(setup.config());
-    assert_eq!(relay.send_channel(&ann, 0x4000), FromClient::Nothing);
+    there.server.reconfigure(setup.config());
+    assert_eq!(here.send_channel(&ann, 0x4000), FromClient::Nothing);
+    assert_eq!(here.dropped(DropReason::PairNotPermitted), 1);
 }
 
 #[test]

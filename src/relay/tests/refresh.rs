@@ -68,8 +68,9 @@ fn another_family_is_a_mismatch_and_changes_nothing() {
 fn a_shorter_lifetime_ends_the_allocation_earlier() {
     let mut relay = Fixture::new();
     let client = Client::udp(1, "s1");
-    relay.allocate(&client);
-    relay.refresh(&client, 3600);
+    relay.try_allocate(&client, |writer| {
+        writer.u32(AttributeType::LIFETIME, 3600);
+    });
     relay.refresh(&client, 600);
     relay.pass_secs(600);
     relay.server.handle_deadline(relay.now);

@@ -41,7 +41,24 @@ fn a_revoked_credential_is_refused_at_allocate_and_has_no_allocation_to_refresh(
 fn a_session_may_be_revoked_before_it_ever_allocated() {
     let mut relay = Fixture::new();
     revoke(&mut relay, "s1");
-    assert_eq!(relay.try_allocate(&Client::udp(1, "s1.a"), |_| {}).code(), 401);
+    let client = Client::udp(1, "s1.a");
+    let id = relay.id();
+    let packet = client.signed(Method::ALLOCATE, id, relay.now, |writer| {
+        writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);
+    });
+    let (verdict, reply) = relay.receive(client.address, &packet);
+    assert!(matches!(verdict, FromClient::Reply { .. }), "{verdict:?}");
+    assert_eq!(Reply(reply).code(), 401);
+}
+
+#[test]
+fn nobody_finds_a_revoked_allocation_even_before_its_socket_is_closed() {
+    let mut relay = Fixture::new();
+    let relayed = relay.allocate(&Client::udp(1, "s1.a"));
+    relay.server.revoke("s1", UNTIL, relay.now);
+    assert!(relay.directory.find(relayed).is_none());
+    let slot = relay.directory.slot(relayed).unwrap();
+    assert_eq!(relay.directory.claim(slot.ip(), slot.port(), relay.now.mono), None);
 }
 
 #[test]

@@ -60,4 +60,15 @@ fn the_gauge_returns_to_zero_however_an_allocation_ends() {
     assert_eq!(ends, [EndReason::Deleted, EndReason::StreamClosed, EndReason::Revoked, EndReason::Expired]);
     assert!(relay.counters.allocations().all(|(_, _, count)| count == 0));
     assert_eq!(relay.ledger.total(), 0);
+    assert_eq!(relay.server.allocations.index_len(), 0);
+}
+
+#[test]
+fn a_credential_without_id_has_no_session() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "");
+    relay.allocate(&client);
+    relay.server.revoke("", UnixMillis(u64::MAX), relay.now);
+    relay.refresh(&client, 0);
+    assert_eq!((relay.ended()[0].session.as_deref(), relay.ended()[0].end), (None, EndReason::Deleted));
 }

@@ -11,6 +11,7 @@ use crate::auth::token::FamilyId;
 use crate::auth::token::Subject;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
+use crate::signal::alarm::Alarm;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
@@ -73,10 +74,28 @@ pub(super) struct Online {
     pub(super) user: UserId,
     pub(super) expires: UnixMillis,
     pub(super) family: Option<FamilyId>,
+    /// The expiry that the client was told of.
+    pub(super) told_expiry: Option<UnixMillis>,
+    pub(super) auth_alarm: Alarm,
     /// Sequenced pushes so far (rule 12).
     pub(super) seq: u64,
     /// Requests that wait for the engine's answer to an earlier one. The message budget bounds them.
     pub(super) deferred: VecDeque<(ReplyTo, Request)>,
+}
+
+impl Online {
+    pub(super) fn new(subject: Subject, expires: UnixMillis, family: Option<FamilyId>) -> Self {
+        Self {
+            user: UserId(subject.user.clone()),
+            subject,
+            expires,
+            family,
+            told_expiry: None,
+            auth_alarm: Alarm::default(),
+            seq: 0,
+            deferred: VecDeque::new(),
+        }
+    }
 }
 
 impl Connection {

@@ -1,6 +1,4 @@
 //! Sessions: from the match to the end.
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::json;
 
@@ -21,10 +19,10 @@ use crate::signal::id::Side;
 use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
+use crate::signal::session::Due;
 use crate::signal::session::EndReason;
 use crate::signal::session::Participant;
 use crate::signal::session::Session;
-use crate::time::Mono;
 use crate::time::Now;
 
 /// What passes from one side to the other: the server names the sender (rule 27).
@@ -47,7 +45,7 @@ impl Hub {
                 session.language = language;
                 let id = session.id.clone();
                 self.session_by_id.insert(id.clone(), session);
-                self.set_session_timers(&id, now);
+                self.on_session_alarm(&id, now);
                 for (side, ticket) in [(Side::A, &a), (Side::B, &b)] {
                     self.tell_match(&id, side, ticket, now);
                 }
@@ -99,47 +97,54 @@ impl Hub {
         let session = self.session_by_id.get_mut(id)?;
         let grant = self.ice.grant(&session.credential_id(side), session.left(now), now);
         session.credentials_until = session.credentials_until.max(grant.expires);
-        session.participant_mut(side).renew_ice_at = grant.renew_at;
-        self.timers.set(grant.renew_at, Timer::IceRenewal(id.clone(), side, grant.renew_at));
+        let participant = session.participant_mut(side);
+        participant.renew_ice_at = grant.renew_at;
+        if participant.ice_alarm.needs(grant.renew_at) {
+            self.timers.set(grant.renew_at, Timer::IceRenewal(id.clone(), side));
+        }
         Some(grant)
     }
 
-    pub(super) fn on_ice_renewal(&mut self, id: &SessionId, side: Side, due: Mono, now: Now) {
-        let Some(session) = self.session_by_id.get(id) else { return };
-        let participant = session.participant(side);
-        if participant.renew_ice_at != due {
+    /// Pushes new credentials if they are due; they may have been put off by `ice.refresh`.
+    pub(super) fn on_ice_alarm(&mut self, id: &SessionId, side: Side, now: Now) {
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
+        let participant = session.participant_mut(side);
+        participant.ice_alarm.rang(now.mono);
+        let (user, renew_at) = (participant.user.clone(), participant.renew_ice_at);
+        if renew_at > now.mono {
+            if participant.ice_alarm.needs(renew_at) {
+                self.timers.set(renew_at, Timer::IceRenewal(id.clone(), side));
+            }
             return;
         }
-        let user = participant.user.clone();
         let Some(grant) = self.grant_ice(id, side, now) else { return };
         let data = json!({"session": id, "ice_servers": grant.servers, "expires_at": grant.expires});
         self.push_to_user(&user, PushKind::IceUpdated, &data, now);
     }
 
-    /// Sets the timers for the deadline that a session has now.
-    pub(super) fn set_session_timers(&mut self, id: &SessionId, now: Now) {
-        let Some(session) = self.session_by_id.get(id) else { return };
-        let Some(deadline) = session.deadline else { return };
-        for (remaining, at) in session.warnings(now) {
-            self.timers.set(at, Timer::SessionWarning(session.id.clone(), remaining, deadline));
+    /// Warns or ends as the deadline demands (rule 32), and sees to it that this is called when the next is due.
+    pub(super) fn on_session_alarm(&mut self, id: &SessionId, now: Now) {
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
+        session.alarm.rang(now.mono);
+        match session.take_due(now) {
+            Some(Due::End) => {
+                self.end_session(id, EndReason::Limit, None, now);
+                return;
+            }
+            Some(Due::Warning(remaining)) => {
+                let users = Side::BOTH.map(|side| session.participant(side).user.clone());
+                let data = json!({"session": id, "remaining_ms": remaining.as_millis() as u64});
+                for user in users {
+                    self.push_to_user(&user, PushKind::SessionWarning, &data, now);
+                }
+            }
+            None => {}
         }
-        self.timers.set(deadline.mono, Timer::SessionLimit(session.id.clone(), deadline));
-    }
-
-    pub(super) fn on_warning(&mut self, id: &SessionId, remaining: Duration, deadline: Now, now: Now) {
-        let Some(session) = self.session_by_id.get(id).filter(|session| session.deadline == Some(deadline)) else {
-            return;
-        };
-        let users = Side::BOTH.map(|side| session.participant(side).user.clone());
-        let data = json!({"session": id, "remaining_ms": remaining.as_millis() as u64});
-        for user in users {
-            self.push_to_user(&user, PushKind::SessionWarning, &data, now);
-        }
-    }
-
-    pub(super) fn on_limit(&mut self, id: &SessionId, deadline: Now, now: Now) {
-        if self.session_by_id.get(id).is_some_and(|session| session.deadline == Some(deadline)) {
-            self.end_session(id, EndReason::Limit, None, now);
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
+        if let Some(due) = session.next_due()
+            && session.alarm.needs(due)
+        {
+            self.timers.set(due, Timer::SessionDeadline(id.clone()));
         }
     }
 

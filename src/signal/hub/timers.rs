@@ -1,6 +1,5 @@
 //! What is due when. A timer is never taken out early: one that lost its meaning is skipped when it comes up.
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
@@ -9,23 +8,18 @@ use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::time::Mono;
 use crate::time::Now;
-use crate::time::UnixMillis;
 
-/// What comes up, with what it takes to see whether it still counts.
+/// What comes up. Whoever it concerns sees for itself what is due by now.
 #[derive(Clone, Debug)]
 pub(super) enum Timer {
     /// No `hello` in time.
     HelloTimeout(ConnectionId),
-    /// The token valid until then is about to expire.
-    AuthExpiring(ConnectionId, UnixMillis),
-    /// The token valid until then has expired for too long.
-    AuthExpired(ConnectionId, UnixMillis),
-    /// So much is left of a session with that deadline.
-    SessionWarning(SessionId, Duration, Now),
-    /// That deadline of a session.
-    SessionLimit(SessionId, Now),
-    /// New credentials are due for one side.
-    IceRenewal(SessionId, Side, Mono),
+    /// The token of a connection is about to expire, or has.
+    Auth(ConnectionId),
+    /// A warning or the end of a session.
+    SessionDeadline(SessionId),
+    /// New credentials for one side.
+    IceRenewal(SessionId, Side),
     /// A held quality may pass.
     Quality(SessionId, Side),
     /// The user's budgets are full again.
@@ -61,11 +55,9 @@ impl Hub {
     pub(super) fn on_timer(&mut self, timer: Timer, now: Now) {
         match timer {
             Timer::HelloTimeout(id) => self.on_hello_timeout(id, now),
-            Timer::AuthExpiring(id, expires) => self.on_auth_expiring(id, expires, now),
-            Timer::AuthExpired(id, expires) => self.on_auth_expired(id, expires, now),
-            Timer::SessionWarning(id, remaining, deadline) => self.on_warning(&id, remaining, deadline, now),
-            Timer::SessionLimit(id, deadline) => self.on_limit(&id, deadline, now),
-            Timer::IceRenewal(id, side, due) => self.on_ice_renewal(&id, side, due, now),
+            Timer::Auth(id) => self.on_auth_alarm(id, now),
+            Timer::SessionDeadline(id) => self.on_session_alarm(&id, now),
+            Timer::IceRenewal(id, side) => self.on_ice_alarm(&id, side, now),
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),
             Timer::DrainClose(id) => self.on_drain_close(id, now),

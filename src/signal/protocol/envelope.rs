@@ -185,6 +185,8 @@ impl<'de> Deserialize<'de> for Member {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::signal::protocol::ErrorCode;
 
@@ -257,5 +259,66 @@ mod tests {
     fn unknown_members_are_ignored_and_unknown_types_are_not() {
         assert!(matches!(parse(r#"{"x":[1e999],"type":"bye","y":{}}"#).body, Body::Request(Ok(Request::Bye))));
         assert_eq!(refusal(r#"{"type":"room.join","id":4}"#), (ReplyTo::Id(4), ErrorCode::UnknownType));
+    }
+
+    const KINDS: [&str; 18] = [
+        "hello",
+        "auth.refresh",
+        "bye",
+        "ack",
+        "queue.join",
+        "queue.leave",
+        "session.next",
+        "session.end",
+        "session.extend",
+        "rtc.description",
+        "rtc.candidates",
+        "rtc.state",
+        "rtc.quality",
+        "media.state",
+        "ice.refresh",
+        "chat.send",
+        "chat.typing",
+        "chat.react",
+    ];
+
+    const MEMBERS: [&str; 12] =
+        ["session", "neg", "kind", "sdp", "candidates", "cid", "text", "token", "guest", "tags", "want", "score"];
+
+    /// A JSON value, mostly of a wrong shape.
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            "\\PC{0,12}".prop_map(Into::into),
+            Just("offer".into()),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::hash_map(prop::sample::select(&MEMBERS[..]), inner, 0..4)
+                    .prop_map(|map| map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_data_of_any_type_is_accepted_or_refused(
+            kind in prop::sample::select(&KINDS[..]),
+            data in prop::collection::hash_map(prop::sample::select(&MEMBERS[..]), value(), 0..6),
+        ) {
+            let text = serde_json::json!({"type": kind, "id": 1, "data": data}).to_string();
+            let incoming = Incoming::parse(&text);
+            prop_assert_eq!(incoming.map(|incoming| incoming.reply_to), Ok(ReplyTo::Id(1)));
+        }
+
+        #[test]
+        fn any_text_is_an_object_or_a_bad_frame(text in "[\\[\\]{}\",:a-e0-9 \\\\]{0,60}") {
+            let is_object = matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_)));
+            prop_assert_eq!(Incoming::parse(&text).is_ok(), is_object);
+        }
     }
 }

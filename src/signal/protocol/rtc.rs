@@ -2,6 +2,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Number;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::signal::protocol::Refusal;
@@ -86,8 +87,9 @@ fn check_sdp(sdp: &RawValue) -> Result<(), Refusal> {
     if !json.starts_with('"') {
         return Err(Refusal::bad_request("sdp must be a string"));
     }
-    // Escapes only shrink: what fits with them and the quotes needs no decoding.
-    if json.len() - 2 <= SDP_BYTES_MAX {
+    // Escapes only shrink: what fits with them and the quotes needs no decoding. Half a surrogate pair, which no
+    // receiver could decode, needs a `\u`.
+    if json.len() - 2 <= SDP_BYTES_MAX && !json.contains("\\u") {
         return Ok(());
     }
     let sdp: String = fields(json)?;
@@ -133,6 +135,10 @@ impl Candidates {
         }
         if each.iter().any(|candidate| candidate.get().len() > CANDIDATE_BYTES_MAX) {
             return Err(Refusal::too_large("a candidate has at most 1 KiB"));
+        }
+        // It is passed on as it is, so what a strict parser refuses would end at the peer.
+        if each.iter().any(|candidate| serde_json::from_str::<Value>(candidate.get()).is_err()) {
+            return Err(Refusal::bad_request("a candidate is not well formed"));
         }
         Ok(Self { to, neg, ufrag, candidates: candidates.to_owned(), end })
     }
@@ -234,7 +240,6 @@ impl IceRefresh {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use serde_json::json;
 
     use super::*;
@@ -298,6 +303,19 @@ mod tests {
         assert_eq!(candidates(&json!(vec![json!({}); 65])).err(), Some(ErrorCode::BadRequest));
         for bad in [json!({}), json!("x"), json!([null]), json!(["candidate:1"])] {
             assert_eq!(candidates(&bad).err(), Some(ErrorCode::BadRequest), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_strict_parser_refuses_does_not_reach_the_peer() {
+        for sdp in [r"\ud800", r"v=0 \udc00\ud800"] {
+            let data = format!(r#"{{"neg":1,"kind":"offer","sdp":"{sdp}"}}"#);
+            assert_eq!(Description::parse(&data).map_err(|refusal| refusal.code).err(), Some(ErrorCode::BadRequest));
+        }
+        assert!(Description::parse(r#"{"neg":1,"kind":"offer","sdp":"\ud83e\udd80"}"#).is_ok());
+        for candidate in [r#"{"candidate":"\ud800"}"#, r#"{"\udfff":1}"#, r#"{"sdpMLineIndex":1e999}"#] {
+            let data = format!(r#"{{"neg":1,"candidates":[{{}},{candidate}]}}"#);
+            assert_eq!(Candidates::parse(&data).map_err(|refusal| refusal.code).err(), Some(ErrorCode::BadRequest));
         }
     }
 

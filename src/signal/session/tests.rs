@@ -12,9 +12,18 @@ fn session(limit_secs: Option<u64>) -> Session {
     Session::new([participant("ann"), participant("bob")], limit_secs.map(Duration::from_secs), at(0))
 }
 
-fn warnings(limit_secs: u64, now: Now) -> Vec<(u64, Mono)> {
-    let session = session(Some(limit_secs));
-    session.warnings(now).into_iter().map(|(remaining, at)| (remaining.as_secs(), at)).collect()
+/// What a session demands, and at which second, up to its end.
+fn dues(session: &mut Session) -> Vec<(u64, Due)> {
+    let mut dues = Vec::new();
+    loop {
+        let due = session.next_due().expect("there is a deadline");
+        let now = at(0).plus(due.saturating_since(at(0).mono));
+        let demanded = session.take_due(now).expect("something is due");
+        dues.push((due.saturating_since(at(0).mono).as_secs(), demanded));
+        if demanded == Due::End {
+            return dues;
+        }
+    }
 }
 
 fn request(kind: &str, data: &str) -> Request {
@@ -42,12 +51,33 @@ fn quality(score: u8) -> Quality {
 
 #[test]
 fn rule_32_only_warnings_below_the_limit_come() {
-    assert_eq!(warnings(300, at(0)), [(60, at(240).mono), (10, at(290).mono)]);
-    assert_eq!(warnings(60, at(0)), [(10, at(50).mono)]);
-    assert_eq!(warnings(20, at(0)), [(10, at(10).mono)]);
-    assert_eq!(warnings(10, at(0)), []);
-    assert_eq!(warnings(300, at(270)), [(10, at(290).mono)]);
-    assert!(session(None).warnings(at(0)).is_empty());
+    let warning = |secs| Due::Warning(Duration::from_secs(secs));
+    assert_eq!(dues(&mut session(Some(300))), [(240, warning(60)), (290, warning(10)), (300, Due::End)]);
+    assert_eq!(dues(&mut session(Some(60))), [(50, warning(10)), (60, Due::End)]);
+    assert_eq!(dues(&mut session(Some(20))), [(10, warning(10)), (20, Due::End)]);
+    assert_eq!(dues(&mut session(Some(10))), [(10, Due::End)]);
+    assert_eq!(session(None).next_due(), None);
+}
+
+#[test]
+fn a_warning_comes_once_and_a_missed_one_not_at_all() {
+    let (mut watched, mut late) = (session(Some(300)), session(Some(300)));
+    assert_eq!(watched.take_due(at(239)), None);
+    assert_eq!(watched.take_due(at(240)), Some(Due::Warning(Duration::from_secs(60))));
+    assert_eq!(watched.take_due(at(241)), None);
+    assert_eq!(late.take_due(at(295)), Some(Due::Warning(Duration::from_secs(10))));
+    assert_eq!(late.take_due(at(296)), None);
+}
+
+#[test]
+fn warnings_come_again_after_an_extension() {
+    let mut session = session(Some(300));
+    assert!(session.take_due(at(245)).is_some());
+    for side in Side::BOTH {
+        assert!(session.extend(side).is_ok());
+    }
+    let warning = |secs| Due::Warning(Duration::from_secs(secs));
+    assert_eq!(dues(&mut session), [(540, warning(60)), (590, warning(10)), (600, Due::End)]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ use crate::relay::PeerPolicy;
 use crate::relay::Quotas;
 use crate::relay::RelayAddress;
 use crate::relay::Usage;
+use crate::stun::ChannelRange;
 use crate::time::Clock;
 use crate::transport::DataPlane;
 use crate::transport::IoEvent;
@@ -76,6 +77,7 @@ pub(super) fn config() -> Config {
         verifier: Verifier::new("tests", vec![Secret::new(SECRET)], BTreeMap::new()),
         nonce_key: NonceKey::derive(&Secret::new(SECRET)),
         strict_expiry: false,
+        channel_range: ChannelRange::Rfc8656,
         dont_fragment: true,
     }
 }
@@ -118,7 +120,7 @@ impl Plane {
     /// A client over TCP. Connections go to the shards in turn.
     pub(super) fn tcp_client(&self, session: &str) -> Client {
         let (ours, theirs) = tcp_pair();
-        self.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new() });
+        self.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new(), place: None });
         Client::stream(ours, credential(session))
     }
 
@@ -149,7 +151,7 @@ impl Plane {
             while tls.is_handshaking() {
                 tls.complete_io(&mut theirs).expect("a handshake");
             }
-            TurnStream { socket: theirs, tls: Some(Box::new(tls)), early: Vec::new() }
+            TurnStream { socket: theirs, tls: Some(Box::new(tls)), early: Vec::new(), place: None }
         });
         while ours.conn.is_handshaking() {
             ours.conn.complete_io(&mut ours.sock).expect("a handshake");

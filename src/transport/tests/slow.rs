@@ -28,7 +28,7 @@ fn a_slow_reader_loses_media_but_no_answer() {
     let plane = Plane::start(settings());
     let (ours, theirs) = tcp_pair();
     SockRef::from(&ours).set_recv_buffer_size(16 * 1024).expect("a small buffer");
-    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new() });
+    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new(), place: None });
     let mut client = Client::stream(ours, credential("session"));
     let relayed = client.allocate();
     let peer = peer(LOCALHOST);
@@ -65,7 +65,7 @@ fn a_client_that_reads_no_answers_is_closed() {
     SockRef::from(&ours).set_recv_buffer_size(16 * 1024).expect("a small buffer");
     ours.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     let request = Client::stream(std::io::empty(), credential("session")).write_request(Method::BINDING, |_| {});
-    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new() });
+    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new(), place: None });
     let requests = request.repeat(500);
     plane.until_counted(IoEvent::StreamStuck, || {
         // The server stops reading when it closes, and then this fails, which is right.
@@ -78,7 +78,9 @@ fn a_frame_that_stays_unfinished_closes_the_connection_after_five_seconds() {
     let mut still = StillShard::new();
     let now = still.now;
     let (mut ours, theirs) = tcp_pair();
-    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: b"\x00\x01\x00\x08".to_vec() }, now);
+    still
+        .shard
+        .on_adopt(TurnStream { socket: theirs, tls: None, early: b"\x00\x01\x00\x08".to_vec(), place: None }, now);
     still.turn(now.plus(Duration::from_secs(5)), Duration::ZERO);
     assert_eq!(still.io.count(IoEvent::StreamIdle), 0);
     still.turn(now.plus(Duration::from_millis(6001)), Duration::ZERO);
@@ -91,7 +93,7 @@ fn bytes_that_drip_do_not_prolong_a_frame() {
     let mut still = StillShard::new();
     let now = still.now;
     let (mut ours, theirs) = tcp_pair();
-    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: b"\x00".to_vec() }, now);
+    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: b"\x00".to_vec(), place: None }, now);
     for (second, byte) in (1..7).zip(b"\x01\x00\x08\x21\x12\xa4") {
         assert_eq!(still.io.count(IoEvent::StreamIdle), 0);
         ours.write_all(&[*byte]).expect("sending");
@@ -108,7 +110,7 @@ fn a_connection_without_an_allocation_is_closed_after_a_minute_of_silence() {
     let (ours, theirs) = tcp_pair();
     let mut client = Client::stream(ours, credential("session"));
     let binding = client.write_request(Method::BINDING, |_| {});
-    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: binding.clone() }, later(0));
+    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: binding.clone(), place: None }, later(0));
     still.turn(later(0), Duration::ZERO);
     client.receive_answer();
     // A request that is answered begins a new minute.
@@ -133,7 +135,7 @@ fn a_silent_connection_stays_as_long_as_its_allocation() {
     let now = still.now;
     let later = |seconds| now.plus(Duration::from_secs(seconds));
     let (ours, theirs) = tcp_pair();
-    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: Vec::new() }, now);
+    still.shard.on_adopt(TurnStream { socket: theirs, tls: None, early: Vec::new(), place: None }, now);
     // The client blocks in its own thread while this one is the server.
     let allocating = std::thread::spawn(move || {
         let mut client = Client::stream(ours, credential("session"));

@@ -105,7 +105,7 @@ fn what_the_front_door_read_early_is_not_lost() {
     let mut client = Client::stream(ours, credential("session"));
     let request = client.write_request(Method::BINDING, |_| {});
     let early = [&request[..], &request[..7]].concat();
-    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early });
+    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early, place: None });
     client.receive_answer();
     client.send(&request[7..]);
     client.receive_answer();
@@ -115,7 +115,7 @@ fn what_the_front_door_read_early_is_not_lost() {
 fn bytes_that_are_not_turn_close_the_connection() {
     let plane = Plane::start(settings());
     for mut client in [plane.tcp_client("session"), plane.tls_client("session")] {
-        client.send(b"POST / HTTP/1.1\r\n\r\n");
+        client.send(b"\x80 is nothing of TURN");
         client.wait_for_close();
     }
     assert_eq!(plane.count(IoEvent::StreamInvalid), 2);
@@ -162,6 +162,6 @@ fn a_client_behind_an_ipv6_listener_is_seen_as_ipv4() {
     ours.set_read_timeout(Some(super::plane::PATIENCE)).expect("a timeout");
     let own: SocketAddr = ours.local_addr().expect("an address");
     let (theirs, _) = listener.accept().expect("a connection");
-    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new() });
+    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early: Vec::new(), place: None });
     assert_eq!(Client::stream(ours, credential("session")).ping(), own);
 }

@@ -256,8 +256,6 @@ fn run(effort: Effort, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
-
     #[test]
     fn no_pair_is_wrong_doubled_or_left_waiting(steps in prop::collection::vec(any_step(), 1..60)) {
         run(EFFORT, steps);

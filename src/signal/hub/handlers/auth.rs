@@ -1,5 +1,4 @@
 //! `hello`, `auth.refresh`, `bye`, `ack`: who the client is, and for how long.
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::json;
@@ -24,7 +23,6 @@ use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::session::EndReason;
-use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -97,9 +95,7 @@ impl Hub {
             "auth_expires_at": expires,
         });
         connection.link.set_online();
-        let deferred = VecDeque::new();
-        connection.online = Some(Online { subject, user: user_id.clone(), expires, family, seq: 0, deferred });
-        self.set_auth_timers(id, expires, now);
+        connection.online = Some(Online::new(subject, expires, family));
         // A fresh hello drops the ticket of an older socket (rule 23) and takes its session over (rule 33).
         self.leave_queue(&user_id);
         let user = self.user_by_id.entry(user_id.clone()).or_insert(User {
@@ -120,6 +116,7 @@ impl Hub {
             data.extend(tokens.into_iter().flatten().map(|(name, token)| (name.to_owned(), json!(token))));
         }
         self.ok(id, reply_to, &data);
+        self.on_auth_alarm(id, now);
         if let Some((session_id, side)) = session
             && let Some(session) = self.session_by_id.get(&session_id)
         {
@@ -135,28 +132,29 @@ impl Hub {
         }
     }
 
-    fn set_auth_timers(&mut self, id: ConnectionId, expires: UnixMillis, now: Now) {
-        let at = |moment: UnixMillis| -> Mono { now.mono + moment.saturating_since(now.unix) };
+    /// Announces the expiry of a token 60 s before, closes 25 s after it (rule 15), and sees to it that this is
+    /// called when either is due.
+    pub(in crate::signal::hub) fn on_auth_alarm(&mut self, id: ConnectionId, now: Now) {
+        let connection = self.connection_by_id.get_mut(&id);
+        let Some(online) = connection.and_then(|connection| connection.online.as_mut()) else { return };
+        online.auth_alarm.rang(now.mono);
+        let expires = online.expires;
         let notice = UnixMillis(expires.0.saturating_sub(EXPIRY_NOTICE.as_millis() as u64));
-        self.timers.set(at(notice), Timer::AuthExpiring(id, expires));
-        self.timers.set(at(expires + EXPIRY_GRACE), Timer::AuthExpired(id, expires));
-    }
-
-    pub(in crate::signal::hub) fn on_auth_expiring(&mut self, id: ConnectionId, expires: UnixMillis, now: Now) {
-        if self.is_valid_until(id, expires) {
+        let end = expires + EXPIRY_GRACE;
+        if end <= now.unix {
+            self.close(id, CloseCode::Unauthorized, now);
+            return;
+        }
+        let is_told = online.told_expiry == Some(expires);
+        let due = if notice <= now.unix || is_told { end } else { notice };
+        let due = now.mono + due.saturating_since(now.unix);
+        if online.auth_alarm.needs(due) {
+            self.timers.set(due, Timer::Auth(id));
+        }
+        if notice <= now.unix && !is_told {
+            online.told_expiry = Some(expires);
             self.push(id, PushKind::AuthExpiring, &json!({"at": expires}), now);
         }
-    }
-
-    pub(in crate::signal::hub) fn on_auth_expired(&mut self, id: ConnectionId, expires: UnixMillis, now: Now) {
-        if self.is_valid_until(id, expires) {
-            self.close(id, CloseCode::Unauthorized, now);
-        }
-    }
-
-    fn is_valid_until(&self, id: ConnectionId, expires: UnixMillis) -> bool {
-        let online = self.connection_by_id.get(&id).and_then(|connection| connection.online.as_ref());
-        online.is_some_and(|online| online.expires == expires)
     }
 
     pub(super) fn on_auth_refresh(&mut self, asking: &Asking, token: &str, now: Now) -> Result<(), Refusal> {
@@ -170,8 +168,8 @@ impl Hub {
         online.expires = identity.expires;
         online.family = identity.family;
         online.subject = identity.subject;
-        self.set_auth_timers(asking.connection, identity.expires, now);
         self.ok(asking.connection, asking.reply_to, &json!({"auth_expires_at": identity.expires}));
+        self.on_auth_alarm(asking.connection, now);
         Ok(())
     }
 

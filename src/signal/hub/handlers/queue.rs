@@ -114,7 +114,6 @@ impl Hub {
                     let side = self.side_in(&asking, session.as_str()).ok().map(|(_, side)| side);
                     self.end_session(&session, EndReason::Skipped, side, now);
                 }
-                self.push(connection, PushKind::QueueStatus, &data, now);
             }
             Err(error) => {
                 self.user_by_ticket.remove(&id);

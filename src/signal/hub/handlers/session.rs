@@ -45,7 +45,7 @@ impl Hub {
                 self.push_to_user(&other, PushKind::SessionExtend, &json!({"session": id, "from": from}), now);
             }
             Extension::Agreed => {
-                self.set_session_timers(&id, now);
+                self.on_session_alarm(&id, now);
                 let deadline = self.session_mut(&id)?.deadline.map(|deadline| deadline.unix);
                 for user in both {
                     let data = json!({"session": id, "deadline": deadline});

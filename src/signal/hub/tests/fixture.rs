@@ -41,6 +41,8 @@ pub(crate) fn settings() -> Settings {
         tokens: TokenSettings {
             secret: Secret::new(*b"signs our own tokens"),
             foreign_secrets: vec![Secret::new(FOREIGN_KEY)],
+            foreign_issuer: None,
+            foreign_audience: None,
             access_ttl: Duration::from_secs(300),
             refresh_ttl: Duration::from_secs(3600),
         },
@@ -206,7 +208,8 @@ impl Fixture {
     pub(super) fn advance(&mut self, duration: Duration) {
         let end = self.now.plus(duration);
         loop {
-            let due = [self.hub.next_deadline(), self.engine.next_deadline()].into_iter().flatten().min();
+            let of_engine = self.engine.next_deadline().filter(|_| !self.engine_sleeps);
+            let due = [self.hub.next_deadline(), of_engine].into_iter().flatten().min();
             let Some(due) = due.filter(|due| *due <= end.mono) else { break };
             self.now = self.now.plus(due.saturating_since(self.now.mono));
             self.hub.handle_deadline(self.now);
@@ -246,6 +249,9 @@ impl Fixture {
                 let joined = self.engine.join(*ticket, now);
                 let outcome = joined.map(|()| self.engine.status(id, now).expect("is in the queue"));
                 self.hub.handle_queue_event(Event::Joined { id, outcome }, self.now);
+                if let Ok(status) = outcome {
+                    self.hub.handle_queue_event(Event::Status { id, status }, self.now);
+                }
                 self.collect();
             }
             Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),

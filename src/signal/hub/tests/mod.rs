@@ -2,7 +2,10 @@
 mod drain;
 mod fixture;
 mod identity;
+mod interleavings;
 mod limits;
 mod queue;
 mod relay;
 mod session;
+
+pub(crate) use fixture::settings;

@@ -185,3 +185,19 @@ fn a_lost_socket_takes_its_ticket_with_it() {
     assert!(hub.ask(b, "queue.join", json!({})).is_ok());
     assert!(!hub.take_kinds(b).contains(&"match.found".to_owned()));
 }
+
+#[test]
+fn rule_21_tags_are_compared_in_their_normal_form_and_any_meets_everybody() {
+    for (of_a, of_b, common) in [
+        (json!([" MUSIC "]), json!(["music"]), json!(["music"])),
+        (json!(["cafe\u{301}"]), json!(["CAF\u{c9}"]), json!(["caf\u{e9}"])),
+        (json!(["any", "chess"]), json!(["music"]), json!([])),
+        (json!([]), json!(["music"]), json!([])),
+    ] {
+        let mut hub = Fixture::new();
+        let (a, b) = (hub.guest(), hub.guest());
+        assert!(hub.ask(a, "queue.join", json!({"tags": of_a})).is_ok());
+        assert!(hub.ask(b, "queue.join", json!({"tags": of_b})).is_ok());
+        assert_eq!(hub.take_one(b, "match.found")["data"]["peer"]["tags_common"], common);
+    }
+}

@@ -1,6 +1,6 @@
 //! Admission: how many things one address, and all together, may hold at once.
 //!
-//! Used for TCP connections here and for WebSockets in `http`. A place is held by a [`Permit`] and given back when
+//! Used for TCP connections in `listener` and for WebSockets in `http`. A place is held by a [`Permit`] and given back when
 //! that is dropped, wherever it has travelled to.
 use std::collections::HashMap;
 use std::net::IpAddr;

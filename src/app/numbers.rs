@@ -1,0 +1,110 @@
+//! Which counter of which room stands behind which metric.
+use std::sync::Arc;
+
+use crate::listener;
+use crate::metrics;
+use crate::metrics::Distribution;
+use crate::metrics::Metrics;
+use crate::relay::Mode;
+use crate::signal::EndReason;
+use crate::signal::LATENCY_BOUNDS_SECS;
+use crate::signal::Stats;
+use crate::transport::DataPlane;
+
+/// Registers what the relay counts: the sums over its shards.
+pub(super) fn relay(metrics: &mut Metrics, plane: &DataPlane, mode: Mode) {
+    let shards = plane.counters();
+    metrics.register(metrics::RELAY_ALLOCATIONS, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (transport, family, _)) in first.allocations().enumerate() {
+            let live = sum(&shards, |shard| shard.allocations().nth(at).map(|(_, _, live)| live));
+            samples.add([mode.label(), transport.label(), family.label()], live);
+        }
+    });
+    let shards = plane.counters();
+    metrics.register(metrics::RELAY_PACKETS, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (direction, _, _)) in first.traffic().enumerate() {
+            let packets = sum(&shards, |shard| shard.traffic().nth(at).map(|(_, packets, _)| packets));
+            samples.add([direction.label()], packets);
+        }
+    });
+    let shards = plane.counters();
+    metrics.register(metrics::RELAY_BYTES, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (direction, _, _)) in first.traffic().enumerate() {
+            let bytes = sum(&shards, |shard| shard.traffic().nth(at).map(|(_, _, bytes)| bytes));
+            samples.add([direction.label()], bytes);
+        }
+    });
+    let shards = plane.counters();
+    metrics.register(metrics::RELAY_DROPPED, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (reason, _)) in first.dropped().enumerate() {
+            samples.add([reason.label()], sum(&shards, |shard| shard.dropped().nth(at).map(|(_, count)| count)));
+        }
+    });
+    let shards = plane.counters();
+    metrics.register(metrics::STUN_REQUESTS, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (kind, result, _)) in first.requests().enumerate() {
+            let count = sum(&shards, |shard| shard.requests().nth(at).map(|(_, _, count)| count));
+            // Pairs that never happened would be most of the page.
+            if count > 0 {
+                samples.add([kind.label(), result.label()], count);
+            }
+        }
+    });
+    let shards = plane.io_counters();
+    metrics.register(metrics::RELAY_IO, move |samples| {
+        let Some(first) = shards.first() else { return };
+        for (at, (event, _)) in first.iter().enumerate() {
+            samples.add([event.label()], sum(&shards, |shard| shard.iter().nth(at).map(|(_, count)| count)));
+        }
+    });
+}
+
+/// Registers what signaling counts.
+pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::ACTIVE_CONNECTIONS, move |samples| samples.add([], read.connections_active.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::SESSIONS_CREATED, move |samples| samples.add([], read.sessions_created_total.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::WEBRTC_OFFERS, move |samples| samples.add([], read.offers_total.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::ACTIVE_SESSIONS, move |samples| samples.add([], read.sessions_active.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::QUEUE_LENGTH, move |samples| samples.add([], read.queue_length.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::RATE_LIMIT_HITS, move |samples| samples.add([], read.rate_limit_hits_total.value()));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::SESSIONS_ENDED, move |samples| {
+        for reason in EndReason::ALL {
+            samples.add([reason.as_str()], read.sessions_ended(reason).value());
+        }
+    });
+    let read = Arc::clone(stats);
+    metrics.register_distribution(metrics::MATCH_LATENCY, move || {
+        let counts = read.match_latency.buckets();
+        Distribution {
+            sum_secs: read.match_latency.sum_secs(),
+            buckets: LATENCY_BOUNDS_SECS.into_iter().zip(counts).collect(),
+            above: counts.last().copied().unwrap_or_default(),
+        }
+    });
+}
+
+/// Registers what the front door counts.
+pub(super) fn front(metrics: &mut Metrics, counters: Arc<listener::counters::Counters>) {
+    metrics.register(metrics::TCP_CONNECTIONS, move |samples| {
+        for (door, outcome, count) in counters.iter() {
+            samples.add([door.label(), outcome.label()], count);
+        }
+    });
+}
+
+fn sum<T>(shards: &[Arc<T>], read: impl Fn(&T) -> Option<u64>) -> u64 {
+    // The gauge of one shard may wrap below zero between two reads; the sum comes out right.
+    shards.iter().filter_map(|shard| read(shard)).fold(0, u64::wrapping_add)
+}

@@ -1,0 +1,164 @@
+//! What the operator does to a running server: reload, drain, stop.
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::bail;
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio::time::timeout_at;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::app::relaying;
+use crate::auth::turn::Minter;
+use crate::config::Config;
+use crate::http;
+use crate::listener::Certificates;
+use crate::signal::Handle;
+use crate::state::State;
+use crate::telemetry;
+use crate::transport::DataPlane;
+
+/// The keys a reload carries out; any other that changed waits for a restart.
+const RELOADABLE: [&str; 13] = [
+    "log.level",
+    "turn.secrets",
+    "turn.users",
+    "turn.strict_expiry",
+    "relay.allow_private_peers",
+    "relay.allow_peers",
+    "relay.deny_peers",
+    "relay.limits.allocations_per_user",
+    "relay.limits.allocations_per_address",
+    "relay.limits.allocations",
+    "relay.limits.permissions",
+    "relay.limits.channels",
+    "relay.limits.max_lifetime",
+];
+
+/// How often a draining server looks whether allocations are left.
+const ALLOCATIONS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Listens to signals and carries them out.
+pub(super) struct Operator {
+    config: Config,
+    state: State,
+    tcp_addresses: Vec<SocketAddr>,
+    certificates: Arc<Certificates>,
+    /// Signaling mints with a clone of it.
+    minter: Minter,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Operator {
+    pub(super) fn new(
+        config: Config,
+        state: State,
+        tcp_addresses: Vec<SocketAddr>,
+        certificates: Arc<Certificates>,
+        minter: Minter,
+    ) -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("listen to signals");
+        Ok(Self {
+            config,
+            state,
+            tcp_addresses,
+            certificates,
+            minter,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the signal to stop; reloads meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// A task of the control plane ended by itself.
+    pub(super) async fn attend(&mut self, plane: &DataPlane, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Ok(()),
+                _ = self.interrupt.recv() => return Ok(()),
+                _ = self.hang_up.recv() => self.reload(plane),
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(name) => bail!("{name} ended while the server runs"),
+                    Err(accident) => bail!("a part of the server died: {accident}"),
+                },
+            }
+        }
+    }
+
+    fn reload(&mut self, plane: &DataPlane) {
+        match self.certificates.reload() {
+            Ok(true) => info!("certificate renewed"),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "the old certificate stays"),
+        }
+        let fresh = match self.config.reload() {
+            Ok(fresh) => fresh,
+            Err(problems) => return error!(%problems, "the configuration stays as it was"),
+        };
+        for key in self.config.changed_keys(&fresh) {
+            if !RELOADABLE.iter().any(|reloadable| key == *reloadable || key.starts_with(&format!("{reloadable}."))) {
+                warn!(key, "changed, but only a restart carries it out");
+            }
+        }
+        if let Err(error) = telemetry::set_level(&fresh.log.level) {
+            warn!(%error, "the log level stays as it was");
+        }
+        // What cannot change while running stays as it was at the start, so that a later reload names it again.
+        self.config.log.level = fresh.log.level;
+        self.config.turn.secrets = fresh.turn.secrets;
+        self.config.turn.users = fresh.turn.users;
+        self.config.turn.strict_expiry = fresh.turn.strict_expiry;
+        self.config.relay.allow_private_peers = fresh.relay.allow_private_peers;
+        self.config.relay.allow_peers = fresh.relay.allow_peers;
+        self.config.relay.deny_peers = fresh.relay.deny_peers;
+        self.config.relay.limits = fresh.relay.limits;
+        match relaying::relay_config(&self.config, &self.state, &self.tcp_addresses) {
+            Ok(relay) => plane.reconfigure(relay, relaying::quotas(&self.config)),
+            Err(error) => return error!(%error, "cannot list this machine's addresses, the relay stays as it was"),
+        }
+        // After the relay: what is minted from here on must be good there.
+        self.minter.renew(relaying::minting_secret(&self.config, &self.state));
+        info!("reloaded");
+    }
+
+    /// Lets calls end: no new ones, everybody told to go, within the grace. A second signal cuts it short.
+    ///
+    /// Allocations may outlive their calls, or belong to a service with calls of its own.
+    pub(super) async fn drain(&mut self, plane: &DataPlane, hub: &Handle, web: &http::Server) {
+        let grace = self.config.server.shutdown_grace;
+        info!(grace_ms = grace.as_millis() as u64, "draining");
+        web.drain();
+        plane.drain();
+        tokio::select! {
+            () = async {
+                let end = Instant::now() + grace;
+                hub.drain(grace).await;
+                // In vain when the grace is over: who is still there is cut off.
+                let _ = timeout_at(end, allocations_end(plane)).await;
+            } => {}
+            _ = self.terminate.recv() => warn!("stopping at once"),
+            _ = self.interrupt.recv() => warn!("stopping at once"),
+        }
+    }
+}
+
+/// Waits until the last allocation has ended.
+async fn allocations_end(plane: &DataPlane) {
+    while plane.counters().iter().any(|shard| shard.allocations().any(|(_, _, count)| count > 0)) {
+        sleep(ALLOCATIONS_INTERVAL).await;
+    }
+}

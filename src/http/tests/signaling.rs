@@ -1,0 +1,95 @@
+//! With real signaling behind the routes.
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use super::*;
+use crate::auth::turn::Minter;
+use crate::matchmaking;
+use crate::signal;
+use crate::time::Clock;
+
+/// A fixture with a hub; the tasks end with the set.
+fn with_signaling() -> (Fixture, JoinSet<()>) {
+    let clock = Clock::start();
+    let (link, engine) = matchmaking::runner::start(matchmaking::Settings::default(), clock);
+    let (relay, mut revocations) = mpsc::channel(16);
+    let signaling = signal::Settings {
+        server: signal::ServerName { name: "duologue".to_owned(), version: "0".to_owned(), node: "n1".to_owned() },
+        limits: signal::Limits::default(),
+        exempt: Vec::new(),
+        guests: true,
+        tokens: token_settings(),
+        session_limit: None,
+        ice_policy: signal::IcePolicy::All,
+        ice_urls: Vec::new(),
+        minter: Minter::new(Secret::new(*b"another secret")),
+    };
+    let (hub, task) = signal::start(signaling, clock, link, relay);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(engine);
+    tasks.spawn(task);
+    tasks.spawn(async move { while revocations.recv().await.is_some() {} });
+    let mut fixture = Fixture::new();
+    let metrics = || MetricsPage { content_type: "text/plain", text: String::new() };
+    fixture.server = Server::new(settings(), Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics)));
+    (fixture, tasks)
+}
+
+/// Opens a WebSocket, says hello, and returns the answer.
+async fn hello<S>(io: S, bearer: Option<&str>, data: Value) -> Value
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut request = "ws://localhost:8080/ws".into_client_request().expect("a request");
+    let headers = request.headers_mut();
+    headers.insert("origin", HeaderValue::from_static(OWN));
+    headers.insert("sec-websocket-protocol", HeaderValue::from_static("duologue.v1"));
+    if let Some(token) = bearer {
+        headers.insert("authorization", format!("Bearer {token}").parse().expect("a header value"));
+    }
+    let (mut socket, _) = tokio_tungstenite::client_async(request, io).await.expect("an upgrade");
+    let hello = serde_json::json!({"type": "hello", "id": 1, "data": data});
+    socket.send(Message::text(hello.to_string())).await.expect("open");
+    loop {
+        let message = socket.next().await.expect("open").expect("well-formed");
+        let message: Value = serde_json::from_slice(&message.into_data()).expect("JSON");
+        if message["re"] == 1 {
+            return message;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_made_by_rest_can_say_hello_with_its_bearer() {
+    let (fixture, _tasks) = with_signaling();
+    let guest = fixture.post("/v1/auth/guest", r#"{"device_id":"d"}"#).await.json();
+    let token = guest["access_token"].as_str().expect("a token");
+    let answer = hello(fixture.connect(), Some(token), serde_json::json!({})).await;
+    assert_eq!((&answer["type"], &answer["data"]["user"]), (&"ok".into(), &guest["user"]));
+}
+
+#[tokio::test]
+async fn refusals_of_signaling_are_problems() {
+    let (fixture, _tasks) = with_signaling();
+    for (path, body, status) in [
+        ("/v1/auth/guest", r#"{"device_id":""}"#, 400),
+        ("/v1/auth/guest", r#"{"device_id":"a\nb"}"#, 400),
+        ("/v1/auth/refresh", r#"{"refresh_token":"x"}"#, 401),
+    ] {
+        let reply = fixture.post(path, body).await;
+        assert_eq!(reply.status, status, "{path} {body}");
+        reply.problem();
+    }
+    for guests in 0.. {
+        let reply = fixture.post("/v1/auth/guest", r#"{"device_id":"d"}"#).await;
+        if reply.status != 200 {
+            assert_eq!((guests, reply.status, reply.problem().as_str()), (30, 429, "rate_limited"));
+            assert!(reply.header("retry-after").is_some());
+            break;
+        }
+    }
+}
