@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertNoErrors, chatBothWays, hangUp } from './harness/call.js';
+import { assertNoErrors, chatBothWays, hangUp, meet } from './harness/call.js';
 import { Person } from './harness/person.js';
 import { scene } from './harness/scene.js';
 
@@ -87,6 +87,16 @@ test('a person without a camera sees and hears one who has both', BOUND, () =>
       await ada.until('Ben on the screen', 5_000, () => document.getElementById('screen-call').dataset.video === 'on');
       await ben.until('Ada without a picture', 5_000, () => document.getElementById('screen-call').dataset.video === 'off');
       assert.ok((await ada.stats()).audioPackets > 0);
+      await assertNoErrors(people);
+    },
+  ));
+
+test('who starts while the browser still asks for the camera comes with it', BOUND, () =>
+  scene(
+    {},
+    [() => Person.inChromium('Ada', { hesitationMs: 2_000 }), () => Person.inChromium('Ben', { hesitationMs: 2_000 })],
+    async (server, people) => {
+      await meet(server, people);
       await assertNoErrors(people);
     },
   ));

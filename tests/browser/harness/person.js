@@ -32,9 +32,15 @@ export class Person {
 
   /**
    * @param {string} name
-   * @param {{ certificateHash?: string, camera?: boolean, width?: number, height?: number }} [options]
+   * @param {object} [options]
+   * @param {string} [options.certificateHash]
+   * @param {boolean} [options.camera]
+   * @param {number} [options.hesitationMs] How long the question for the camera stays open.
+   * @param {number} [options.width]
+   * @param {number} [options.height]
    */
-  static async inChromium(name, { certificateHash, camera = true, width = 1_280, height = 800 } = {}) {
+  static async inChromium(name, options = {}) {
+    const { certificateHash, camera = true, hesitationMs = 0, width = 1_280, height = 800 } = options;
     const directory = mkdtempSync(join(tmpdir(), 'duologue-chromium-'));
     const args = [
       // Two sides on one machine, where loopback may be the only interface.
@@ -54,6 +60,7 @@ export class Person {
       timeout: START_MS,
     });
     await context.addInitScript(keepPeerConnections);
+    if (hesitationMs > 0) await context.addInitScript(hesitate, hesitationMs);
     const page = context.pages()[0] ?? (await context.newPage());
     page.setDefaultTimeout(CLICK_MS);
     return new Person(name, page, () => context.close(), directory);
@@ -191,5 +198,20 @@ function keepPeerConnections() {
       super(...configuration);
       window.keptPeerConnections.push(this);
     }
+  };
+}
+
+/**
+ * Runs in the page before its scripts: the camera comes late.
+ *
+ * @param {number} hesitationMs
+ */
+function hesitate(hesitationMs) {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    await new Promise((resolve) => {
+      setTimeout(resolve, hesitationMs);
+    });
+    return ask(constraints);
   };
 }
