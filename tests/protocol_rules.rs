@@ -422,6 +422,20 @@ async fn rule_14_a_reader_that_does_not_read_is_freed_and_its_peer_told() {
     assert!(gone, "the server's end of the connection is still there");
 }
 
+#[tokio::test]
+async fn rule_14_a_client_that_neither_reads_nor_leaves_after_a_close_is_reset() {
+    let server = Server::start("");
+    let http = server.addr("http");
+    let (mut client, _) = Client::guest(http, "d").await;
+    client.send_frame(Message::text("no object")).await;
+    let stuck = client.into_inner();
+    let local = stuck.local_addr().expect("an address");
+    let begun = Instant::now();
+    let gone = support::eventually(Duration::from_secs(12), || !has_socket(http.port(), local.port()));
+    assert!(gone, "the server's end of the connection is still there");
+    assert!(begun.elapsed() > Duration::from_secs(4), "the close is tried for 5 s: {:?}", begun.elapsed());
+}
+
 /// Whether the kernel still holds the server's end of a loopback connection. proc_net_tcp(5)
 fn has_socket(server: u16, client: u16) -> bool {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the table of sockets");

@@ -78,11 +78,13 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(40);
 
 /// The stream of an HTTP connection, with or without TLS.
 ///
-/// Dropped while a write waits, it is reset: whoever does not read gets nothing more, and the kernel keeps nothing.
+/// Dropped while a write waits, or while a read waits for the client's end after ours, it is reset: whoever does not read
+/// or does not leave gets nothing more, and the kernel keeps nothing.
 #[derive(Debug)]
 pub struct HttpIo {
     wire: Wire,
-    is_blocked: bool,
+    is_shut: bool,
+    is_waiting: bool,
     _permit: Permit,
 }
 
@@ -113,18 +115,18 @@ impl HttpIo {
     fn new(wire: Wire, permit: Permit) -> Self {
         // Fails only on a socket that is already dead; its first read will say so.
         let _dead = wire.socket().set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        Self { wire, is_blocked: false, _permit: permit }
+        Self { wire, is_shut: false, is_waiting: false, _permit: permit }
     }
 
     fn note<R>(&mut self, written: Poll<R>) -> Poll<R> {
-        self.is_blocked = written.is_pending();
+        self.is_waiting = written.is_pending();
         written
     }
 }
 
 impl Drop for HttpIo {
     fn drop(&mut self) {
-        if self.is_blocked {
+        if self.is_waiting {
             // Then closing sends RST and throws away what is queued.
             let _dead = self.wire.socket().set_linger(Some(Duration::ZERO));
         }
@@ -133,10 +135,14 @@ impl Drop for HttpIo {
 
 impl AsyncRead for HttpIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.wire {
+        let read = match &mut self.wire {
             Wire::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Wire::Tls(io) => Pin::new(io).poll_read(cx, buf),
+        };
+        if self.is_shut {
+            self.is_waiting = read.is_pending();
         }
+        read
     }
 }
 
@@ -162,6 +168,7 @@ impl AsyncWrite for HttpIo {
             Wire::Plain(io) => Pin::new(io).poll_shutdown(cx),
             Wire::Tls(io) => Pin::new(io).poll_shutdown(cx),
         };
+        self.is_shut = matches!(written, Poll::Ready(Ok(())));
         self.note(written)
     }
 
