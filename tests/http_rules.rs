@@ -374,6 +374,7 @@ fn health_readiness_and_metrics_have_their_names_and_no_ids() {
         "video_chat_sessions_created_total",
         "video_chat_match_latency_seconds_count",
         "video_chat_webrtc_offers_total",
+        "video_chat_reports_submitted_total",
         "duologue_relay_allocations{",
         "duologue_relay_packets_total{direction=",
         "duologue_relay_bytes_total{direction=",
