@@ -1,4 +1,4 @@
-//! Random and mutated packets, 100,000 per transport, leave the server answering, without panic and without growth.
+//! Random and mutated packets, over 100,000 per transport, leave the server answering, without panic and without growth.
 mod support;
 
 use std::io::ErrorKind;
@@ -22,8 +22,12 @@ use support::turn::Credential;
 use support::turn::TurnClient;
 
 const PACKETS: u32 = 100_000;
-/// What the resident memory may grow by between the middle and the end of a run. The first half fills every cache.
-const GROWTH_KIB: u64 = 4 * 1024;
+/// What the resident memory may grow by over 300,000 packets; 84 bytes that stay behind per packet are too many.
+///
+/// The receive arena of the one shard, 192 slots of 100 KiB, is touched bit by bit, in huge pages where the kernel likes; the
+/// allocator's own arenas come and go by some MiB.
+const GROWTH_KIB: u64 = 24 * 1024;
+const ONE_SHARD: &str = "[relay]\nshards = 1\n";
 const METHODS: [Method; 8] = [
     Method::BINDING,
     Method::ALLOCATE,
@@ -151,21 +155,25 @@ fn assert_serves(server: &Server) {
     assert!(!log.contains("panicked"), "{log}");
 }
 
-/// Runs both halves and compares the memory between them.
-fn assert_no_growth(server: &Server, mut half: impl FnMut(u32)) {
-    half(PACKETS / 2);
+/// Sends the packets three times over and compares the memory before and after.
+fn assert_no_growth(server: &Server, mut send: impl FnMut(u32)) {
+    // The first ones fill caches.
+    send(PACKETS / 2);
     assert_serves(server);
-    let middle = server.rss_kib();
-    half(PACKETS / 2);
-    assert_serves(server);
-    let end = server.rss_kib();
-    assert!(end <= middle + GROWTH_KIB, "{middle} KiB in the middle, {end} KiB at the end");
+    let before = server.rss_kib();
+    for _ in 0..3 {
+        send(PACKETS);
+        assert_serves(server);
+    }
+    let after = server.rss_kib();
+    println!("{before} KiB before, {after} KiB after");
+    assert!(after <= before + GROWTH_KIB, "{before} KiB before, {after} KiB after");
     assert_eq!(server.allocations(), 0.0, "no packet made an allocation");
 }
 
 #[test]
 fn udp() {
-    let server = Server::start("");
+    let server = Server::start(ONE_SHARD);
     let addr = server.addr("turn-udp");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
     let probe = UdpSocket::bind("127.0.0.1:0").expect("bind");
@@ -193,22 +201,22 @@ fn binding(probe: &UdpSocket, addr: SocketAddr) {
 
 #[test]
 fn tcp() {
-    let server = Server::start("");
+    let server = Server::start(ONE_SHARD);
     let addr = server.addr("turn-tcp");
     let mut random = Random(0x5EED_0002);
     assert_no_growth(&server, |count| {
-        stream_half(&mut random, count, || TcpStream::connect(addr).expect("connect"));
+        stream_round(&mut random, count, || TcpStream::connect(addr).expect("connect"));
     });
 }
 
 #[test]
 fn tls() {
-    let server = Server::start("");
+    let server = Server::start(ONE_SHARD);
     let addr = server.addr("turn-tls");
     let config = tls_config(&server);
     let mut random = Random(0x5EED_0003);
     assert_no_growth(&server, |count| {
-        stream_half(&mut random, count, || {
+        stream_round(&mut random, count, || {
             let name = "localhost".try_into().expect("a name");
             let connection = rustls::ClientConnection::new(config.clone(), name).expect("a TLS client");
             let socket = TcpStream::connect(addr).expect("connect");
@@ -219,7 +227,7 @@ fn tls() {
 }
 
 /// Writes `count` frames, on a new connection whenever the server has closed the old one.
-fn stream_half<S: Read + Write + Drainable>(random: &mut Random, count: u32, connect: impl Fn() -> S) {
+fn stream_round<S: Read + Write + Drainable>(random: &mut Random, count: u32, connect: impl Fn() -> S) {
     let mut stream = connect();
     for _ in 0..count {
         let bytes = frame(random);
