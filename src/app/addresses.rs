@@ -13,11 +13,18 @@ use crate::relay::RelayAddress;
 const SOMEWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4)), IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30))];
 
-/// The relay addresses: those configured, else the default route's of each family, else loopback.
+/// The relay addresses: those configured, else for each family those with an external address, else the default route's;
+/// loopback if there is none at all.
 pub(super) fn relay_addresses(configured: &[IpAddr], external: &BTreeMap<IpAddr, IpAddr>) -> Vec<RelayAddress> {
     let mut locals = configured.to_vec();
     if locals.is_empty() {
-        locals.extend(SOMEWHERE.into_iter().filter_map(default_route_address));
+        for far in SOMEWHERE {
+            let mut mapped = external.keys().copied().filter(|local| local.is_ipv4() == far.is_ipv4()).peekable();
+            match mapped.peek() {
+                Some(_) => locals.extend(mapped),
+                None => locals.extend(default_route_address(far)),
+            }
+        }
     }
     if locals.is_empty() {
         // A machine without a route can still serve itself.
@@ -58,6 +65,15 @@ mod tests {
         let public: IpAddr = "203.0.113.7".parse().expect("an address");
         let found = relay_addresses(&[local], &BTreeMap::from([(local, public)]));
         assert_eq!(found, [RelayAddress { local, external: public }]);
+    }
+
+    #[test]
+    fn an_address_with_an_external_one_is_the_relays_without_being_named_twice() {
+        let local: IpAddr = "10.0.0.5".parse().expect("an address");
+        let public: IpAddr = "203.0.113.7".parse().expect("an address");
+        let found = relay_addresses(&[], &BTreeMap::from([(local, public)]));
+        assert_eq!(found.first(), Some(&RelayAddress { local, external: public }));
+        assert!(found.iter().filter(|address| address.local.is_ipv4()).count() == 1, "{found:?}");
     }
 
     #[test]

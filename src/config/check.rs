@@ -78,12 +78,14 @@ fn refuse_nobody_listening(config: &Config, reader: &mut Reader) {
 }
 
 fn refuse_external_of_nothing(config: &Config, reader: &mut Reader) {
-    for local in config.relay.external.keys().filter(|local| !config.relay.addresses.contains(local)) {
+    let addresses = config.relay.addresses.as_slice();
+    if addresses.is_empty() {
+        // Whoever maps an address means it to be one of the relay's.
+        return;
+    }
+    for local in config.relay.external.keys().filter(|local| !addresses.contains(local)) {
         let what = format!("{local} is not a local address of the relay");
-        let fix = match config.relay.addresses.as_slice() {
-            [] => format!("write addresses = [\"{local}\"] in [relay]"),
-            addresses => format!("add it to relay.addresses, or map one of {}", listed(addresses)),
-        };
+        let fix = format!("add it to relay.addresses, or map one of {}", listed(addresses));
         reader.clash(&["relay.external"], Complaint::new(what, fix));
     }
 }

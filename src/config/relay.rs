@@ -18,7 +18,7 @@ use super::read::Section;
 pub struct Relay {
     /// What a relayed address is.
     pub mode: RelayMode,
-    /// Local addresses of relay sockets; empty: the default route's, per family.
+    /// Local addresses of relay sockets; empty: those of `external`, else the default route's, per family.
     pub addresses: Vec<IpAddr>,
     /// The ports of relayed addresses.
     pub port_range: PortRange,
