@@ -27,7 +27,7 @@ use crate::telemetry;
 use crate::transport::DataPlane;
 
 /// The keys a reload carries out; any other that changed waits for a restart.
-const RELOADABLE: [&str; 13] = [
+const RELOADABLE: [&str; 15] = [
     "log.level",
     "turn.secrets",
     "turn.users",
@@ -36,10 +36,12 @@ const RELOADABLE: [&str; 13] = [
     "relay.allow_peers",
     "relay.deny_peers",
     "relay.limits.allocations_per_user",
+    "relay.limits.allocations_per_session",
     "relay.limits.allocations_per_address",
     "relay.limits.allocations",
     "relay.limits.permissions",
     "relay.limits.channels",
+    "relay.limits.peers",
     "relay.limits.max_lifetime",
 ];
 

@@ -54,6 +54,7 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
         limits: relay::Limits {
             permissions: config.relay.limits.permissions as usize,
             channels: config.relay.limits.channels as usize,
+            peers: config.relay.limits.peers as usize,
             max_lifetime: config.relay.limits.max_lifetime,
         },
         channel_range: match config.turn.channel_numbers {
@@ -78,8 +79,10 @@ pub(super) fn quotas(config: &Config) -> Quotas {
     let limits = &config.relay.limits;
     Quotas {
         per_user: limits.allocations_per_user as usize,
+        per_session: limits.session_allocations() as usize,
         per_address: limits.allocations_per_address as usize,
         total: limits.allocations as usize,
+        exempt: config.limits.exempt.clone(),
     }
 }
 

@@ -94,6 +94,8 @@ impl Relay {
 pub struct RelayLimits {
     /// Allocations of one user.
     pub allocations_per_user: u32,
+    /// Allocations of one session, of both its sides together; 0: twice those of a user.
+    pub allocations_per_session: u32,
     /// Allocations from one client address; IPv6 per /64.
     pub allocations_per_address: u32,
     /// Allocations in total.
@@ -102,6 +104,8 @@ pub struct RelayLimits {
     pub permissions: u32,
     /// Channels of one allocation.
     pub channels: u32,
+    /// Peer addresses that one allocation may have had permissions for over its life.
+    pub peers: u32,
     /// The longest lifetime granted to an allocation.
     #[serde(serialize_with = "duration::serialize")]
     pub max_lifetime: Duration,
@@ -111,10 +115,12 @@ impl Default for RelayLimits {
     fn default() -> Self {
         Self {
             allocations_per_user: 32,
+            allocations_per_session: 0,
             allocations_per_address: 128,
             allocations: 50_000,
             permissions: 64,
             channels: 64,
+            peers: 256,
             max_lifetime: Duration::from_secs(3600),
         }
     }
@@ -124,10 +130,24 @@ impl Default for RelayLimits {
 const MAX_LIFETIME_FLOOR: Duration = Duration::from_secs(600);
 
 impl RelayLimits {
+    /// Allocations that one session may hold.
+    pub fn session_allocations(&self) -> u32 {
+        match self.allocations_per_session {
+            0 => self.allocations_per_user.saturating_mul(2),
+            written => written,
+        }
+    }
+
     fn read(mut section: Section<'_>) -> Self {
         let default = Self::default();
         let read = Self {
             allocations_per_user: section.number("allocations_per_user", default.allocations_per_user, 1, 1_000_000),
+            allocations_per_session: section.number(
+                "allocations_per_session",
+                default.allocations_per_session,
+                0,
+                1_000_000,
+            ),
             allocations_per_address: section.number(
                 "allocations_per_address",
                 default.allocations_per_address,
@@ -137,6 +157,7 @@ impl RelayLimits {
             allocations: section.number("allocations", default.allocations, 1, 1_000_000),
             permissions: section.number("permissions", default.permissions, 1, 4096),
             channels: section.number("channels", default.channels, 1, 4096),
+            peers: section.number("peers", default.peers, 1, 65_536),
             max_lifetime: section.checked("max_lifetime", default.max_lifetime, |lifetime| {
                 if *lifetime < MAX_LIFETIME_FLOOR {
                     let what = format!("{} is shorter than the default lifetime", duration::format(*lifetime));
@@ -272,6 +293,16 @@ mod tests {
         let allowed: Vec<String> = relay.allowed_peers().iter().map(ToString::to_string).collect();
         let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
         assert_eq!(allowed, [&["127.0.0.0/8"], private.as_slice()].concat());
+    }
+
+    #[test]
+    fn a_session_may_hold_what_two_users_may_unless_it_is_written_otherwise() {
+        let mut limits = RelayLimits::default();
+        assert_eq!(limits.session_allocations(), 64);
+        limits.allocations_per_user = 1000;
+        assert_eq!(limits.session_allocations(), 2000);
+        limits.allocations_per_session = 7;
+        assert_eq!(limits.session_allocations(), 7);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::relay::acquaintances::Acquaintances;
 use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Granted;
 use crate::relay::authenticate::Sender;
@@ -156,6 +157,7 @@ impl Server {
             started: now.unix,
             permissions: Vec::new(),
             channels: Vec::new(),
+            acquaintances: Acquaintances::default(),
             to_peers: Traffic::default(),
             to_client: Traffic::default(),
             handed_out: Traffic::default(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::relay::acquaintances::Acquaintances;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Family;
 use crate::relay::credential::Credential;
@@ -44,6 +45,7 @@ pub(super) struct Allocation {
     pub(super) started: UnixMillis,
     pub(super) permissions: Vec<Permission>,
     pub(super) channels: Vec<Channel>,
+    pub(super) acquaintances: Acquaintances,
     pub(super) to_peers: Traffic,
     pub(super) to_client: Traffic,
     pub(super) handed_out: Traffic,
@@ -177,7 +179,7 @@ impl Allocation {
         let (packets, bytes) = self.entry.handed();
         Usage {
             session: self.credential.session.as_deref().map(Box::from),
-            user_hash: user_hash(&self.credential.user.0),
+            user_hash: user_hash(&self.credential.user.id),
             transport: self.client.via.transport(),
             family: self.family(),
             started: self.started,

@@ -45,7 +45,11 @@ impl Server {
         if is_full {
             return Err(RequestError::InsufficientCapacity);
         }
+        let face = self.face_key.face(peer.ip());
         let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
+        if !allocation.acquaintances.meet(std::iter::once(face), limits.peers) {
+            return Err(RequestError::InsufficientCapacity);
+        }
         allocation.permit(peer.ip(), scope, now);
         allocation.bind(number, peer, now);
         allocation.show(&self.directory);

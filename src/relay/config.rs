@@ -33,6 +33,8 @@ pub struct Limits {
     pub permissions: usize,
     /// Channels of one allocation; 508 beyond.
     pub channels: usize,
+    /// Peer addresses that one allocation may have had permissions for over its life; 508 beyond.
+    pub peers: usize,
     /// The longest lifetime granted; never below [`MIN_LIFETIME`].
     pub max_lifetime: Duration,
 }
@@ -42,7 +44,7 @@ pub const MIN_LIFETIME: Duration = Duration::from_secs(600);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { permissions: 64, channels: 64, max_lifetime: Duration::from_secs(3600) }
+        Self { permissions: 64, channels: 64, peers: 256, max_lifetime: Duration::from_secs(3600) }
     }
 }
 

@@ -23,7 +23,7 @@ impl Server {
         now: Mono,
     ) -> Result<(), RequestError> {
         let allocation = self.allocations.get(at).ok_or(RequestError::AllocationMismatch)?;
-        let (family, limit) = (allocation.family(), self.config.limits.permissions);
+        let (family, limits) = (allocation.family(), self.config.limits);
         let mut permitted: Vec<(IpAddr, Scope)> = Vec::new();
         let admission = self.admission();
         for peer in message.xor_addresses(AttributeType::XOR_PEER_ADDRESS) {
@@ -35,7 +35,7 @@ impl Server {
             if permitted.iter().any(|(ip, _)| *ip == peer.ip()) {
                 continue;
             }
-            if permitted.len() == limit {
+            if permitted.len() == limits.permissions {
                 return Err(RequestError::InsufficientCapacity);
             }
             permitted.push((peer.ip(), scope));
@@ -46,7 +46,11 @@ impl Server {
         let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
         allocation.forget_expired(now);
         let new = permitted.iter().filter(|(ip, _)| allocation.permission(*ip, now).is_none()).count();
-        if allocation.permissions.len() + new > limit {
+        if allocation.permissions.len() + new > limits.permissions {
+            return Err(RequestError::InsufficientCapacity);
+        }
+        let faces = permitted.iter().map(|(ip, _)| self.face_key.face(*ip));
+        if !allocation.acquaintances.meet(faces, limits.peers) {
             return Err(RequestError::InsufficientCapacity);
         }
         for (ip, scope) in permitted {

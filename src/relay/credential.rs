@@ -26,12 +26,13 @@ impl Credential {
     pub(super) fn new(username: &str, verified: &Verified<'_>) -> Self {
         let TurnUsername { expires_unix_secs, id } = verified.username;
         let session = expires_unix_secs.is_some().then(|| verified.username.session());
+        let session: Option<Arc<str>> = session.filter(|session| !session.is_empty()).map(Arc::from);
         Self {
             username: Box::from(username),
             key: verified.key.clone(),
-            user: QuotaUser::new(id),
+            user: session.clone().map_or_else(|| QuotaUser::new(id), |session| QuotaUser::of_session(id, session)),
             expires_unix_secs,
-            session: session.filter(|session| !session.is_empty()).map(Arc::from),
+            session,
         }
     }
 

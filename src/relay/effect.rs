@@ -18,12 +18,20 @@ pub struct OpenId(pub(super) u64);
 
 /// The user as quotas know it: the TURN username without its expiry, so minting anew gains nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct QuotaUser(pub(super) Arc<str>);
+pub struct QuotaUser {
+    pub(super) id: Arc<str>,
+    pub(super) session: Option<Arc<str>>,
+}
 
 impl QuotaUser {
-    /// The user named `id`.
+    /// The user named `id`, of no session.
     pub fn new(id: &str) -> Self {
-        Self(Arc::from(id))
+        Self { id: Arc::from(id), session: None }
+    }
+
+    /// The user named `id` in a session: what all sides of it hold is counted together too.
+    pub fn of_session(id: &str, session: Arc<str>) -> Self {
+        Self { id: Arc::from(id), session: Some(session) }
     }
 }
 

@@ -3,24 +3,31 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use crate::relay::effect::QuotaUser;
 
 /// How many allocations may exist at once.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quotas {
     /// Per user.
     pub per_user: usize,
+    /// Per session: what its users hold together.
+    pub per_session: usize,
     /// Per client address; one IPv6 /64 counts as one address.
     pub per_address: usize,
     /// In the whole process.
     pub total: usize,
+    /// Networks whose addresses have no quota of their own.
+    pub exempt: Vec<IpNet>,
 }
 
 impl Default for Quotas {
     /// One relay-only browser side with three TURN URLs makes eleven allocations.
     fn default() -> Self {
-        Self { per_user: 32, per_address: 128, total: 50_000 }
+        Self { per_user: 32, per_session: 64, per_address: 128, total: 50_000, exempt: Vec::new() }
     }
 }
 
@@ -30,6 +37,9 @@ pub enum OverQuota {
     /// The user's: 486.
     #[error("the user holds too many allocations")]
     User,
+    /// The session's: 486.
+    #[error("the session holds too many allocations")]
+    Session,
     /// The client address's: 486.
     #[error("the client address holds too many allocations")]
     Address,
@@ -46,6 +56,7 @@ pub struct Ledger {
     quotas: Quotas,
     total: usize,
     count_by_user: HashMap<QuotaUser, usize>,
+    count_by_session: HashMap<Arc<str>, usize>,
     count_by_address: HashMap<IpAddr, usize>,
 }
 
@@ -60,7 +71,13 @@ pub struct Charge {
 impl Ledger {
     /// An empty ledger.
     pub fn new(quotas: Quotas) -> Self {
-        Self { quotas, total: 0, count_by_user: HashMap::new(), count_by_address: HashMap::new() }
+        Self {
+            quotas,
+            total: 0,
+            count_by_user: HashMap::new(),
+            count_by_session: HashMap::new(),
+            count_by_address: HashMap::new(),
+        }
     }
 
     /// Charges one allocation.
@@ -76,11 +93,20 @@ impl Ledger {
         if self.count_by_user.get(user).is_some_and(|count| *count >= self.quotas.per_user) {
             return Err(OverQuota::User);
         }
-        if self.count_by_address.get(&address).is_some_and(|count| *count >= self.quotas.per_address) {
+        let of_session = user.session.as_ref().and_then(|session| self.count_by_session.get(session));
+        if of_session.is_some_and(|count| *count >= self.quotas.per_session) {
+            return Err(OverQuota::Session);
+        }
+        let is_exempt = self.quotas.exempt.iter().any(|net| net.contains(&client_ip));
+        let of_address = self.count_by_address.get(&address);
+        if !is_exempt && of_address.is_some_and(|count| *count >= self.quotas.per_address) {
             return Err(OverQuota::Address);
         }
         self.total += 1;
         *self.count_by_user.entry(user.clone()).or_default() += 1;
+        if let Some(session) = &user.session {
+            *self.count_by_session.entry(Arc::clone(session)).or_default() += 1;
+        }
         *self.count_by_address.entry(address).or_default() += 1;
         Ok(Charge { user: user.clone(), address })
     }
@@ -89,6 +115,9 @@ impl Ledger {
     pub fn refund(&mut self, charge: Charge) {
         self.total = self.total.saturating_sub(1);
         decrement(&mut self.count_by_user, &charge.user);
+        if let Some(session) = &charge.user.session {
+            decrement(&mut self.count_by_session, session);
+        }
         decrement(&mut self.count_by_address, &charge.address);
     }
 
@@ -124,7 +153,9 @@ fn decrement<K: Eq + Hash>(count_by_key: &mut HashMap<K, usize>, key: &K) {
 mod tests {
     use super::*;
 
-    const QUOTAS: Quotas = Quotas { per_user: 2, per_address: 3, total: 4 };
+    fn quotas() -> Quotas {
+        Quotas { per_user: 2, per_address: 3, total: 4, ..Quotas::default() }
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -132,7 +163,7 @@ mod tests {
 
     #[test]
     fn each_quota_is_named_when_it_is_used_up() {
-        let mut ledger = Ledger::new(QUOTAS);
+        let mut ledger = Ledger::new(quotas());
         let (ann, bob, eve) = (QuotaUser::new("ann"), QuotaUser::new("bob"), QuotaUser::new("eve"));
         let _held = [ledger.charge(&ann, ip("192.0.2.1")).unwrap(), ledger.charge(&ann, ip("192.0.2.1")).unwrap()];
         assert_eq!(ledger.charge(&ann, ip("192.0.2.9")), Err(OverQuota::User));
@@ -144,8 +175,8 @@ mod tests {
 
     #[test]
     fn a_refund_makes_room_and_leaves_nothing_behind() {
-        let mut ledger = Ledger::new(QUOTAS);
-        let ann = QuotaUser::new("ann");
+        let mut ledger = Ledger::new(quotas());
+        let ann = QuotaUser::of_session("s1.ann", "s1".into());
         let first = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
         let second = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
         ledger.refund(first);
@@ -154,11 +185,33 @@ mod tests {
         ledger.refund(third);
         assert_eq!(ledger.total(), 0);
         assert!(ledger.count_by_user.is_empty() && ledger.count_by_address.is_empty());
+        assert!(ledger.count_by_session.is_empty());
+    }
+
+    #[test]
+    fn the_sides_of_a_session_share_its_quota() {
+        let mut ledger = Ledger::new(Quotas { per_session: 3, ..Quotas::default() });
+        let side = |name: &str, session: &str| QuotaUser::of_session(&format!("{session}.{name}"), session.into());
+        let (a, b) = (side("a", "s1"), side("b", "s1"));
+        let held = [&a, &a, &b].map(|side| ledger.charge(side, ip("192.0.2.1")).unwrap());
+        assert_eq!(ledger.charge(&b, ip("192.0.2.2")), Err(OverQuota::Session));
+        assert!(ledger.charge(&side("a", "s2"), ip("192.0.2.2")).is_ok());
+        held.into_iter().for_each(|charge| ledger.refund(charge));
+        assert!(ledger.charge(&b, ip("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn an_exempt_address_has_no_quota_of_its_own() {
+        let exempt = vec!["192.0.2.0/24".parse().unwrap()];
+        let mut ledger = Ledger::new(Quotas { per_user: 9, per_address: 1, total: 3, exempt, ..Quotas::default() });
+        let ann = QuotaUser::new("ann");
+        let _held = [(); 3].map(|()| ledger.charge(&ann, ip("192.0.2.1")).unwrap());
+        assert_eq!(ledger.charge(&ann, ip("192.0.2.1")), Err(OverQuota::Total), "the total holds for all");
     }
 
     #[test]
     fn an_ipv6_prefix_counts_as_one_address() {
-        let mut ledger = Ledger::new(Quotas { per_user: 9, per_address: 1, total: 9 });
+        let mut ledger = Ledger::new(Quotas { per_address: 1, ..Quotas::default() });
         let (ann, bob) = (QuotaUser::new("ann"), QuotaUser::new("bob"));
         let _held = ledger.charge(&ann, ip("2a00:1:2:3::1")).unwrap();
         assert_eq!(ledger.charge(&bob, ip("2a00:1:2:3:ffff::9")), Err(OverQuota::Address));

@@ -3,6 +3,7 @@
 //! [`Server`] is one shard's core. The shell feeds it packets and moments, does what the verdicts and effects say, and
 //! owns every socket. Shards meet in the [`Directory`] alone.
 
+mod acquaintances;
 mod admission;
 mod allocate;
 mod allocation;

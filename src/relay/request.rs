@@ -104,7 +104,9 @@ impl From<Refusal> for RequestError {
 impl From<OpenError> for RequestError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::OverQuota(OverQuota::User | OverQuota::Address) => RequestError::QuotaReached,
+            OpenError::OverQuota(OverQuota::User | OverQuota::Session | OverQuota::Address) => {
+                RequestError::QuotaReached
+            }
             OpenError::OverQuota(OverQuota::Total) => RequestError::InsufficientCapacity,
             OpenError::NoPort | OpenError::NoReservation | OpenError::Socket => RequestError::InsufficientCapacity,
         }

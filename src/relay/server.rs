@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::relay::acquaintances::FaceKey;
 use crate::relay::allocations::Allocations;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::ShardId;
@@ -42,6 +43,7 @@ pub struct Server {
     pub(super) deadlines: Deadlines,
     pub(super) revocations: Revocations,
     pub(super) indications: IndicationIds,
+    pub(super) face_key: FaceKey,
     pub(super) effects: VecDeque<Effect>,
     pub(super) draining: bool,
 }
@@ -59,6 +61,7 @@ impl Server {
             deadlines: Deadlines::default(),
             revocations: Revocations::default(),
             indications: IndicationIds::new(),
+            face_key: FaceKey::default(),
             effects: VecDeque::new(),
             draining: false,
         }

@@ -32,7 +32,7 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     let effect = relay.server.poll_effect().unwrap();
     let Effect::Open { request, family, port, ref user, client_ip } = effect else { panic!("{effect:?}") };
     assert_eq!((family, port, client_ip), (Family::V4, PortWish::Any, ip("9.8.7.6")));
-    assert_eq!(*user, QuotaUser::new("s1.a"));
+    assert_eq!(*user, QuotaUser::of_session("s1.a", "s1".into()));
     assert_eq!(relay.server.allocations(), 0);
 
     // The same request again is not opened twice; another one has to wait for another 5-tuple.
@@ -178,7 +178,7 @@ fn a_lifetime_is_kept_between_ten_minutes_and_the_maximum() {
 
 #[test]
 fn quotas_are_answered_by_their_owner() {
-    let quotas = Quotas { per_user: 1, per_address: 3, total: 4 };
+    let quotas = Quotas { per_user: 1, per_address: 3, total: 4, ..Quotas::default() };
     let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
     relay.allocate(&Client::udp(1, "s1"));
     let reply = relay.try_allocate(&Client::udp(2, "s1"), |_| {});
@@ -195,6 +195,33 @@ fn quotas_are_answered_by_their_owner() {
 
     relay.refresh(&Client::udp(1, "s1"), 0);
     relay.allocate(&Client::udp(6, "s1"));
+}
+
+#[test]
+fn both_sides_of_a_session_share_its_quota() {
+    let quotas = Quotas { per_session: 3, ..Quotas::default() };
+    let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
+    for (port, side) in [(1, "s1.a"), (2, "s1.a"), (3, "s1.b")] {
+        relay.allocate(&Client::udp(port, side));
+    }
+    assert_eq!(relay.try_allocate(&Client::udp(4, "s1.b"), |_| {}).code(), 486);
+    relay.allocate(&Client::udp(5, "s2.b"));
+    relay.refresh(&Client::udp(1, "s1.a"), 0);
+    relay.allocate(&Client::udp(6, "s1.b"));
+}
+
+#[test]
+fn clients_of_an_exempt_network_have_no_quota_by_address() {
+    let quotas = Quotas { per_address: 1, exempt: vec!["9.8.7.0/24".parse().unwrap()], ..Quotas::default() };
+    let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
+    relay.allocate(&Client::udp(1, "s1"));
+    relay.allocate(&Client::udp(2, "s2"));
+    let mut elsewhere = [Client::udp(3, "s3"), Client::udp(4, "s4")];
+    for client in &mut elsewhere {
+        client.address.remote.set_ip(ip("9.8.6.1"));
+    }
+    relay.allocate(&elsewhere[0]);
+    assert_eq!(relay.try_allocate(&elsewhere[1], |_| {}).code(), 486);
 }
 
 #[test]

@@ -233,7 +233,7 @@ impl Fixture {
             counters,
             now: start(),
             effects: Vec::new(),
-            ledger: Ledger::new(setup.quotas),
+            ledger: Ledger::new(setup.quotas.clone()),
             charge_by_id: HashMap::new(),
             last_allocation: None,
             next_id: 0,

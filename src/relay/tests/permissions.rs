@@ -115,6 +115,27 @@ fn permissions_are_limited_and_expired_ones_do_not_count() {
 }
 
 #[test]
+fn an_allocation_meets_a_limited_number_of_addresses_over_its_life() {
+    let limits = Limits { peers: 4, ..Limits::default() };
+    let mut relay = Fixture::with(&Setup { limits, ..Setup::default() });
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    let peers: Vec<_> = (1..=6).map(|host| address(&format!("9.9.1.{host}:5000"))).collect();
+    assert_eq!(relay.permit(&client, &peers[..3]), 0);
+    relay.pass_secs(299);
+    assert_eq!(relay.permit(&client, &peers[2..5]), 508, "two of them are new, and one is too many");
+    assert_eq!(relay.bind(&client, 0x4000, peers[3]), 0);
+    relay.pass_secs(300);
+    // All permissions have lapsed. Known peers may come back, new ones may not.
+    assert_eq!(relay.permit(&client, &peers[..4]), 0);
+    assert_eq!(relay.permit(&client, &peers[4..5]), 508);
+    assert_eq!(relay.bind(&client, 0x4001, peers[5]), 508);
+    let other = Client::udp(2, "s1");
+    relay.allocate(&other);
+    assert_eq!(relay.permit(&other, &peers[4..]), 0, "each allocation counts for itself");
+}
+
+#[test]
 fn naming_one_address_many_times_takes_one_place() {
     let limits = Limits { permissions: 1, ..Limits::default() };
     let mut relay = Fixture::with(&Setup { limits, ..Setup::default() });

@@ -53,7 +53,12 @@ impl StillShard {
             clock,
             config: Arc::new(config()),
             directory: Arc::new(Directory::new(&settings.relay_addresses, settings.port_range)),
-            ledger: Arc::new(Mutex::new(Ledger::new(Quotas { per_user: 1000, per_address: 1000, total: 1000 }))),
+            ledger: Arc::new(Mutex::new(Ledger::new(Quotas {
+                per_user: 1000,
+                per_session: 1000,
+                per_address: 1000,
+                ..Quotas::default()
+            }))),
             counters: Arc::new(Counters::new()),
             io: Arc::clone(&io),
             usage,
