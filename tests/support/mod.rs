@@ -49,21 +49,24 @@ impl Server {
         std::fs::create_dir(&conf_d).expect("make conf.d");
         std::fs::write(conf_d.join("test.toml"), extra).expect("write the test's configuration");
         let log = state.path().join("log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_duologue"))
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).expect("create the log"))
-            .spawn()
-            .expect("start the program");
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let mut server = Server { child, listeners: Vec::new(), state, log };
-        server.listeners = read_listeners(stdout).unwrap_or_else(|problem| {
-            panic!("the program did not start: {problem}\n{}", server.log());
-        });
-        server
+        let (child, listeners) = launch(&config, &log);
+        Server { child, listeners, state, log }
+    }
+
+    /// Stops the program without a drain and starts it with the same state; its ports may be others.
+    pub fn restart(&mut self) {
+        self.stop();
+        (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
+    }
+
+    fn stop(&mut self) {
+        self.signal("TERM");
+        // A second SIGTERM stops without the grace of a drain.
+        self.signal("TERM");
+        if self.wait_exit(STOP).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 
     /// The first bound address of a listener kind as the program printed it, such as `turn-udp`.
@@ -146,17 +149,31 @@ impl Drop for Server {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        self.signal("TERM");
-        // A second SIGTERM stops without the grace of a drain.
-        self.signal("TERM");
-        if self.wait_exit(STOP).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.stop();
         if std::thread::panicking() {
             eprintln!("--- log of the program ---\n{}", self.log());
         }
     }
+}
+
+/// Starts the program; what it listens on. What it logs is appended.
+fn launch(config: &Path, log: &Path) -> (Child, Vec<(String, SocketAddr)>) {
+    let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("open the log");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_duologue"))
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .expect("start the program");
+    let listeners = read_listeners(child.stdout.take().expect("stdout is piped")).unwrap_or_else(|problem| {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("the program did not start: {problem}\n{}", std::fs::read_to_string(log).unwrap_or_default());
+    });
+    (child, listeners)
 }
 
 /// Waits until `condition` holds, looking again every few milliseconds; false when `limit` is over.
