@@ -3,6 +3,7 @@
 # make lint   formatting and warnings only
 # make deny   licences, sources and advisories of the dependencies (needs cargo-deny and the internet)
 # make bench  the benchmarks
+# make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -66,6 +67,11 @@ python: system
 .PHONY: rust-tests
 rust-tests: set-up
 	cargo test --locked
+
+# Needs root or CAP_NET_RAW: some statements are about the IP header.
+.PHONY: conformance
+conformance: system
+	DUOLOGUE_CONFORM_TARGET="$(TARGET)" cargo test --locked --test conformance -- --ignored --nocapture
 
 .PHONY: sdk-tests
 sdk-tests: set-up

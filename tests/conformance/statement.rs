@@ -1,0 +1,157 @@
+//! A statement about a STUN or TURN server, and how it is judged.
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use crate::client::Client;
+use crate::client::Peer;
+use crate::packet::FAMILY;
+use crate::packet::Packet;
+use crate::target::Target;
+use crate::user::User;
+use crate::verdict::Seen;
+use crate::watch::Watched;
+use crate::way::Transport;
+use crate::way::Way;
+
+/// What stands in the RFC column when no RFC asks for it: a rule that this project set itself.
+pub const OUR_RULE: &str = "our rule";
+
+/// The ways a statement is about.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    All,
+    Udp,
+    Streams,
+    Tls,
+    /// The way to the server does not matter: the first one is taken.
+    Once,
+}
+
+/// How a statement is judged.
+#[derive(Copy, Clone)]
+pub enum Proof {
+    /// By what a server answers to this probe.
+    Probe(fn(&Scene<'_>) -> Seen<()>),
+    /// By every message that came while the probes ran.
+    Watched(Watched),
+    /// Not from outside: the tests in `also` show it.
+    Told,
+}
+
+pub struct Statement {
+    /// `1` to `120`: the statements; `A1` and up: abuses.
+    pub number: &'static str,
+    pub rfc: &'static str,
+    pub says: &'static str,
+    pub over: Over,
+    pub proof: Proof,
+    /// Tests of this repository that show what takes minutes, or cannot be seen from outside: file and name.
+    pub also: &'static [&'static str],
+}
+
+impl Statement {
+    pub const fn seen(
+        number: &'static str,
+        rfc: &'static str,
+        says: &'static str,
+        over: Over,
+        probe: fn(&Scene<'_>) -> Seen<()>,
+    ) -> Statement {
+        Statement { number, rfc, says, over, proof: Proof::Probe(probe), also: &[] }
+    }
+
+    pub const fn watched(
+        number: &'static str,
+        rfc: &'static str,
+        says: &'static str,
+        over: Over,
+        kind: Watched,
+    ) -> Statement {
+        Statement { number, rfc, says, over, proof: Proof::Watched(kind), also: &[] }
+    }
+
+    pub const fn told(
+        number: &'static str,
+        rfc: &'static str,
+        says: &'static str,
+        also: &'static [&'static str],
+    ) -> Statement {
+        Statement { number, rfc, says, over: Over::Once, proof: Proof::Told, also }
+    }
+
+    pub const fn also(self, also: &'static [&'static str]) -> Statement {
+        Statement { also, ..self }
+    }
+
+    /// The ways of a target that this statement is judged over.
+    pub fn ways<'a>(&self, target: &'a Target) -> Vec<&'a Way> {
+        let is_meant = |way: &&Way| match self.over {
+            Over::All => true,
+            Over::Udp => way.is_udp(),
+            Over::Streams => !way.is_udp(),
+            Over::Tls => way.transport == Transport::Tls,
+            Over::Once => way.name == target.ways[0].name,
+        };
+        target.ways.iter().filter(is_meant).collect()
+    }
+}
+
+/// Where a probe plays: one way to one server.
+pub struct Scene<'a> {
+    pub target: &'a Target,
+    pub way: &'a Way,
+}
+
+impl Scene<'_> {
+    /// A client of a user of its own that knows realm and nonce.
+    pub fn client(&self) -> Seen<Client> {
+        self.client_of(self.target.user())
+    }
+
+    pub fn client_of(&self, user: User) -> Seen<Client> {
+        let mut client = self.silent_client(user, 0)?;
+        client.challenge()?;
+        Ok(client)
+    }
+
+    /// A client that has said nothing yet, at this port; 0 takes any.
+    pub fn silent_client(&self, user: User, port: u16) -> Seen<Client> {
+        Client::open(self.way, &self.target.watch, user, port)
+    }
+
+    /// A client with an IPv4 allocation, and its relayed address.
+    pub fn allocated(&self) -> Seen<(Client, SocketAddr)> {
+        self.allocated_by(Packet::allocate)
+    }
+
+    /// A client with an IPv6 allocation, and its relayed address.
+    pub fn allocated_v6(&self) -> Seen<(Client, SocketAddr)> {
+        self.allocated_by(|| Packet::allocate().byte(FAMILY, 2))
+    }
+
+    fn allocated_by(&self, packet: fn() -> Packet) -> Seen<(Client, SocketAddr)> {
+        loop {
+            let mut client = self.client()?;
+            match client.allocate(packet()) {
+                Ok((_, relayed)) => return Ok((client, relayed)),
+                // The system gave the port of an earlier client, whose allocation this server deletes later than it says.
+                Err(_) if !self.target.is_ours() && client.refresh(0, "Refresh", 0).is_ok() => continue,
+                Err(unmet) => return Err(unmet),
+            }
+        }
+    }
+
+    /// A peer that the server can reach over IPv4.
+    pub fn peer(&self) -> Seen<Peer> {
+        Peer::at(self.target.peer_ip)
+    }
+
+    /// An address that no socket needs to have.
+    pub fn somebody(&self) -> SocketAddr {
+        SocketAddr::new(self.target.peer_ip, 9999)
+    }
+
+    pub fn peer_v6(&self) -> Seen<Peer> {
+        Peer::at(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST))
+    }
+}
