@@ -58,6 +58,12 @@ impl Arena {
         &self.memory[range]
     }
 
+    /// Puts bytes where the kernel would.
+    #[cfg(test)]
+    pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.memory[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// Gives all slots back.
     pub(super) fn clear(&mut self) {
         self.used = 0;

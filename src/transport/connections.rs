@@ -18,6 +18,7 @@ use crate::transport::stream::Found;
 use crate::transport::stream::Stream;
 use crate::transport::stream::TurnStream;
 use crate::transport::token::Token;
+use crate::transport::udp::TrafficClass;
 
 /// How long the rest of a frame may take.
 const PARTIAL_LIMIT: Duration = Duration::from_secs(5);
@@ -130,7 +131,7 @@ impl Shard {
     }
 
     fn read_stream(&mut self, id: StreamId, now: Now) {
-        self.make_room(1);
+        self.make_room(1, now);
         let Some(stream) = self.streams.get_mut(id) else { return };
         let Found { len, end } = stream.read(self.arena.vacant(1), &mut self.cipher);
         let wants_write = stream.wants_write();
@@ -152,7 +153,7 @@ impl Shard {
         loop {
             match next_frame(self.arena.bytes(at..received.end)) {
                 Framing::Frame { len, consumed } => {
-                    self.judge(client, at..at + len, now);
+                    self.judge(client, at..at + len, TrafficClass::default(), now);
                     at += consumed;
                 }
                 Framing::Incomplete { need: _ } => break,

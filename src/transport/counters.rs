@@ -11,12 +11,18 @@ pub enum IoEvent {
     ReceiveCall,
     /// A datagram was received.
     DatagramReceived,
+    /// A datagram was received together with others of its flow, as one buffer.
+    ReceivedInRun,
     /// The kernel dropped a received datagram because the socket's buffer was full.
     KernelDrop,
     /// A send call was made.
     SendCall,
     /// A datagram was sent.
     DatagramSent,
+    /// A datagram was sent together with others of its run, as one buffer that the kernel cut.
+    SentInRun,
+    /// The kernel refused to cut a run; its datagrams were sent singly.
+    RunRefused,
     /// A datagram was dropped because the socket's send buffer was full.
     SendBufferFull,
     /// A datagram was dropped because it was too long for its way.
@@ -51,13 +57,16 @@ pub enum IoEvent {
 
 impl IoEvent {
     /// Every event, in the order of its counter.
-    pub const ALL: [IoEvent; 21] = [
+    pub const ALL: [IoEvent; 24] = [
         IoEvent::WakeUp,
         IoEvent::ReceiveCall,
         IoEvent::DatagramReceived,
+        IoEvent::ReceivedInRun,
         IoEvent::KernelDrop,
         IoEvent::SendCall,
         IoEvent::DatagramSent,
+        IoEvent::SentInRun,
+        IoEvent::RunRefused,
         IoEvent::SendBufferFull,
         IoEvent::SendTooLong,
         IoEvent::SendRetried,
@@ -81,9 +90,12 @@ impl IoEvent {
             IoEvent::WakeUp => "wake_up",
             IoEvent::ReceiveCall => "receive_call",
             IoEvent::DatagramReceived => "datagram_received",
+            IoEvent::ReceivedInRun => "received_in_run",
             IoEvent::KernelDrop => "kernel_drop",
             IoEvent::SendCall => "send_call",
             IoEvent::DatagramSent => "datagram_sent",
+            IoEvent::SentInRun => "sent_in_run",
+            IoEvent::RunRefused => "run_refused",
             IoEvent::SendBufferFull => "send_buffer_full",
             IoEvent::SendTooLong => "send_too_long",
             IoEvent::SendRetried => "send_retried",

@@ -62,7 +62,7 @@ impl Shard {
 
     /// Tells the core what was opened and sends its answer.
     fn on_open(&mut self, request: OpenId, outcome: Result<Holdings, OpenError>, now: Now) {
-        self.make_sendable();
+        self.make_sendable(now);
         let (result, holdings) = match outcome {
             Ok(holdings) => (Ok(holdings.opened), Some(holdings)),
             Err(error) => (Err(error), None),
@@ -153,7 +153,7 @@ impl Shard {
     fn on_close(&mut self, at: AllocationId, relayed: RelayedSlot, now: Now) {
         // What the client sent before it let go still leaves; the answer to that leaves when all this is done.
         let relay = SocketKey::Relay(at.slot());
-        self.egress.flush_socket(relay, &self.arena, &self.sockets, &self.io);
+        self.egress.flush_socket(relay, &self.arena, &self.sockets, &self.io, now.mono);
         let socket = self.sockets.remove_relay(at).map(|relay| relay.socket);
         let tenancy = self.tenancies.remove(at);
         if let Some(stream) = tenancy.as_ref().and_then(|tenancy| tenancy.stream)

@@ -186,15 +186,15 @@ impl Shard {
     }
 
     /// Makes sure that `slots` of the arena are free. Not to be called while a packet is being judged.
-    pub(super) fn make_room(&mut self, slots: usize) {
+    pub(super) fn make_room(&mut self, slots: usize, now: Now) {
         if self.arena.free() < slots {
-            self.flush_egress();
+            self.flush_egress(now);
             self.arena.clear();
         }
     }
 
-    pub(super) fn flush_egress(&mut self) {
-        self.egress.flush(&self.arena, &self.sockets, &self.io);
+    pub(super) fn flush_egress(&mut self, now: Now) {
+        self.egress.flush(&self.arena, &self.sockets, &self.io, now.mono);
     }
 
     fn on_inbox(&mut self, now: Now) {
@@ -241,7 +241,7 @@ impl Shard {
     /// Sends everything, closes what is to be closed, and gives the arena back.
     fn finish_wake_up(&mut self, now: Now) {
         loop {
-            self.flush_egress();
+            self.flush_egress(now);
             self.write_dirty_streams();
             if self.doomed.is_empty() {
                 break;

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::io::IoSlice;
+use std::marker::PhantomData;
 use std::mem;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -21,12 +21,23 @@ use libc::c_int;
 /// Datagrams per receive call at most: beyond this the cost per datagram no longer falls.
 pub(super) const RECEIVE_BATCH: usize = 32;
 
-/// Datagrams per send call at most.
+/// Messages per send call at most; one may be many datagrams ([`Envelope::segment`]).
 pub(super) const SEND_BATCH: usize = 32;
 
-/// Room for the control messages of one datagram: packet info (40), drop count (24), and two of the size of an int
-/// to spare.
+/// Pieces of memory per send call at most.
+pub(super) const SEND_PARTS: usize = 1024;
+
+/// Datagrams that one message may be cut into: older kernels take 64, newer ones 128.
+pub(super) const SEGMENTS: usize = 64;
+
+/// Room for the control messages of one datagram: packet info (40), traffic class (24), segment length (24), and drop
+/// count or DF (24).
 const CONTROL_LEN: usize = 128;
+
+/// DSCP and ECN of a datagram: the second byte of its IPv4 header, the traffic class of its IPv6 header. RFC 2474 §3,
+/// RFC 3168 §5. Zero is best effort, not ECN-capable.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct TrafficClass(pub(super) u8);
 
 /// A socket address as the kernel writes it: `sockaddr_in` or `sockaddr_in6`.
 ///
@@ -56,6 +67,11 @@ pub(super) struct Datagram {
     pub(super) drops: Option<u32>,
     /// The datagram did not fit into its slot.
     pub(super) truncated: bool,
+    /// How it was marked, on sockets with [`enable_traffic_class`].
+    pub(super) class: TrafficClass,
+    /// On sockets with [`enable_coalescing`] several datagrams of one flow may come as one. Then all but the last are
+    /// this long, which is never zero.
+    pub(super) segment: Option<usize>,
 }
 
 /// The scratch memory of `recvmmsg`.
@@ -122,6 +138,8 @@ impl Receiver {
             local: None,
             drops: None,
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            class: TrafficClass::default(),
+            segment: None,
         };
         // SAFETY: `msg_control` points at `controls[at]`, which `self` owns and nobody else writes, and the kernel
         // set `msg_controllen` to the valid part of it; the libc macros walk exactly that part. Reads are unaligned.
@@ -142,6 +160,15 @@ impl Receiver {
                     (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
                         datagram.drops = Some(data.cast::<u32>().read_unaligned());
                     }
+                    (libc::IPPROTO_IP, libc::IP_TOS) => datagram.class = TrafficClass(data.read()),
+                    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                        // Only the lowest byte of the int is ever set.
+                        datagram.class = TrafficClass(data.cast::<c_int>().read_unaligned() as u8);
+                    }
+                    (libc::SOL_UDP, libc::UDP_GRO) => {
+                        let len = usize::try_from(data.cast::<c_int>().read_unaligned()).unwrap_or(0);
+                        datagram.segment = (len > 0).then_some(len);
+                    }
                     (_, _) => {}
                 }
                 message = libc::CMSG_NXTHDR(&header.msg_hdr, message);
@@ -151,15 +178,19 @@ impl Receiver {
     }
 }
 
-/// One datagram to send: the concatenation of `parts`.
-#[derive(Copy, Clone)]
-pub(super) struct Outgoing<'a> {
+/// How a message leaves.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Envelope {
     /// Where to.
     pub(super) to: SocketAddr,
     /// The source address, on a socket that is bound to the unspecified address.
     pub(super) source: Option<IpAddr>,
-    /// The bytes.
-    pub(super) parts: &'a [IoSlice<'a>],
+    /// How it is marked.
+    pub(super) class: TrafficClass,
+    /// Refuse it rather than fragment it. Acts on IPv6 only: for IPv4 it is a property of the socket.
+    pub(super) dont_fragment: bool,
+    /// The kernel cuts the message into datagrams of this many bytes, the last one taking the rest.
+    pub(super) segment: Option<u16>,
 }
 
 /// The scratch memory of `sendmmsg`.
@@ -167,48 +198,89 @@ pub(super) struct Sender {
     names: Box<[Name; SEND_BATCH]>,
     controls: Box<[Control; SEND_BATCH]>,
     headers: Box<[libc::mmsghdr; SEND_BATCH]>,
+    iovecs: Box<[libc::iovec]>,
 }
 
 impl Sender {
     /// Allocates the scratch memory.
     pub(super) fn new() -> Self {
-        // SAFETY: all-zero bytes are a valid `mmsghdr` (null pointers, zero lengths).
-        let header = unsafe { mem::zeroed::<libc::mmsghdr>() };
+        // SAFETY: all-zero bytes are a valid `mmsghdr` and a valid `iovec` (null pointers, zero lengths).
+        let (header, iovec) = unsafe { (mem::zeroed::<libc::mmsghdr>(), mem::zeroed::<libc::iovec>()) };
         Self {
             names: Box::new([Name([0; 32]); SEND_BATCH]),
             controls: Box::new([Control([0; CONTROL_LEN]); SEND_BATCH]),
             headers: Box::new([header; SEND_BATCH]),
+            iovecs: vec![iovec; SEND_PARTS].into_boxed_slice(),
         }
     }
 
-    /// Sends the first [`SEND_BATCH`] datagrams of `batch` without waiting and returns how many left, from the front.
+    /// Begins a batch of messages whose bytes live for `'a`.
+    pub(super) fn batch<'a>(&mut self) -> Batch<'_, 'a> {
+        Batch { sender: self, count: 0, parts: 0, bytes: PhantomData }
+    }
+}
+
+/// Messages that leave in one system call.
+pub(super) struct Batch<'s, 'a> {
+    sender: &'s mut Sender,
+    count: usize,
+    /// How many of the sender's iovecs are in use.
+    parts: usize,
+    /// Those iovecs point at bytes that are borrowed as long as the batch exists.
+    bytes: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Batch<'_, 'a> {
+    /// Returns whether one more message of this many parts fits.
+    pub(super) fn has_room(&self, parts: usize) -> bool {
+        self.count < SEND_BATCH && SEND_PARTS - self.parts >= parts
+    }
+
+    /// Returns the number of messages.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds a message: the concatenation of `parts`, of which empty ones cost nothing. What has no room is left out.
+    pub(super) fn push(&mut self, envelope: &Envelope, parts: impl Iterator<Item = &'a [u8]>) {
+        let Some(header) = self.sender.headers.get_mut(self.count) else { return };
+        let first = self.parts;
+        let free = self.sender.iovecs[first..].iter_mut();
+        for (iovec, part) in free.zip(parts.filter(|part| !part.is_empty())) {
+            // Sending does not write to it.
+            *iovec = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
+            self.parts += 1;
+        }
+        let name = &mut self.sender.names[self.count];
+        let control = &mut self.sender.controls[self.count];
+        let name_len = encode_name(envelope.to, &mut name.0);
+        let control_len = encode_controls(envelope, control);
+        let header = &mut header.msg_hdr;
+        header.msg_name = name.0.as_mut_ptr().cast();
+        header.msg_namelen = name_len as libc::socklen_t;
+        header.msg_iov = self.sender.iovecs[first..].as_mut_ptr();
+        header.msg_iovlen = (self.parts - first) as _;
+        header.msg_control = if control_len == 0 { ptr::null_mut() } else { control.0.as_mut_ptr().cast() };
+        header.msg_controllen = control_len as _;
+        header.msg_flags = 0;
+        self.count += 1;
+    }
+
+    /// Sends the messages from `first` on without waiting and returns how many left.
     ///
     /// # Errors
     ///
-    /// What `sendmmsg` reports about the first one; an error of a later one comes out when that is first.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, batch: &[Outgoing<'_>]) -> io::Result<usize> {
-        let count = batch.len().min(SEND_BATCH);
-        for (at, outgoing) in batch.iter().take(SEND_BATCH).enumerate() {
-            let name_len = encode_name(outgoing.to, &mut self.names[at].0);
-            let control_len = encode_source(outgoing.source, &mut self.controls[at]);
-            let header = &mut self.headers[at].msg_hdr;
-            header.msg_name = self.names[at].0.as_mut_ptr().cast();
-            header.msg_namelen = name_len as libc::socklen_t;
-            // The standard library promises that `IoSlice` has the layout of `iovec`; sending does not write to it.
-            header.msg_iov = outgoing.parts.as_ptr().cast::<libc::iovec>().cast_mut();
-            header.msg_iovlen = outgoing.parts.len() as _;
-            header.msg_control =
-                if control_len == 0 { ptr::null_mut() } else { self.controls[at].0.as_mut_ptr().cast() };
-            header.msg_controllen = control_len as _;
-            header.msg_flags = 0;
-        }
-        // SAFETY: the first `count` headers point at names and controls owned by `self` and at parts borrowed by
-        // `batch`; all live through the call, and the kernel only reads them (it writes `msg_len` of the headers).
+    /// What `sendmmsg` reports about message `first`; an error of a later one comes out when that is first.
+    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
+        let headers = &mut self.sender.headers[first.min(self.count)..self.count];
+        // SAFETY: `push` made each of these headers point at a name, a control buffer and iovecs that the sender owns,
+        // and those at bytes that are borrowed for `'a`, which this batch does not outlive. The kernel only reads them
+        // (it writes `msg_len` of the headers).
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                count as libc::c_uint,
+                headers.as_mut_ptr(),
+                headers.len() as libc::c_uint,
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
             )
         };
@@ -238,6 +310,28 @@ pub(super) fn enable_drop_count(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &c_int::from(true))
 }
 
+/// Makes the socket tell how each datagram was marked ([`Datagram::class`]).
+///
+/// # Errors
+///
+/// What `setsockopt` reports.
+pub(super) fn enable_traffic_class(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, &c_int::from(true))
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, &c_int::from(true))
+    }
+}
+
+/// Lets datagrams of one flow that reached the machine together come as one ([`Datagram::segment`]).
+///
+/// # Errors
+///
+/// What `setsockopt` reports; kernels before 5.0 do not know it.
+pub(super) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_option(socket, libc::SOL_UDP, libc::UDP_GRO, &c_int::from(true))
+}
+
 /// Lets `program` choose the socket of the SO_REUSEPORT group that `socket` belongs to, for each datagram.
 ///
 /// # Errors
@@ -248,6 +342,13 @@ pub(super) fn attach_steering(socket: BorrowedFd<'_>, program: &[libc::sock_filt
     // The kernel copies the program during the call and does not write to it.
     let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
+}
+
+/// Makes the kernel refuse to cut messages that this socket sends, as it does for devices that cannot.
+#[cfg(test)]
+pub(super) fn refuse_segments(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // Segments need a checksum, and this one sends without.
+    set_option(socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, &c_int::from(true))
 }
 
 fn set_option<T>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
@@ -297,34 +398,51 @@ fn encode_name(address: SocketAddr, name: &mut [u8; 32]) -> usize {
     }
 }
 
-/// Writes the control message that fixes the source address and returns its length; 0 without a source.
-fn encode_source(source: Option<IpAddr>, control: &mut Control) -> usize {
-    match source {
-        None => 0,
+/// Writes the control messages that an envelope asks for and returns their length; 0 if it asks for nothing.
+fn encode_controls(envelope: &Envelope, control: &mut Control) -> usize {
+    let mut len = 0;
+    match envelope.source {
+        None => {}
         Some(IpAddr::V4(source)) => {
             let info = libc::in_pktinfo {
                 ipi_ifindex: 0,
                 ipi_spec_dst: libc::in_addr { s_addr: source.to_bits().to_be() },
                 ipi_addr: libc::in_addr { s_addr: 0 },
             };
-            encode_control(control, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
+            len = encode_control(control, len, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
         }
         Some(IpAddr::V6(source)) => {
             let info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: source.octets() }, ipi6_ifindex: 0 };
-            encode_control(control, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info)
+            len = encode_control(control, len, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
         }
     }
+    if envelope.class != TrafficClass::default() {
+        let class = c_int::from(envelope.class.0);
+        len = match envelope.to {
+            SocketAddr::V4(_) => encode_control(control, len, libc::IPPROTO_IP, libc::IP_TOS, class),
+            SocketAddr::V6(_) => encode_control(control, len, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class),
+        };
+    }
+    if envelope.dont_fragment && envelope.to.is_ipv6() {
+        len = encode_control(control, len, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, c_int::from(true));
+    }
+    if let Some(segment) = envelope.segment {
+        len = encode_control(control, len, libc::SOL_UDP, libc::UDP_SEGMENT, segment);
+    }
+    len
 }
 
-fn encode_control<T: Copy>(control: &mut Control, level: c_int, kind: c_int, value: T) -> usize {
+/// Writes a control message behind the first `at` bytes, which are others, and returns the length of all.
+fn encode_control<T: Copy>(control: &mut Control, at: usize, level: c_int, kind: c_int, value: T) -> usize {
     let value_len = mem::size_of::<T>() as libc::c_uint;
     // SAFETY: these two only compute lengths.
     let (len, space) = unsafe { (libc::CMSG_LEN(value_len), libc::CMSG_SPACE(value_len) as usize) };
-    assert!(space <= CONTROL_LEN, "a control message is larger than its room");
-    // SAFETY: `control` is aligned for a header, `space` bytes of it were just checked to exist, and `CMSG_DATA`
-    // of a header lies inside its space. The write of the value is unaligned.
+    assert!(at + space <= CONTROL_LEN, "control messages are larger than their room");
+    // SAFETY: `control` is aligned for a header and `at` is the sum of earlier `space`s, which keep that alignment;
+    // `space` bytes from there were just checked to exist, and `CMSG_DATA` of a header lies inside its space. The write
+    // of the value is unaligned.
     unsafe {
-        let header = control.0.as_mut_ptr().cast::<libc::cmsghdr>();
+        let header = control.0.as_mut_ptr().add(at).cast::<libc::cmsghdr>();
         let mut fields = mem::zeroed::<libc::cmsghdr>();
         fields.cmsg_len = len as _;
         fields.cmsg_level = level;
@@ -332,7 +450,7 @@ fn encode_control<T: Copy>(control: &mut Control, level: c_int, kind: c_int, val
         header.write(fields);
         libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
     }
-    space
+    at + space
 }
 
 #[cfg(test)]

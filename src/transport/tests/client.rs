@@ -65,6 +65,14 @@ impl Client {
         Self { link, credential, challenge: None, requests: 0 }
     }
 
+    /// The socket of a client over UDP.
+    pub(super) fn socket(&self) -> &UdpSocket {
+        match &self.link {
+            Link::Udp(socket) => socket,
+            Link::Stream { .. } => panic!("a connection"),
+        }
+    }
+
     /// Sends bytes as they are: one datagram, or a part of the stream.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         match &mut self.link {

@@ -4,6 +4,7 @@ mod client;
 mod control;
 mod pair;
 mod plane;
+mod runs;
 mod slow;
 mod still;
 mod stream;
