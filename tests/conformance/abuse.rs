@@ -20,7 +20,6 @@ use crate::user::User;
 use crate::verdict::Seen;
 use crate::verdict::ensure;
 use crate::verdict::fails;
-use crate::verdict::not_offered;
 use crate::verdict::same;
 use crate::watch::Watched;
 
@@ -99,13 +98,9 @@ pub const STATEMENTS: &[Statement] = &[
     ),
 ];
 
-/// A way to a peer that nobody may have as one.
-fn way_with_peer(scene: &Scene<'_>, last: u8, port: u16) -> Seen<Peer> {
-    match scene.target.peer_ip {
-        IpAddr::V4(ip) if ip.is_loopback() => {}
-        _ => return Err(not_offered("needs peers on loopback")),
-    }
-    let addr = SocketAddr::from((Ipv4Addr::new(127, 0, 8, last), port));
+/// A peer of this machine at a port.
+fn peer_at(scene: &Scene<'_>, port: u16) -> Seen<Peer> {
+    let addr = SocketAddr::new(scene.neighbour(80)?, port);
     let socket = UdpSocket::bind(addr).map_err(|e| fails(format!("no peer at {addr}: {e}")))?;
     let addr = socket.local_addr().map_err(|e| fails(e.to_string()))?;
     Ok(Peer { socket, addr })
@@ -113,11 +108,11 @@ fn way_with_peer(scene: &Scene<'_>, last: u8, port: u16) -> Seen<Peer> {
 
 fn service_ports(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let ip = way_with_peer(scene, 1, 0)?.addr.ip();
+    let ip = peer_at(scene, 0)?.addr.ip();
     for port in [0, 1, 53, 123, 443, 1023, 1900, 5353, 11_211] {
         client.bind(403, &format!("ChannelBind to port {port}"), 0x4000, SocketAddr::new(ip, port))?;
     }
-    let (service, other) = (way_with_peer(scene, 1, 11_211)?, way_with_peer(scene, 1, 0)?);
+    let (service, other) = (peer_at(scene, 11_211)?, peer_at(scene, 0)?);
     client.permit(0, "a permission for its address", &[other.addr])?;
     client.indicate(service.addr, b"get keys")?;
     client.indicate(other.addr, b"hello")?;

@@ -61,7 +61,8 @@ pub const STATEMENTS: &[Statement] = &[
         Over::All,
         token_with_others,
     ),
-    Statement::seen("58", "8656 §7.2", "a token that is unknown or used: 508", Over::All, dead_token),
+    Statement::seen("58", "8656 §7.2", "a token that is unknown or used: 508", Over::All, dead_token)
+        .also(&["src/relay/tests/ports.rs::a_reserved_port_is_nobody_elses_until_the_token_expires"]),
     Statement::seen("59", "8656 §7.2", "both family attributes: 400", Over::All, both_families),
     Statement::seen(
         "60",
@@ -101,7 +102,10 @@ pub const STATEMENTS: &[Statement] = &[
     ),
     Statement::seen("66", "8656 §7.2", "relayed ports are scattered over the configured range", Over::Once, scattered)
         .also(&["src/relay/tests/directory.rs::every_port_can_be_had_once_wherever_the_search_begins"]),
-    Statement::seen("67", "8656 §7.2", "over quota 486, out of ports 508, draining 300 or 508", Over::Once, exhausted),
+    Statement::seen("67", "8656 §7.2", "over quota 486, out of ports 508, draining 300 or 508", Over::Once, exhausted)
+        .also(&[
+            "tests/turn_operations.rs::a_draining_server_keeps_its_allocations_for_the_grace_and_takes_no_new_ones",
+        ]),
     Statement::seen("68", OUR_RULE, "a freed relay port rests while another is free", Over::Once, ports_rest)
         .also(&["src/relay/tests/directory.rs::a_claimed_port_is_nobody_elses_and_rests_after_its_release"]),
     Statement::seen(

@@ -19,7 +19,8 @@ use crate::verdict::same;
 
 pub const STATEMENTS: &[Statement] = &[
     Statement::seen("92", "8656 §12.2", "ChannelBind without number or peer: 400", Over::All, incomplete),
-    Statement::seen("93", "8656 §12", "a number outside 0x4000 to 0x4FFF: 400", Over::All, numbers),
+    Statement::seen("93", "8656 §12", "a number outside 0x4000 to 0x4FFF: 400", Over::All, numbers)
+        .also(&["src/relay/tests/channels.rs::numbers_of_the_old_standard_work_where_they_are_switched_on"]),
     Statement::seen("94", "8656 §12.2", "a number has one peer, a peer one number: else 400", Over::All, one_each),
     Statement::seen(
         "95",

@@ -1,10 +1,12 @@
 //! Send and Data indications. RFC 8656 §11.
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::client::Data;
-use crate::client::Peer;
+use crate::client::SILENCE;
 use crate::packet::*;
+use crate::raw;
 use crate::raw::Sniffer;
 use crate::statement::Over;
 use crate::statement::Scene;
@@ -17,7 +19,10 @@ use crate::verdict::same;
 
 pub const STATEMENTS: &[Statement] = &[
     Statement::seen("84", "8656 §11.2", "Send without peer or data: dropped", Over::All, incomplete),
-    Statement::seen("85", "8656 §11.2", "Send without permission: dropped", Over::All, no_permission),
+    Statement::seen("85", "8656 §11.2", "Send without permission: dropped", Over::All, no_permission).also(&[
+        "src/relay/tests/data.rs::ports_of_services_are_dropped_per_packet",
+        "src/relay/tests/reconfigure.rs::peers_that_a_new_policy_denies_are_cut_off_at_once",
+    ]),
     Statement::seen("86", "8656 §11.2", "empty DATA is an empty datagram", Over::All, empty),
     Statement::seen(
         "87",
@@ -127,28 +132,53 @@ fn dont_fragment(scene: &Scene<'_>) -> Seen<()> {
 const UNREACHABLE: [u8; 2] = [3, 3];
 const UNREACHABLE_V6: [u8; 2] = [1, 4];
 
-fn icmp(scene: &Scene<'_>) -> Seen<()> {
-    let (client, _) = scene.allocated()?;
-    tells_of_a_closed_port(client, scene.peer()?, UNREACHABLE)?;
-    let (client, _) = scene.allocated_v6()?;
-    tells_of_a_closed_port(client, scene.peer_v6()?, UNREACHABLE_V6)
-}
+/// Fragmentation needed, and time exceeded in transit. RFC 792, RFC 1191 §4.
+const TOO_BIG: [u8; 2] = [3, 4];
+const TIME_EXCEEDED: [u8; 2] = [11, 0];
+/// What the path is said to carry.
+const MTU: u16 = 1280;
 
-fn tells_of_a_closed_port(mut client: Client, peer: Peer, due: [u8; 2]) -> Seen<()> {
+fn icmp(scene: &Scene<'_>) -> Seen<()> {
+    let (mut client, relayed) = scene.allocated()?;
+    let peer = scene.peer()?;
     let closed = peer.addr;
     client.permit(0, "a permission", &[closed])?;
     drop(peer);
     client.indicate(closed, b"is anybody there")?;
+    tells_of_an_error(&mut client, closed, UNREACHABLE, None)?;
+
+    // What a router on the way would say. The address is one that nobody else sends to: the system believes it too.
+    let far = SocketAddr::new(scene.neighbour(77)?, 5000);
+    client.permit(0, "a permission", &[far])?;
+    for (type_and_code, mtu) in [(TIME_EXCEEDED, None), (TOO_BIG, Some(MTU))] {
+        raw::send_icmp(relayed, far, type_and_code, mtu.unwrap_or(0))?;
+        tells_of_an_error(&mut client, far, type_and_code, mtu)?;
+    }
+
+    let (mut client, _) = scene.allocated_v6()?;
+    let peer = scene.peer_v6()?;
+    let closed = peer.addr;
+    client.permit(0, "an IPv6 permission", &[closed])?;
+    drop(peer);
+    client.indicate(closed, b"is anybody there")?;
+    tells_of_an_error(&mut client, closed, UNREACHABLE_V6, None)
+}
+
+fn tells_of_an_error(client: &mut Client, peer: SocketAddr, due: [u8; 2], mtu: Option<u16>) -> Seen<()> {
     let Some(frame) = client.frame(Duration::from_secs(2))? else {
         return Err(not_offered("no ICMP attribute"));
     };
     let message = Parsed::read(&frame).map_err(fails)?;
     same("the type", message.ty, DATA_INDICATION)?;
-    same("XOR-PEER-ADDRESS", message.address(PEER), Some(closed))?;
+    same("XOR-PEER-ADDRESS", message.address(PEER), Some(peer))?;
     ensure(!message.has(DATA), "DATA beside ICMP")?;
     let value = message.get(ICMP).ok_or_else(|| fails("no ICMP attribute"))?;
     same("the length of ICMP", value.len(), 8)?;
-    same("type and code", icmp_type_and_code(value), due)
+    same("type and code", icmp_type_and_code(value), due)?;
+    match mtu {
+        None => Ok(()),
+        Some(mtu) => same("the MTU in the error data", &value[4..], &u32::from(mtu).to_be_bytes()[..]),
+    }
 }
 
 /// RFC 8656 §18.13: 16 reserved bits, 7 bits of type, 9 bits of code.
@@ -161,9 +191,12 @@ fn icmp_type_and_code(value: &[u8]) -> [u8; 2] {
 fn foreign_icmp(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
     let peer = scene.peer()?;
-    // An error about a datagram that this socket never sent: nobody was permitted, nothing may come.
-    Sniffer::unreachable(relayed, peer.addr)?;
+    let stranger = SocketAddr::new(scene.neighbour(78)?, 5000);
+    raw::send_icmp(relayed, peer.addr, UNREACHABLE, 0)?;
     client.permit(0, "a permission", &[peer.addr])?;
+    raw::send_icmp(relayed, stranger, UNREACHABLE, 0)?;
+    // What would have come of the errors comes before this.
+    std::thread::sleep(SILENCE);
     peer.say(relayed, b"data")?;
     same("what comes", client.data()?, Data::Indication(peer.addr, b"data".to_vec()))
 }

@@ -1,6 +1,4 @@
 //! Permissions. RFC 8656 §9, §10.
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 
 use crate::client::Data;
@@ -10,7 +8,6 @@ use crate::statement::Over;
 use crate::statement::Scene;
 use crate::statement::Statement;
 use crate::verdict::Seen;
-use crate::verdict::not_offered;
 use crate::verdict::same;
 
 pub const STATEMENTS: &[Statement] = &[
@@ -41,14 +38,6 @@ pub const STATEMENTS: &[Statement] = &[
 /// On "this host", which every server refuses.
 const FORBIDDEN: &str = "0.0.0.1:5000";
 
-/// Another address of this machine, if the server's peers are on loopback.
-fn neighbour(scene: &Scene<'_>, last: u8) -> Seen<IpAddr> {
-    match scene.target.peer_ip {
-        IpAddr::V4(ip) if ip.is_loopback() => Ok(Ipv4Addr::new(127, 0, 9, last).into()),
-        _ => Err(not_offered("needs peers on loopback")),
-    }
-}
-
 fn malformed(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
     let peer = scene.peer()?;
@@ -65,7 +54,7 @@ fn malformed(scene: &Scene<'_>) -> Seen<()> {
 
 fn all_or_none(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let (a, b) = (Peer::at(neighbour(scene, 1)?)?, Peer::at(neighbour(scene, 2)?)?);
+    let (a, b) = (Peer::at(scene.neighbour(1)?)?, Peer::at(scene.neighbour(2)?)?);
     let forbidden: SocketAddr = FORBIDDEN.parse().expect("an address");
     let six: SocketAddr = "[::1]:5000".parse().expect("an address");
     client.permit(403, "a forbidden one among them", &[a.addr, forbidden, b.addr])?;
@@ -90,7 +79,7 @@ fn refusals(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, _) = scene.allocated()?;
     let mut codes = Vec::new();
     for last in 1..=255 {
-        let peer = SocketAddr::new(neighbour(scene, last)?, 5000);
+        let peer = SocketAddr::new(scene.neighbour(last)?, 5000);
         codes.push(client.call(Packet::new(CREATE_PERMISSION).peer(peer))?.code());
     }
     match codes.iter().find(|code| **code != 0) {
@@ -124,7 +113,7 @@ fn again(scene: &Scene<'_>) -> Seen<()> {
 
 fn unheard(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let (known, unknown) = (Peer::at(neighbour(scene, 3)?)?, Peer::at(neighbour(scene, 4)?)?);
+    let (known, unknown) = (Peer::at(scene.neighbour(3)?)?, Peer::at(scene.neighbour(4)?)?);
     unknown.say(relayed, b"before there is any permission")?;
     client.permit(0, "a permission", &[known.addr])?;
     unknown.say(relayed, b"with one for somebody else")?;
@@ -134,7 +123,7 @@ fn unheard(scene: &Scene<'_>) -> Seen<()> {
 
 fn not_shared(scene: &Scene<'_>) -> Seen<()> {
     let ((mut a, at_a), (mut b, at_b)) = (scene.allocated()?, scene.allocated()?);
-    let (peer, other) = (Peer::at(neighbour(scene, 5)?)?, Peer::at(neighbour(scene, 6)?)?);
+    let (peer, other) = (Peer::at(scene.neighbour(5)?)?, Peer::at(scene.neighbour(6)?)?);
     a.permit(0, "a's peer", &[peer.addr])?;
     b.permit(0, "b's peer", &[other.addr])?;
     peer.say(at_b, b"stray")?;

@@ -1,4 +1,4 @@
-//! What stands in the IP header of a relayed datagram, read from a raw socket: it needs CAP_NET_RAW.
+//! Raw sockets: what stands in the IP header of a relayed datagram, and ICMP errors of a router's making. RFC 791, RFC 792.
 use std::io::Read;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -13,9 +13,6 @@ use socket2::Type;
 use crate::client::PATIENCE;
 use crate::verdict::Seen;
 use crate::verdict::fails;
-
-/// ICMP destination unreachable, port unreachable. RFC 792.
-const UNREACHABLE: [u8; 2] = [3, 3];
 
 /// Sees the UDP datagrams from one address to another, over IPv4.
 pub struct Sniffer {
@@ -68,24 +65,24 @@ impl Sniffer {
             payload: udp.get(8..).unwrap_or_default().to_vec(),
         })
     }
+}
 
-    /// Tells `relayed` that a datagram from it to `peer` met a closed port, although it never sent one.
-    pub fn unreachable(relayed: SocketAddr, peer: SocketAddr) -> Seen<()> {
-        let (SocketAddr::V4(relayed), SocketAddr::V4(peer)) = (relayed, peer) else {
-            return Err(fails("IPv4 addresses are needed"));
-        };
-        let udp = [relayed.port().to_be_bytes(), peer.port().to_be_bytes(), 12_u16.to_be_bytes(), [0, 0]].concat();
-        let (from, to) = (relayed.ip().octets(), peer.ip().octets());
-        let inner = [&[0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0][..], &from, &to, &udp, b"lost"].concat();
-        let mut icmp = [&UNREACHABLE[..], &[0; 6], &inner].concat();
-        let sum = checksum(&icmp).to_be_bytes();
-        icmp[2..4].copy_from_slice(&sum);
-        let target = SocketAddr::from((*relayed.ip(), 0));
-        raw_socket(Protocol::ICMPV4)?
-            .send_to(&icmp, &target.into())
-            .map(|_| ())
-            .map_err(|e| fails(format!("cannot send ICMP: {e}")))
-    }
+/// Tells `relayed` that a datagram from it to `peer` met this error, whether it ever sent one or not. RFC 792.
+pub fn send_icmp(relayed: SocketAddr, peer: SocketAddr, type_and_code: [u8; 2], mtu: u16) -> Seen<()> {
+    let (SocketAddr::V4(relayed), SocketAddr::V4(peer)) = (relayed, peer) else {
+        return Err(fails("IPv4 addresses are needed"));
+    };
+    let udp = [relayed.port().to_be_bytes(), peer.port().to_be_bytes(), 12_u16.to_be_bytes(), [0, 0]].concat();
+    let (from, to) = (relayed.ip().octets(), peer.ip().octets());
+    let inner = [&[0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0][..], &from, &to, &udp, b"lost"].concat();
+    let mut icmp = [&type_and_code[..], &[0; 4], &mtu.to_be_bytes(), &inner].concat();
+    let sum = checksum(&icmp).to_be_bytes();
+    icmp[2..4].copy_from_slice(&sum);
+    let target = SocketAddr::from((*relayed.ip(), 0));
+    raw_socket(Protocol::ICMPV4)?
+        .send_to(&icmp, &target.into())
+        .map(|_| ())
+        .map_err(|e| fails(format!("cannot send ICMP: {e}")))
 }
 
 fn raw_socket(protocol: Protocol) -> Seen<Socket> {

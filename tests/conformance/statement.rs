@@ -1,5 +1,7 @@
 //! A statement about a STUN or TURN server, and how it is judged.
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 
 use crate::client::Client;
@@ -9,6 +11,7 @@ use crate::packet::Packet;
 use crate::target::Target;
 use crate::user::User;
 use crate::verdict::Seen;
+use crate::verdict::not_offered;
 use crate::watch::Watched;
 use crate::way::Transport;
 use crate::way::Way;
@@ -151,7 +154,16 @@ impl Scene<'_> {
         SocketAddr::new(self.target.peer_ip, 9999)
     }
 
+    /// Another address of this machine that no other run of the suite has, if the server's peers are on loopback.
+    pub fn neighbour(&self, last: u8) -> Seen<IpAddr> {
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        match self.target.peer_ip {
+            IpAddr::V4(ip) if ip.is_loopback() => Ok(Ipv4Addr::new(127, high | 0x80, low, last).into()),
+            _ => Err(not_offered("needs peers on loopback")),
+        }
+    }
+
     pub fn peer_v6(&self) -> Seen<Peer> {
-        Peer::at(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST))
+        Peer::at(Ipv6Addr::LOCALHOST.into())
     }
 }
