@@ -8,9 +8,11 @@ use crate::client::Client;
 use crate::client::Peer;
 use crate::packet::FAMILY;
 use crate::packet::Packet;
+use crate::packet::RELAYED;
 use crate::target::Target;
 use crate::user::User;
 use crate::verdict::Seen;
+use crate::verdict::fails;
 use crate::verdict::not_offered;
 use crate::watch::Watched;
 use crate::way::Transport;
@@ -135,11 +137,13 @@ impl Scene<'_> {
     fn allocated_by(&self, packet: fn() -> Packet) -> Seen<(Client, SocketAddr)> {
         loop {
             let mut client = self.client()?;
-            match client.allocate(packet()) {
-                Ok((_, relayed)) => return Ok((client, relayed)),
+            let answer = client.call(packet())?;
+            match (answer.code(), answer.address(RELAYED)) {
+                (0, Some(relayed)) => return Ok((client, relayed)),
+                (440, _) => return Err(not_offered("not a relay for this family")),
                 // The system gave the port of an earlier client, whose allocation this server deletes later than it says.
-                Err(_) if !self.target.is_ours() && client.refresh(0, "Refresh", 0).is_ok() => continue,
-                Err(unmet) => return Err(unmet),
+                (437, _) if !self.target.is_ours() && client.refresh(0, "Refresh", 0).is_ok() => {}
+                (code, _) => return Err(fails(format!("Allocate: {code}"))),
             }
         }
     }
