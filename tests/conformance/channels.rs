@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use socket2::SockRef;
 
 use crate::client::Data;
+use crate::client::Peer;
 use crate::client::SILENCE;
 use crate::indications::PAYLOAD_LENS;
 use crate::indications::payload;
@@ -258,7 +259,7 @@ fn traffic_class(scene: &Scene<'_>) -> Seen<()> {
         return relayed_over_v6(scene);
     }
     let (mut client, relayed) = scene.allocated()?;
-    let peer = scene.peer()?;
+    let peer = Peer::at(scene.neighbour(81)?)?;
     client.bind(0, "ChannelBind", 0x4000, peer.addr)?;
     let sniffer = Sniffer::open(relayed, peer.addr)?;
     let socket = client.udp_socket()?;
@@ -284,7 +285,7 @@ fn traffic_class(scene: &Scene<'_>) -> Seen<()> {
 /// IPv6 clients are relayed to IPv4 peers here: nothing of the class must get lost in a way that harms.
 fn relayed_over_v6(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let peer = scene.peer()?;
+    let peer = Peer::at(scene.neighbour(81)?)?;
     client.bind(0, "ChannelBind", 0x4000, peer.addr)?;
     let sniffer = Sniffer::open(relayed, peer.addr)?;
     for _ in 0..3 {

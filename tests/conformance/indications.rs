@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::client::Data;
+use crate::client::Peer;
 use crate::client::SILENCE;
 use crate::packet::*;
 use crate::raw;
@@ -114,7 +115,7 @@ fn to_client(scene: &Scene<'_>) -> Seen<()> {
 
 fn dont_fragment(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let peer = scene.peer()?;
+    let peer = Peer::at(scene.neighbour(81)?)?;
     let sniffer = Sniffer::open(relayed, peer.addr)?;
     client.permit(0, "a permission", &[peer.addr])?;
     client.send(&Packet::new(SEND).peer(peer.addr).attr(DATA, b"whole").attr(DONT_FRAGMENT, b"").0)?;

@@ -35,6 +35,8 @@ impl Sniffer {
     pub fn open(from: SocketAddr, to: SocketAddr) -> Seen<Sniffer> {
         let socket = raw_socket(Protocol::UDP)?;
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set a timeout");
+        // Bound, it hears nothing but what goes to this address: no other probe's traffic fills its buffer.
+        socket.bind(&SocketAddr::new(to.ip(), 0).into()).map_err(|e| fails(format!("no raw socket: {e}")))?;
         Ok(Sniffer { socket, from, to })
     }
 
