@@ -208,6 +208,11 @@ impl<'a> Message<'a> {
         self.attributes().filter(move |(found, _)| *found == ty).map(move |(_, value)| address::decode(value, id))
     }
 
+    /// The first attribute of this type as a plain address, the form of ALTERNATE-SERVER. RFC 8489 §14.15.
+    pub fn plain_address(&self, ty: AttributeType) -> Option<Result<SocketAddr, AttributeError>> {
+        self.attribute(ty).map(address::decode_plain)
+    }
+
     /// The ERROR-CODE, if there is a readable one.
     pub fn error_code(&self) -> Option<ErrorCode> {
         ErrorCode::from_bytes(*self.attribute(AttributeType::ERROR_CODE)?.first_chunk()?)

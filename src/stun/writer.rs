@@ -59,6 +59,13 @@ impl<'b> Writer<'b> {
         self.attribute(ty, value.get(..len).unwrap_or_default())
     }
 
+    /// Appends a plain address, which is the form of ALTERNATE-SERVER. RFC 8489 §14.1, §14.15.
+    pub fn plain_address(&mut self, ty: AttributeType, address: SocketAddr) -> &mut Self {
+        let mut value = [0; address::MAX_LEN];
+        let len = address::encode_plain(address, &mut value);
+        self.attribute(ty, value.get(..len).unwrap_or_default())
+    }
+
     /// Appends ERROR-CODE with the default reason. RFC 8489 §14.8.
     pub fn error_code(&mut self, code: ErrorCode) -> &mut Self {
         self.attribute_parts(AttributeType::ERROR_CODE, [&code.to_bytes(), code.reason().as_bytes()], 0)
@@ -196,6 +203,25 @@ mod tests {
         let other = IntegrityKey::md5("user", "realm", "Pass");
         assert!(!message.verify_integrity(&other));
         assert!(!message.verify_integrity_sha256(&other));
+    }
+
+    #[test]
+    fn an_alternate_server_is_a_plain_address() {
+        for (text, value) in [
+            ("192.0.2.7:3478", &b"\0\x01\x0D\x96\xC0\0\x02\x07"[..]),
+            ("[2001:db8::7]:443", b"\0\x02\x01\xBB\x20\x01\x0D\xB8\0\0\0\0\0\0\0\0\0\0\0\x07"),
+        ] {
+            let address: SocketAddr = text.parse().expect("address");
+            let mut buf = [0xEE; 128];
+            let len = Writer::new(&mut buf, Class::Error, Method::ALLOCATE, ID)
+                .error_code(ErrorCode::TRY_ALTERNATE)
+                .plain_address(AttributeType::ALTERNATE_SERVER, address)
+                .finish()
+                .expect("fits");
+            let message = Message::parse(&buf[..len]).expect("valid");
+            assert_eq!(message.attribute(AttributeType::ALTERNATE_SERVER), Some(value), "{text}");
+            assert_eq!(message.plain_address(AttributeType::ALTERNATE_SERVER), Some(Ok(address)));
+        }
     }
 
     #[test]
