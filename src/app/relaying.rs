@@ -142,7 +142,7 @@ impl Sessions {
             session = usage.session.as_deref().unwrap_or_default(),
             user = format_args!("{:016x}", usage.user_hash),
             transport = usage.transport.label(),
-            family = usage.family.label(),
+            family = usage.families.label(),
             duration_ms = usage.ended.saturating_since(usage.started).as_millis() as u64,
             packets_to_peers = usage.to_peers.packets,
             bytes_to_peers = usage.to_peers.bytes,
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::relay::ClientTransport;
     use crate::relay::DropReason;
-    use crate::relay::Family;
+    use crate::relay::Families;
     use crate::relay::Traffic;
 
     use crate::time::UnixMillis;
@@ -198,7 +198,7 @@ mod tests {
             session: Some(session.into()),
             user_hash: 1,
             transport: ClientTransport::Udp,
-            family: Family::V4,
+            families: Families::V4,
             started: UnixMillis(1),
             ended: UnixMillis(2),
             to_peers: traffic(1),

@@ -2,7 +2,9 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Scope;
+use crate::relay::client::Family;
 use crate::relay::config::Config;
 use crate::relay::config::Mode;
 use crate::relay::directory::Directory;
@@ -78,8 +80,11 @@ impl Server {
                 permission.scope = scope.unwrap_or(Scope::RelayedOnly);
                 scope.is_ok()
             });
-            let own = allocation.slot();
-            allocation.channels.retain(|channel| admission.channel(channel.peer, own).is_ok());
+            let Allocation { halves, channels, .. } = allocation;
+            channels.retain(|channel| {
+                let own = halves.slot(Family::of(channel.peer.ip()));
+                own.is_some_and(|own| admission.channel(channel.peer, own).is_ok())
+            });
             allocation.show(&self.directory);
         }
     }

@@ -1,4 +1,5 @@
 //! Allocate: a relayed address for a client. RFC 8656 §7.
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,17 +8,22 @@ use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Granted;
 use crate::relay::authenticate::Sender;
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Families;
 use crate::relay::client::Family;
 use crate::relay::config::MIN_LIFETIME;
 use crate::relay::credential::Credential;
 use crate::relay::directory::PortWish;
+use crate::relay::directory::RelayedSlot;
 use crate::relay::directory::ReservationToken;
 use crate::relay::drop_reason::DropReason;
 use crate::relay::effect::Answer;
+use crate::relay::effect::Beside;
 use crate::relay::effect::Effect;
 use crate::relay::effect::OpenError;
 use crate::relay::effect::OpenId;
 use crate::relay::effect::Opened;
+use crate::relay::halves::Half;
+use crate::relay::halves::Halves;
 use crate::relay::openings::Opening;
 use crate::relay::pair_view::PairView;
 use crate::relay::pair_view::RelayedEntry;
@@ -31,6 +37,7 @@ use crate::relay::slab::AllocationId;
 use crate::relay::usage::EndReason;
 use crate::relay::usage::Traffic;
 use crate::stun::AttributeType;
+use crate::stun::ErrorCode;
 use crate::stun::Message;
 use crate::stun::Overflow;
 use crate::time::Now;
@@ -42,10 +49,6 @@ const PROTOCOL_UDP: u8 = 17;
 const FAMILY_IPV4: u8 = 1;
 /// See [`FAMILY_IPV4`].
 const FAMILY_IPV6: u8 = 2;
-
-/// The ADDRESS-ERROR-CODE for a second address, which nobody gets: family, and 440 in the form of ERROR-CODE without a
-/// reason. RFC 8656 §18.12.
-const IPV6_NOT_SUPPORTED: [u8; 4] = [FAMILY_IPV6, 0, 4, 40];
 
 /// What an Allocate that is not refused leads to.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -84,10 +87,9 @@ impl Server {
         }
         requested_transport(message)?;
         let port = port_wish(message)?;
-        let refused_family = additional_family(message, port)?;
-        let family = requested_family(message)?.unwrap_or(Family::V4);
+        let families = self.wanted_families(message, port)?;
         let lifetime = self.granted_lifetime(requested_lifetime(message)?, &credential, now);
-        if !self.directory.offers(family) {
+        if !families.iter().any(|family| self.directory.offers(family)) {
             return Err(RequestError::FamilyNotSupported);
         }
         if self.draining {
@@ -98,15 +100,21 @@ impl Server {
             self.end(at, EndReason::Expired, now);
         }
         let user = credential.user.clone();
-        let request = self.openings.insert(Opening {
-            client: *from,
-            echo: Echo::of(message),
-            credential,
-            lifetime,
-            refused_family,
-        });
-        self.effects.push_back(Effect::Open { request, family, port, user, client_ip: from.remote.ip() });
+        let request = self.openings.insert(Opening { client: *from, echo: Echo::of(message), credential, lifetime });
+        self.effects.push_back(Effect::Open { request, families, port, user, client_ip: from.remote.ip() });
         Ok(Allocated::Opening)
+    }
+
+    /// The families that a request asks for: what it names, what its token is for, else IPv4. RFC 8656 §7.2, steps 5 to 9.
+    fn wanted_families(&self, message: &Message<'_>, port: PortWish) -> Result<Families, RequestError> {
+        if is_dual(message, port)? {
+            return Ok(Families::Both);
+        }
+        if let PortWish::Reserved(token) = port {
+            let family = self.directory.family(token.relay_ip());
+            return family.map(Families::from).ok_or(RequestError::InsufficientCapacity);
+        }
+        Ok(Families::from(requested_family(message)?.unwrap_or(Family::V4)))
     }
 
     /// Answers the Allocate whose relay socket was asked for.
@@ -139,20 +147,39 @@ impl Server {
         outcome: Result<Opened, OpenError>,
         now: Now,
     ) -> Result<AllocationId, RequestError> {
-        let Opened { relayed: slot, reserved } = outcome?;
+        let Opened { relayed, beside, reserved } = outcome?;
         if self.is_revoked(&opening.credential, now) {
             return Err(RequestError::NoLongerValid);
         }
-        let relayed = self.directory.external_address(slot).ok_or(RequestError::UnknownRelayed)?;
-        let Opening { client, echo, credential, lifetime, refused_family } = opening;
+        let (second, refused) = match beside {
+            Beside::Nothing => (None, None),
+            Beside::Relayed(slot) => (Some(slot), None),
+            Beside::Refused(error) => (None, Some(address_error(error))),
+        };
+        let Opening { client, echo, credential, lifetime } = opening;
         let expires_at = now.mono + lifetime;
+        let slots = [Some(relayed), second].into_iter().flatten();
+        let named = slots.map(|slot| Some((slot, self.directory.external_address(slot)?)));
+        let named: Vec<(RelayedSlot, SocketAddr)> = named.collect::<Option<_>>().ok_or(RequestError::UnknownRelayed)?;
         let shard = self.shard;
+        let halves = |id| {
+            let mut halves = Halves::default();
+            for (slot, relayed) in named {
+                let entry = RelayedEntry::new(slot, relayed, shard, id, client, PairView::empty(expires_at));
+                halves.insert(Half::new(Arc::new(entry), expires_at));
+            }
+            halves
+        };
         let at = self.allocations.insert_with(|id| Allocation {
             client,
             credential,
-            entry: Arc::new(RelayedEntry::new(slot, relayed, shard, id, client, PairView::empty(expires_at))),
-            granted: Granted { transaction: echo.transaction, lifetime, reserved, refused_family },
-            expires_at,
+            halves: halves(id),
+            granted: Granted {
+                transaction: echo.transaction,
+                lifetime_secs: whole_seconds(lifetime),
+                reserved,
+                refused,
+            },
             scheduled_at: expires_at,
             started: now.unix,
             permissions: Vec::new(),
@@ -165,9 +192,12 @@ impl Server {
         });
         let at = at.ok_or(RequestError::InsufficientCapacity)?;
         if let Some(allocation) = self.allocations.get(at) {
-            self.directory.publish(slot, Arc::clone(&allocation.entry));
+            for half in allocation.halves.open() {
+                self.directory.publish(half.slot(), Arc::clone(&half.entry));
+            }
+            let families = allocation.halves.families();
+            families.into_iter().for_each(|families| self.counters.allocation_began(client.via.transport(), families));
         }
-        self.counters.allocation_began(client.via.transport(), Family::of(relayed.ip()));
         self.deadlines.push(expires_at, at);
         self.schedule(at);
         Ok(at)
@@ -177,13 +207,16 @@ impl Server {
     pub(super) fn write_allocated(&self, at: AllocationId, echo: Echo, reply: &mut [u8]) -> Result<usize, Overflow> {
         let allocation = self.allocations.get(at).ok_or(Overflow)?;
         let mut writer = echo.success(reply);
-        writer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, allocation.relayed());
-        writer.u32(AttributeType::LIFETIME, whole_seconds(allocation.granted.lifetime));
+        for half in allocation.halves.iter() {
+            writer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, half.relayed());
+        }
+        writer.u32(AttributeType::LIFETIME, allocation.granted.lifetime_secs);
         if let Some(ReservationToken(token)) = allocation.granted.reserved {
             writer.attribute(AttributeType::RESERVATION_TOKEN, &token);
         }
-        if allocation.granted.refused_family {
-            writer.attribute(AttributeType::ADDRESS_ERROR_CODE, &IPV6_NOT_SUPPORTED);
+        if let Some(code) = allocation.granted.refused {
+            let family = if allocation.halves.families() == Some(Families::V6) { FAMILY_IPV4 } else { FAMILY_IPV6 };
+            writer.address_error_code(family, code);
         }
         writer.xor_address(AttributeType::XOR_MAPPED_ADDRESS, allocation.client.remote);
         echo.finish(writer, Some(&allocation.credential.key))
@@ -229,8 +262,18 @@ fn port_wish(message: &Message<'_>) -> Result<PortWish, RequestError> {
     }
 }
 
-/// Whether the request wants an IPv6 address beside the IPv4 one. RFC 8656 §7.2, steps 9 and 10.
-fn additional_family(message: &Message<'_>, port: PortWish) -> Result<bool, RequestError> {
+/// The code that ADDRESS-ERROR-CODE gives for a family that could not be had: 440 or 508, no third. RFC 8656 §7.2, step 9.
+const fn address_error(error: OpenError) -> ErrorCode {
+    match error {
+        OpenError::FamilyNotOffered => ErrorCode::ADDRESS_FAMILY_NOT_SUPPORTED,
+        OpenError::NoPort | OpenError::NoReservation | OpenError::Socket | OpenError::OverQuota(_) => {
+            ErrorCode::INSUFFICIENT_CAPACITY
+        }
+    }
+}
+
+/// Whether the request wants an IPv6 address beside the IPv4 one. RFC 8656 §7.2, steps 6, 8 and 9.
+fn is_dual(message: &Message<'_>, port: PortWish) -> Result<bool, RequestError> {
     let Some(family) = message.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY) else { return Ok(false) };
     let is_single = message.attribute(AttributeType::REQUESTED_ADDRESS_FAMILY).is_some();
     match family {

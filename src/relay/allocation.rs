@@ -1,24 +1,25 @@
 //! One allocation: its credential, permissions, channels and what it relayed. RFC 8656 §3.2.
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::relay::acquaintances::Acquaintances;
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Families;
 use crate::relay::client::Family;
 use crate::relay::credential::Credential;
 use crate::relay::directory::Directory;
-use crate::relay::directory::RelayedSlot;
 use crate::relay::directory::ReservationToken;
 use crate::relay::drop_reason::DropReason;
+use crate::relay::halves::Half;
+use crate::relay::halves::Halves;
 use crate::relay::pair_view::PairView;
-use crate::relay::pair_view::RelayedEntry;
 use crate::relay::usage::EndReason;
 use crate::relay::usage::Traffic;
 use crate::relay::usage::Usage;
 use crate::relay::usage::user_hash;
 use crate::stun::ChannelNumber;
+use crate::stun::ErrorCode;
 use crate::stun::TransactionId;
 use crate::time::Mono;
 use crate::time::Now;
@@ -35,11 +36,10 @@ pub(super) const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 pub(super) struct Allocation {
     pub(super) client: ClientAddr,
     pub(super) credential: Credential,
-    /// What other shards see of it; also holds the relayed address.
-    pub(super) entry: Arc<RelayedEntry>,
+    /// Its relayed addresses.
+    pub(super) halves: Halves,
     /// The answer of its Allocate, for a retransmitted request. RFC 8656 §7.2.
     pub(super) granted: Granted,
-    pub(super) expires_at: Mono,
     /// When the deadline heap looks at it next.
     pub(super) scheduled_at: Mono,
     pub(super) started: UnixMillis,
@@ -56,10 +56,10 @@ pub(super) struct Allocation {
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Granted {
     pub(super) transaction: TransactionId,
-    pub(super) lifetime: Duration,
+    pub(super) lifetime_secs: u32,
     pub(super) reserved: Option<ReservationToken>,
-    /// Whether the client wanted an address of the other family too.
-    pub(super) refused_family: bool,
+    /// Why there is no address of the other family, if the client wanted one.
+    pub(super) refused: Option<ErrorCode>,
 }
 
 /// Peers with this address may send, and be sent to. RFC 8656 §9.
@@ -88,20 +88,13 @@ pub(super) struct Channel {
 }
 
 impl Allocation {
-    pub(super) fn slot(&self) -> RelayedSlot {
-        self.entry.slot
-    }
-
-    pub(super) fn relayed(&self) -> SocketAddr {
-        self.entry.relayed
-    }
-
-    pub(super) fn family(&self) -> Family {
-        Family::of(self.entry.relayed.ip())
+    /// The relayed address that serves this peer, unless it has expired.
+    pub(super) fn half(&self, peer: IpAddr, now: Mono) -> Option<&Half> {
+        self.halves.live(Family::of(peer), now)
     }
 
     pub(super) fn is_expired(&self, now: Mono) -> bool {
-        self.expires_at <= now
+        !self.halves.are_live(now)
     }
 
     /// The reach of a live permission for this address.
@@ -153,19 +146,28 @@ impl Allocation {
         self.channels.retain(|channel| now < channel.expires_at);
     }
 
+    /// Forgets the permissions and channels of one family. RFC 8656 §8.1.
+    pub(super) fn forget_family(&mut self, family: Family) {
+        self.permissions.retain(|permission| Family::of(permission.ip) != family);
+        self.channels.retain(|channel| Family::of(channel.peer.ip()) != family);
+    }
+
     /// Shows the other allocations of the process what concerns them.
     pub(super) fn show(&self, directory: &Directory) {
-        let permissions = self.permissions.iter();
-        let channels = self.channels.iter();
-        self.entry.show(PairView {
-            expires_at: self.expires_at,
-            permissions: permissions
-                .filter_map(|permission| Some((directory.relay_ip(permission.ip)?, permission.expires_at)))
-                .collect(),
-            channels: channels
-                .filter_map(|channel| Some((directory.slot(channel.peer)?, channel.number, channel.expires_at)))
-                .collect(),
-        });
+        for half in self.halves.open() {
+            let family = Family::of(half.relayed().ip());
+            let permissions = self.permissions.iter().filter(|permission| Family::of(permission.ip) == family);
+            let channels = self.channels.iter().filter(|channel| Family::of(channel.peer.ip()) == family);
+            half.entry.show(PairView {
+                expires_at: half.expires_at(),
+                permissions: permissions
+                    .filter_map(|permission| Some((directory.relay_ip(permission.ip)?, permission.expires_at)))
+                    .collect(),
+                channels: channels
+                    .filter_map(|channel| Some((directory.slot(channel.peer)?, channel.number, channel.expires_at)))
+                    .collect(),
+            });
+        }
     }
 
     pub(super) fn count_dropped(&mut self, reason: DropReason) {
@@ -176,18 +178,23 @@ impl Allocation {
 
     /// The record of this allocation, ending now.
     pub(super) fn usage(&self, end: EndReason, now: Now) -> Usage {
-        let (packets, bytes) = self.entry.handed();
+        let mut handed_in = Traffic::default();
+        for half in self.halves.iter() {
+            let (packets, bytes) = half.entry.handed();
+            handed_in.packets += packets;
+            handed_in.bytes += bytes;
+        }
         Usage {
             session: self.credential.session.as_deref().map(Box::from),
             user_hash: user_hash(&self.credential.user.id),
             transport: self.client.via.transport(),
-            family: self.family(),
+            families: self.halves.families().unwrap_or(Families::V4),
             started: self.started,
             ended: now.unix,
             to_peers: self.to_peers,
             to_client: self.to_client,
             handed_out: self.handed_out,
-            handed_in: Traffic { packets, bytes },
+            handed_in,
             dropped: self.dropped,
             end,
         }

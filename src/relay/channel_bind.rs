@@ -1,7 +1,6 @@
 //! ChannelBind: a number for a peer. RFC 8656 §12.2.
 use std::net::SocketAddr;
 
-use crate::relay::client::Family;
 use crate::relay::request::RequestError;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
@@ -28,9 +27,7 @@ impl Server {
         }
         let limits = self.config.limits;
         let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
-        if Family::of(peer.ip()) != allocation.family() {
-            return Err(RequestError::PeerFamilyMismatch);
-        }
+        let own = allocation.half(peer.ip(), now).ok_or(RequestError::PeerFamilyMismatch)?.slot();
         allocation.forget_expired(now);
         let bound_peer = allocation.channel_peer(number.number(), now);
         let bound_number = allocation.peer_channel(peer, now);
@@ -40,7 +37,6 @@ impl Server {
         let is_new_peer = allocation.permission(peer.ip(), now).is_none();
         let is_full = (bound_peer.is_none() && allocation.channels.len() >= limits.channels)
             || (is_new_peer && allocation.permissions.len() >= limits.permissions);
-        let own = allocation.slot();
         let scope = self.admission().channel(peer, own)?;
         if is_full {
             return Err(RequestError::InsufficientCapacity);

@@ -130,3 +130,47 @@ impl Family {
         }
     }
 }
+
+/// The families of an allocation's relayed addresses.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Families {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+    /// One address of each: a dual allocation. RFC 8656 §7.2.
+    Both,
+}
+
+impl Families {
+    /// Every value, in the order of their counters.
+    pub const ALL: [Families; 3] = [Families::V4, Families::V6, Families::Both];
+
+    /// These families; `None` if there are none.
+    pub fn of(families: impl IntoIterator<Item = Family>) -> Option<Self> {
+        families.into_iter().map(Families::from).reduce(|one, other| if one == other { one } else { Families::Both })
+    }
+
+    /// The families, IPv4 first.
+    pub fn iter(self) -> impl Iterator<Item = Family> {
+        Family::ALL.into_iter().filter(move |family| self == Families::Both || self == Families::from(*family))
+    }
+
+    /// The stable name in metrics and records.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Families::V4 => Family::V4.label(),
+            Families::V6 => Family::V6.label(),
+            Families::Both => "ipv4+ipv6",
+        }
+    }
+}
+
+impl From<Family> for Families {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::V4 => Families::V4,
+            Family::V6 => Families::V6,
+        }
+    }
+}

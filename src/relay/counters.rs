@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use crate::relay::client::ClientTransport;
-use crate::relay::client::Family;
+use crate::relay::client::Families;
 use crate::relay::drop_reason::DropReason;
 use crate::relay::request_result::RequestKind;
 use crate::relay::request_result::RequestResult;
@@ -40,7 +40,7 @@ pub struct Counters {
     bytes: [AtomicU64; Direction::ALL.len()],
     dropped: [AtomicU64; DropReason::ALL.len()],
     requests: [[AtomicU64; RequestResult::ALL.len()]; RequestKind::ALL.len()],
-    allocations: [[AtomicU64; Family::ALL.len()]; ClientTransport::ALL.len()],
+    allocations: [[AtomicU64; Families::ALL.len()]; ClientTransport::ALL.len()],
 }
 
 impl Counters {
@@ -71,12 +71,12 @@ impl Counters {
         })
     }
 
-    /// Allocations that exist now, by client transport and relayed family.
-    pub fn allocations(&self) -> impl Iterator<Item = (ClientTransport, Family, u64)> + '_ {
+    /// Allocations that exist now, by client transport and relayed families.
+    pub fn allocations(&self) -> impl Iterator<Item = (ClientTransport, Families, u64)> + '_ {
         ClientTransport::ALL.into_iter().flat_map(move |transport| {
-            Family::ALL
-                .into_iter()
-                .map(move |family| (transport, family, read(&self.allocations[transport as usize][family as usize])))
+            Families::ALL.into_iter().map(move |families| {
+                (transport, families, read(&self.allocations[transport as usize][families as usize]))
+            })
         })
     }
 
@@ -93,12 +93,12 @@ impl Counters {
         add(&self.requests[kind as usize][result as usize], 1);
     }
 
-    pub(super) fn allocation_began(&self, transport: ClientTransport, family: Family) {
-        add(&self.allocations[transport as usize][family as usize], 1);
+    pub(super) fn allocation_began(&self, transport: ClientTransport, families: Families) {
+        add(&self.allocations[transport as usize][families as usize], 1);
     }
 
-    pub(super) fn allocation_ended(&self, transport: ClientTransport, family: Family) {
-        add(&self.allocations[transport as usize][family as usize], u64::MAX);
+    pub(super) fn allocation_ended(&self, transport: ClientTransport, families: Families) {
+        add(&self.allocations[transport as usize][families as usize], u64::MAX);
     }
 }
 
@@ -122,14 +122,14 @@ mod tests {
         counters.count_relayed(Direction::ToClient, 60);
         counters.count_dropped(DropReason::NoPermission);
         counters.count_request(RequestKind::Refresh, RequestResult::StaleNonce);
-        counters.allocation_began(ClientTransport::Tls, Family::V6);
-        counters.allocation_began(ClientTransport::Tls, Family::V6);
-        counters.allocation_ended(ClientTransport::Tls, Family::V6);
+        counters.allocation_began(ClientTransport::Tls, Families::V6);
+        counters.allocation_began(ClientTransport::Tls, Families::V6);
+        counters.allocation_ended(ClientTransport::Tls, Families::V6);
         assert!(counters.traffic().filter(|(_, packets, _)| *packets != 0).eq([(Direction::ToClient, 2, 160)]));
         assert!(counters.dropped().filter(|(_, count)| *count != 0).eq([(DropReason::NoPermission, 1)]));
         let requests = counters.requests().filter(|(_, _, count)| *count != 0);
         assert!(requests.eq([(RequestKind::Refresh, RequestResult::StaleNonce, 1)]));
         let allocations = counters.allocations().filter(|(_, _, count)| *count != 0);
-        assert!(allocations.eq([(ClientTransport::Tls, Family::V6, 1)]));
+        assert!(allocations.eq([(ClientTransport::Tls, Families::V6, 1)]));
     }
 }

@@ -2,7 +2,6 @@
 use std::net::IpAddr;
 
 use crate::relay::allocation::Scope;
-use crate::relay::client::Family;
 use crate::relay::request::RequestError;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
@@ -23,12 +22,12 @@ impl Server {
         now: Mono,
     ) -> Result<(), RequestError> {
         let allocation = self.allocations.get(at).ok_or(RequestError::AllocationMismatch)?;
-        let (family, limits) = (allocation.family(), self.config.limits);
+        let limits = self.config.limits;
         let mut permitted: Vec<(IpAddr, Scope)> = Vec::new();
         let admission = self.admission();
         for peer in message.xor_addresses(AttributeType::XOR_PEER_ADDRESS) {
             let peer = peer.map_err(|_| RequestError::BadRequest)?;
-            if Family::of(peer.ip()) != family {
+            if allocation.half(peer.ip(), now).is_none() {
                 return Err(RequestError::PeerFamilyMismatch);
             }
             let scope = admission.permission(peer)?;

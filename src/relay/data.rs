@@ -82,15 +82,16 @@ impl Server {
         let Outgoing { peer, payload, dont_fragment } = outgoing;
         let allocation = self.allocations.get_mut(at).ok_or(DropReason::NoAllocation)?;
         let scope = allocation.permission(peer.ip(), now).ok_or(DropReason::NoPermission)?;
+        let own = allocation.half(peer.ip(), now).ok_or(DropReason::NoPermission)?;
         let bytes = payload.len() as u64;
         if let Some(slot) = self.directory.slot(peer)
             && let Some(other) = self.directory.find_slot(slot).as_ref()
         {
-            if slot == allocation.slot() {
+            if slot == own.slot() {
                 return Err(DropReason::SelfPeer);
             }
-            let reach = other.reach(allocation.slot(), now).ok_or(DropReason::PairNotPermitted)?;
-            let (head, pad) = head(reach, other.client.via, allocation.relayed(), payload.len(), &mut self.indications)
+            let reach = other.reach(own.slot(), now).ok_or(DropReason::PairNotPermitted)?;
+            let (head, pad) = head(reach, other.client.via, own.relayed(), payload.len(), &mut self.indications)
                 .ok_or(DropReason::TooLong)?;
             other.count_handed(bytes);
             allocation.handed_out.count(bytes);
@@ -109,7 +110,7 @@ impl Server {
 
     /// Receives a datagram from a peer outside. RFC 8656 §11.3, §12.7.
     pub(super) fn on_peer_data(&mut self, at: AllocationId, from: SocketAddr, len: usize, now: Mono) -> FromPeer {
-        let live = self.allocations.get_mut(at).filter(|allocation| !allocation.is_expired(now));
+        let live = self.allocations.get_mut(at).filter(|allocation| allocation.half(from.ip(), now).is_some());
         let Some(allocation) = live else {
             self.counters.count_dropped(DropReason::NoAllocation);
             return FromPeer::Nothing;

@@ -212,6 +212,11 @@ impl Directory {
         self.relay_ips().any(|ip| self.family(ip) == Some(family))
     }
 
+    /// The family of a relay address.
+    pub fn family(&self, ip: RelayIp) -> Option<Family> {
+        self.tables.get(usize::from(ip.0)).map(|table| Family::of(table.address.external))
+    }
+
     /// The relay addresses, in the order of [`RelayIp`].
     pub fn relay_addresses(&self) -> impl Iterator<Item = RelayAddress> + '_ {
         self.tables.iter().map(|table| table.address)
@@ -241,10 +246,6 @@ impl Directory {
 
     fn relay_ips(&self) -> impl Iterator<Item = RelayIp> + '_ {
         (0..=u8::MAX).take(self.tables.len()).map(RelayIp)
-    }
-
-    fn family(&self, ip: RelayIp) -> Option<Family> {
-        self.tables.get(usize::from(ip.0)).map(|table| Family::of(table.address.external))
     }
 
     fn port(&self, slot: RelayedSlot) -> Option<&Port> {
@@ -295,6 +296,11 @@ impl Port {
 }
 
 impl ReservationToken {
+    /// The relay address of the kept port.
+    pub(super) fn relay_ip(self) -> RelayIp {
+        self.unpack().0.ip()
+    }
+
     fn pack(slot: RelayedSlot, secret: u64) -> Self {
         let packed = u64::from(slot.ip.0) << 56 | u64::from(slot.port) << 40 | secret;
         Self(packed.to_be_bytes())

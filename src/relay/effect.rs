@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Families;
 use crate::relay::client::Family;
 use crate::relay::client::StreamId;
 use crate::relay::directory::PortWish;
@@ -43,8 +44,8 @@ pub enum Effect {
     Open {
         /// Names the request in `handle_opened`.
         request: OpenId,
-        /// The family of the relayed address.
-        family: Family,
+        /// A relayed address of each of these families; one of both is better than none.
+        families: Families,
         /// Which port will do.
         port: PortWish,
         /// Who is charged.
@@ -52,13 +53,15 @@ pub enum Effect {
         /// The address that is charged.
         client_ip: IpAddr,
     },
-    /// The allocation is gone: close its relay socket, then release the slot and refund the charge.
+    /// A relayed address of an allocation is gone: close its socket, then release the slot and refund its charge.
     ///
-    /// The directory no longer finds the address when this comes out.
+    /// The directory no longer finds the address when this comes out. With its last address the allocation is gone too.
     Close {
-        /// The allocation that was.
+        /// The allocation.
         at: AllocationId,
-        /// Its relayed address.
+        /// The family of the address.
+        family: Family,
+        /// The address.
         relayed: RelayedSlot,
     },
     /// Close this client connection.
@@ -73,15 +76,31 @@ pub enum Effect {
 /// What was opened for an [`Effect::Open`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The claimed relayed address.
+    /// The claimed relayed address; the IPv4 one if there are two.
     pub relayed: RelayedSlot,
+    /// What became of the other family.
+    pub beside: Beside,
     /// The next-higher port, kept for a later Allocate, if [`PortWish::EvenAndNext`] was asked for.
     pub reserved: Option<ReservationToken>,
+}
+
+/// The second address of an Allocate that may ask for both families.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Only one family was asked for.
+    Nothing,
+    /// The claimed IPv6 address.
+    Relayed(RelayedSlot),
+    /// There is none of the other family; ADDRESS-ERROR-CODE says why.
+    Refused(OpenError),
 }
 
 /// Why nothing was opened.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
+    /// There is no relay address of the family: 440.
+    #[error("no relay address of this family")]
+    FamilyNotOffered,
     /// No port left, or none that fits the wish: 508.
     #[error("no relay port is free")]
     NoPort,

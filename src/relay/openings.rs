@@ -16,7 +16,6 @@ pub(super) struct Opening {
     pub(super) echo: Echo,
     pub(super) credential: Credential,
     pub(super) lifetime: Duration,
-    pub(super) refused_family: bool,
 }
 
 /// Openings by id and by 5-tuple. The shell answers each, so there are never many.

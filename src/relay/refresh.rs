@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::relay::allocate::requested_family;
 use crate::relay::allocate::requested_lifetime;
+use crate::relay::client::Families;
 use crate::relay::request::RequestError;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
@@ -11,7 +12,8 @@ use crate::stun::Message;
 use crate::time::Now;
 
 impl Server {
-    /// Sets the allocation's lifetime and returns it; zero deletes the allocation.
+    /// Sets the allocation's lifetime and returns it; zero deletes the allocation. If the client names a family, only the
+    /// relayed address of that family is meant.
     ///
     /// # Errors
     ///
@@ -29,16 +31,20 @@ impl Server {
             other => other,
         })?;
         let allocation = self.allocations.get(at).ok_or(RequestError::AllocationMismatch)?;
-        if family.is_some_and(|family| family != allocation.family()) {
+        if family.is_some_and(|family| allocation.halves.live(family, now.mono).is_none()) {
             return Err(RequestError::PeerFamilyMismatch);
         }
         if requested == Some(Duration::ZERO) {
-            self.end(at, EndReason::Deleted, now);
+            match family {
+                Some(family) => self.end_half(at, family, EndReason::Deleted, now),
+                None => self.end(at, EndReason::Deleted, now),
+            }
             return Ok(Duration::ZERO);
         }
         let lifetime = self.granted_lifetime(requested, &allocation.credential, now);
         if let Some(allocation) = self.allocations.get_mut(at) {
-            allocation.expires_at = now.mono + lifetime;
+            let families = family.map_or(Families::Both, Families::from);
+            allocation.halves.set_expiry(families, now.mono + lifetime, now.mono);
             allocation.show(&self.directory);
         }
         self.schedule(at);

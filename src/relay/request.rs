@@ -108,6 +108,7 @@ impl From<OpenError> for RequestError {
                 RequestError::QuotaReached
             }
             OpenError::OverQuota(OverQuota::Total) => RequestError::InsufficientCapacity,
+            OpenError::FamilyNotOffered => RequestError::FamilyNotSupported,
             OpenError::NoPort | OpenError::NoReservation | OpenError::Socket => RequestError::InsufficientCapacity,
         }
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::relay::acquaintances::FaceKey;
 use crate::relay::allocations::Allocations;
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Families;
+use crate::relay::client::Family;
 use crate::relay::client::ShardId;
 use crate::relay::client::StreamId;
 use crate::relay::config::Config;
@@ -97,15 +99,15 @@ impl Server {
     /// Frees what has expired; to be called when [`next_deadline`](Self::next_deadline) has come.
     pub fn handle_deadline(&mut self, now: Now) {
         while let Some((at, id)) = self.deadlines.pop_due(now.mono) {
-            let Some(allocation) = self.allocations.get_mut(id).filter(|allocation| allocation.scheduled_at == at)
-            else {
-                continue;
-            };
-            if allocation.is_expired(now.mono) {
-                self.end(id, EndReason::Expired, now);
-            } else {
-                allocation.scheduled_at = allocation.expires_at;
-                self.deadlines.push(allocation.expires_at, id);
+            let scheduled = self.allocations.get(id).filter(|allocation| allocation.scheduled_at == at);
+            if let Some(expired) = scheduled.and_then(|allocation| allocation.halves.expired(now.mono)) {
+                self.end_half(id, expired, EndReason::Expired, now);
+            }
+            // It lives on: it was refreshed, or only one of its families has expired.
+            if let Some(allocation) = self.allocations.get_mut(id).filter(|allocation| allocation.scheduled_at == at) {
+                let next = allocation.halves.next_expiry();
+                allocation.scheduled_at = next;
+                self.deadlines.push(next, id);
             }
         }
     }
@@ -158,19 +160,44 @@ impl Server {
     /// Frees an allocation: nobody finds it any more, and the shell is told.
     pub(super) fn end(&mut self, at: AllocationId, reason: EndReason, now: Now) {
         let Some(allocation) = self.allocations.remove(at) else { return };
-        self.directory.withdraw(allocation.slot());
-        self.counters.allocation_ended(allocation.client.via.transport(), allocation.family());
-        self.effects.push_back(Effect::Close { at, relayed: allocation.slot() });
+        if let Some(families) = allocation.halves.open_families() {
+            self.counters.allocation_ended(allocation.client.via.transport(), families);
+        }
+        for half in allocation.halves.open() {
+            self.directory.withdraw(half.slot());
+            let family = Family::of(half.relayed().ip());
+            self.effects.push_back(Effect::Close { at, family, relayed: half.slot() });
+        }
         self.effects.push_back(Effect::Ended(allocation.usage(reason, now)));
+    }
+
+    /// Gives back the relayed address of one family, with its permissions and channels. RFC 8656 §8.1.
+    ///
+    /// An allocation without the other family ends.
+    pub(super) fn end_half(&mut self, at: AllocationId, family: Family, reason: EndReason, now: Now) {
+        let Some(allocation) = self.allocations.get_mut(at) else { return };
+        let before = allocation.halves.open_families();
+        if before != Some(Families::Both) {
+            return self.end(at, reason, now);
+        }
+        let Some(relayed) = allocation.halves.close(family) else { return };
+        allocation.forget_family(family);
+        let transport = allocation.client.via.transport();
+        let after = allocation.halves.open_families();
+        self.directory.withdraw(relayed);
+        before.into_iter().for_each(|families| self.counters.allocation_ended(transport, families));
+        after.into_iter().for_each(|families| self.counters.allocation_began(transport, families));
+        self.effects.push_back(Effect::Close { at, family, relayed });
     }
 
     /// Makes the deadline heap look at an allocation no later than it expires.
     pub(super) fn schedule(&mut self, at: AllocationId) {
         let Some(allocation) = self.allocations.get_mut(at) else { return };
         // A later expiry needs no entry of its own: the earlier one comes up and is pushed again.
-        if allocation.expires_at < allocation.scheduled_at {
-            allocation.scheduled_at = allocation.expires_at;
-            self.deadlines.push(allocation.expires_at, at);
+        let next = allocation.halves.next_expiry();
+        if next < allocation.scheduled_at {
+            allocation.scheduled_at = next;
+            self.deadlines.push(next, at);
         }
         let Self { deadlines, allocations, .. } = self;
         deadlines.tidy(allocations.len(), |moment, id| {

@@ -3,7 +3,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::relay::client::ClientTransport;
-use crate::relay::client::Family;
+use crate::relay::client::Families;
 use crate::relay::drop_reason::DropReason;
 use crate::time::UnixMillis;
 
@@ -57,8 +57,8 @@ pub struct Usage {
     pub user_hash: u64,
     /// The client's transport.
     pub transport: ClientTransport,
-    /// The family of the relayed address.
-    pub family: Family,
+    /// The families of its relayed addresses, also of one that was deleted earlier.
+    pub families: Families,
     /// When it was allocated.
     pub started: UnixMillis,
     /// When it ended.

@@ -71,6 +71,14 @@ impl<'b> Writer<'b> {
         self.attribute_parts(AttributeType::ERROR_CODE, [&code.to_bytes(), code.reason().as_bytes()], 0)
     }
 
+    /// Appends ADDRESS-ERROR-CODE with the default reason: like ERROR-CODE, but the first byte is the family.
+    /// RFC 8656 §18.12.
+    pub fn address_error_code(&mut self, family: u8, code: ErrorCode) -> &mut Self {
+        let [_, reserved, hundreds, rest] = code.to_bytes();
+        let head = [family, reserved, hundreds, rest];
+        self.attribute_parts(AttributeType::ADDRESS_ERROR_CODE, [&head, code.reason().as_bytes()], 0)
+    }
+
     /// Appends UNKNOWN-ATTRIBUTES. RFC 8489 §14.13.
     pub fn unknown_attributes(&mut self, types: &[AttributeType]) -> &mut Self {
         let Some(body) = self.reserve(AttributeType::UNKNOWN_ATTRIBUTES, types.len().saturating_mul(2), 0) else {

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use crate::relay::ClientAddr;
 use crate::relay::Delivery;
+use crate::relay::Family;
 use crate::relay::FromClient;
 use crate::relay::FromPeer;
 use crate::relay::ListenerId;
@@ -50,13 +51,13 @@ impl Shard {
     pub(super) fn on_relay(&mut self, fd: u32, now: Now) {
         self.make_room(RELAY_BATCH, now);
         // The socket may have been closed earlier in this wake-up.
-        let Some(relay) = self.sockets.relay_by_fd(fd as usize) else { return };
+        let Some((key, relay)) = self.sockets.relay_by_fd(fd as usize) else { return };
         let at = relay.at;
         let room = self.arena.vacant(RELAY_BATCH);
         let Ok(received) = self.receiver.receive(relay.socket.as_fd(), room, Arena::STRIDE) else { return };
         self.io.add(IoEvent::ReceiveCall, 1);
         for index in 0..received {
-            let (start, datagram) = self.take(index, SocketKey::Relay(at.slot()));
+            let (start, datagram) = self.take(index, key);
             let Some(from) = datagram.from.filter(|_| !datagram.truncated) else { continue };
             for piece in pieces(&datagram) {
                 match self.server.handle_peer(at, from, piece.len(), now) {
@@ -96,8 +97,11 @@ impl Shard {
             FromClient::Reply { len } => self.reply(client, len, now),
             FromClient::ToPeer { at, to, payload, dont_fragment } => {
                 let payload = Payload::Received(start + payload.start..start + payload.end);
-                let route = Route { socket: SocketKey::Relay(at.slot()), to, source: None, class, dont_fragment };
-                self.egress.push(route, Message { head: None, payload, pad: 0 });
+                let socket = SocketKey::Relay(at.slot(), Family::of(to.ip()));
+                self.egress.push(
+                    Route { socket, to, source: None, class, dont_fragment },
+                    Message { head: None, payload, pad: 0 },
+                );
             }
             FromClient::HandOver { to, payload } => {
                 self.deliver(&to, start + payload.start..start + payload.end, class, now);

@@ -9,8 +9,11 @@ use std::sync::PoisonError;
 use rustix::event::epoll::EventFlags;
 
 use crate::relay::AllocationId;
+use crate::relay::Beside;
 use crate::relay::Charge;
+use crate::relay::Claimed;
 use crate::relay::Effect;
+use crate::relay::Families;
 use crate::relay::Family;
 use crate::relay::Ledger;
 use crate::relay::Mode;
@@ -20,6 +23,7 @@ use crate::relay::Opened;
 use crate::relay::PortWish;
 use crate::relay::QuotaUser;
 use crate::relay::RelayedSlot;
+use crate::relay::ReservationToken;
 use crate::relay::StreamId;
 use crate::time::Now;
 use crate::transport::counters::IoEvent;
@@ -32,12 +36,30 @@ use crate::transport::token::Token;
 /// Ports tried before an Allocate fails: other programs use some, and each failure rests in the directory.
 const BIND_ATTEMPTS: u32 = 64;
 
-/// What an Allocate was given.
-struct Holdings {
-    opened: Opened,
+/// A relayed address that an Allocate was given.
+struct Holding {
+    relayed: RelayedSlot,
+    family: Family,
     charge: Charge,
     /// `None` in `single-port` mode.
     socket: Option<UdpSocket>,
+    /// The token of the port that is kept beside it.
+    reserved: Option<ReservationToken>,
+}
+
+/// Everything that an Allocate was given.
+struct Holdings {
+    first: Holding,
+    second: Option<Holding>,
+    beside: Beside,
+}
+
+/// What a client asks for.
+struct Wish {
+    families: Families,
+    port: PortWish,
+    user: QuotaUser,
+    client_ip: IpAddr,
 }
 
 impl Shard {
@@ -45,11 +67,11 @@ impl Shard {
     pub(super) fn on_effects(&mut self, now: Now) {
         while let Some(effect) = self.server.poll_effect() {
             match effect {
-                Effect::Open { request, family, port, user, client_ip } => {
-                    let outcome = self.open(family, port, &user, client_ip, now);
+                Effect::Open { request, families, port, user, client_ip } => {
+                    let outcome = self.open(&Wish { families, port, user, client_ip }, now);
                     self.on_open(request, outcome, now);
                 }
-                Effect::Close { at, relayed } => self.on_close(at, relayed, now),
+                Effect::Close { at, family, relayed } => self.on_close(at, family, relayed, now),
                 Effect::CloseStream { stream } => self.doom(stream, IoEvent::StreamClosed),
                 Effect::Ended(usage) => {
                     if self.usage.try_send(usage).is_err() {
@@ -64,15 +86,20 @@ impl Shard {
     fn on_open(&mut self, request: OpenId, outcome: Result<Holdings, OpenError>, now: Now) {
         self.make_sendable(now);
         let (result, holdings) = match outcome {
-            Ok(holdings) => (Ok(holdings.opened), Some(holdings)),
+            Ok(Holdings { first, second, beside }) => {
+                let opened = Opened { relayed: first.relayed, beside, reserved: first.reserved };
+                (Ok(opened), Some((first, second)))
+            }
             Err(error) => (Err(error), None),
         };
         let answer = self.server.handle_opened(request, result, now, self.egress.reply_room());
         let stream = answer.and_then(|answer| answer.to.via.stream());
         match (holdings, answer.and_then(|answer| answer.at)) {
-            (Some(holdings), Some(at)) => self.keep(at, holdings, stream),
-            (Some(holdings), None) => {
-                self.release(holdings.socket, holdings.opened.relayed, Some(holdings.charge), now);
+            (Some((first, second)), Some(at)) => self.keep(at, first, second, stream),
+            (Some((first, second)), None) => {
+                for holding in [Some(first), second].into_iter().flatten() {
+                    self.release(holding.socket, holding.relayed, Some(holding.charge), now);
+                }
             }
             (None, _) => {}
         }
@@ -81,18 +108,31 @@ impl Shard {
         }
     }
 
+    /// Opens a relayed address of each wanted family; one of both is better than none. RFC 8656 §7.2, step 9.
+    fn open(&self, wish: &Wish, now: Now) -> Result<Holdings, OpenError> {
+        let mut outcomes = wish.families.iter().map(|family| self.open_one(family, wish, now));
+        let first = outcomes.next().unwrap_or(Err(OpenError::FamilyNotOffered));
+        match (first, outcomes.next()) {
+            (Ok(first), None) => Ok(Holdings { first, second: None, beside: Beside::Nothing }),
+            (Ok(first), Some(Ok(second))) => {
+                let beside = Beside::Relayed(second.relayed);
+                Ok(Holdings { first, second: Some(second), beside })
+            }
+            (Ok(only), Some(Err(error))) | (Err(error), Some(Ok(only))) => {
+                Ok(Holdings { first: only, second: None, beside: Beside::Refused(error) })
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
     /// Charges the user, claims a port, and opens its socket.
-    fn open(
-        &mut self,
-        family: Family,
-        port: PortWish,
-        user: &QuotaUser,
-        client_ip: IpAddr,
-        now: Now,
-    ) -> Result<Holdings, OpenError> {
-        let charge = self.ledger().charge(user, client_ip)?;
-        match self.claim(family, port, now) {
-            Ok((opened, socket)) => Ok(Holdings { opened, charge, socket }),
+    fn open_one(&self, family: Family, wish: &Wish, now: Now) -> Result<Holding, OpenError> {
+        if !self.directory.offers(family) {
+            return Err(OpenError::FamilyNotOffered);
+        }
+        let charge = self.ledger().charge(&wish.user, wish.client_ip)?;
+        match self.claim(family, wish, now) {
+            Ok((Claimed { relayed, reserved }, socket)) => Ok(Holding { relayed, family, charge, socket, reserved }),
             Err(error) => {
                 self.ledger().refund(charge);
                 Err(error)
@@ -100,24 +140,23 @@ impl Shard {
         }
     }
 
-    fn claim(&self, family: Family, port: PortWish, now: Now) -> Result<(Opened, Option<UdpSocket>), OpenError> {
+    fn claim(&self, family: Family, wish: &Wish, now: Now) -> Result<(Claimed, Option<UdpSocket>), OpenError> {
         for _ in 0..BIND_ATTEMPTS {
             let mut random = [0; 8];
             getrandom::fill(&mut random).map_err(|_| OpenError::Socket)?;
-            let Some(claimed) = self.directory.claim_any(family, port, random, now.mono) else {
-                return Err(match port {
+            let Some(claimed) = self.directory.claim_any(family, wish.port, random, now.mono) else {
+                return Err(match wish.port {
                     PortWish::Reserved(_) => OpenError::NoReservation,
                     PortWish::Any | PortWish::Even | PortWish::EvenAndNext => OpenError::NoPort,
                 });
             };
-            let opened = Opened { relayed: claimed.relayed, reserved: claimed.reserved };
             match self.config.mode {
-                Mode::SinglePort => return Ok((opened, None)),
+                Mode::SinglePort => return Ok((claimed, None)),
                 Mode::Ports => {}
             }
             let address = self.directory.local_address(claimed.relayed).ok_or(OpenError::NoPort)?;
             match self.bind(address) {
-                Ok(socket) => return Ok((opened, Some(socket))),
+                Ok(socket) => return Ok((claimed, Some(socket))),
                 Err(error) => {
                     self.io.add(IoEvent::RelaySocketFailed, 1);
                     self.directory.release(claimed.relayed, now.mono);
@@ -139,30 +178,37 @@ impl Shard {
         Ok(socket)
     }
 
-    fn keep(&mut self, at: AllocationId, holdings: Holdings, stream: Option<StreamId>) {
-        if let Some(socket) = holdings.socket {
-            self.sockets.insert_relay(at, socket);
-            self.egress.admit_relay(at.slot());
-        }
-        self.tenancies.insert(at, holdings.charge, stream);
+    fn keep(&mut self, at: AllocationId, first: Holding, second: Option<Holding>, stream: Option<StreamId>) {
+        let mut keep_socket = |family, socket: Option<UdpSocket>| {
+            if let Some(socket) = socket {
+                self.sockets.insert_relay(at, family, socket);
+                self.egress.admit_relay(at.slot(), family);
+            }
+        };
+        keep_socket(first.family, first.socket);
+        let second = second.map(|second| {
+            keep_socket(second.family, second.socket);
+            second.charge
+        });
+        self.tenancies.insert(at, first.charge, second, stream);
         if let Some(stream) = stream.and_then(|id| self.streams.get_mut(id)) {
             stream.owns_allocation = true;
         }
     }
 
-    fn on_close(&mut self, at: AllocationId, relayed: RelayedSlot, now: Now) {
+    fn on_close(&mut self, at: AllocationId, family: Family, relayed: RelayedSlot, now: Now) {
         // What the client sent before it let go still leaves; the answer to that leaves when all this is done.
-        let relay = SocketKey::Relay(at.slot());
+        let relay = SocketKey::Relay(at.slot(), family);
         self.egress.flush_socket(relay, &self.arena, &self.sockets, &self.io, now.mono);
-        let socket = self.sockets.remove_relay(at).map(|relay| relay.socket);
-        let tenancy = self.tenancies.remove(at);
-        if let Some(stream) = tenancy.as_ref().and_then(|tenancy| tenancy.stream)
+        let socket = self.sockets.remove_relay(at, family).map(|relay| relay.socket);
+        let returned = self.tenancies.give_back(at);
+        if let Some(stream) = returned.as_ref().and_then(|returned| returned.freed_stream)
             && let Some(stream) = self.streams.get_mut(stream)
         {
             stream.owns_allocation = false;
             stream.active = now.mono;
         }
-        self.release(socket, relayed, tenancy.map(|tenancy| tenancy.charge), now);
+        self.release(socket, relayed, returned.map(|returned| returned.charge), now);
     }
 
     /// Gives everything back, the socket first: nobody is told of a port that is still bound.

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use crate::relay::Family;
 use crate::relay::Head;
 use crate::relay::REPLY_MAX;
 use crate::time::Mono;
@@ -136,8 +137,8 @@ pub(super) struct Egress {
     /// Sockets that have a chain, in the order of their first message.
     waiting: Vec<SocketKey>,
     lane_by_listener: Vec<Lane>,
-    /// Indexed by the slot of the allocation.
-    lane_by_relay: Vec<Lane>,
+    /// Indexed by family, then by the slot of the allocation.
+    lane_by_relay: [Vec<Lane>; Family::ALL.len()],
     replies: Box<[u8]>,
     replies_len: usize,
     sender: udp::Sender,
@@ -152,20 +153,20 @@ impl Egress {
             newest: Box::new([0; NEWEST]),
             waiting: Vec::with_capacity(MESSAGES),
             lane_by_listener: vec![Lane::default(); listeners],
-            lane_by_relay: Vec::new(),
+            lane_by_relay: [Vec::new(), Vec::new()],
             replies: vec![0; REPLIES_LEN].into_boxed_slice(),
             replies_len: 0,
             sender: udp::Sender::new(),
         }
     }
 
-    /// Makes room for what the new relay socket with this slot has to send.
-    pub(super) fn admit_relay(&mut self, slot: u32) {
-        let slot = slot as usize;
-        if self.lane_by_relay.len() <= slot {
-            self.lane_by_relay.resize(slot + 1, Lane::default());
+    /// Makes room for what the new relay socket with this slot and family has to send.
+    pub(super) fn admit_relay(&mut self, slot: u32, family: Family) {
+        let (slot, lane_by_relay) = (slot as usize, &mut self.lane_by_relay[family as usize]);
+        if lane_by_relay.len() <= slot {
+            lane_by_relay.resize(slot + 1, Lane::default());
         }
-        self.lane_by_relay[slot].segmentation = Segmentation::default();
+        lane_by_relay[slot].segmentation = Segmentation::default();
     }
 
     /// Returns whether one more packet may need [`Egress::flush`] first.
@@ -254,7 +255,7 @@ impl Egress {
     ) {
         let lane = match key {
             SocketKey::Listener(id) => self.lane_by_listener.get_mut(usize::from(id.0)),
-            SocketKey::Relay(slot) => self.lane_by_relay.get_mut(slot as usize),
+            SocketKey::Relay(slot, family) => self.lane_by_relay[family as usize].get_mut(slot as usize),
         };
         let Some(lane) = lane else { return };
         let Some(chain) = lane.chain.take() else { return };
@@ -273,7 +274,7 @@ impl Egress {
     fn lane_mut(&mut self, key: SocketKey) -> Option<&mut Lane> {
         match key {
             SocketKey::Listener(id) => self.lane_by_listener.get_mut(usize::from(id.0)),
-            SocketKey::Relay(slot) => self.lane_by_relay.get_mut(slot as usize),
+            SocketKey::Relay(slot, family) => self.lane_by_relay[family as usize].get_mut(slot as usize),
         }
     }
 }
@@ -282,7 +283,7 @@ impl Egress {
 fn place_of(route: &Route) -> usize {
     let socket = match route.socket {
         SocketKey::Listener(id) => u32::from(id.0),
-        SocketKey::Relay(slot) => slot.wrapping_add(256),
+        SocketKey::Relay(slot, _) => slot.wrapping_add(256),
     };
     let ip = match route.to.ip() {
         IpAddr::V4(ip) => ip.to_bits(),

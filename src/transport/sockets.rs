@@ -16,6 +16,7 @@ use socket2::Socket;
 use socket2::Type;
 
 use crate::relay::AllocationId;
+use crate::relay::Family;
 use crate::relay::ListenerId;
 use crate::transport::steering;
 use crate::transport::udp;
@@ -56,64 +57,71 @@ pub(super) struct RelaySocket {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum SocketKey {
     Listener(ListenerId),
-    /// The relay socket of the allocation with this slot.
-    Relay(u32),
+    /// The relay socket of this family of the allocation with this slot.
+    Relay(u32, Family),
 }
 
 /// Every UDP socket of a shard.
 pub(super) struct Sockets {
     /// Indexed by [`ListenerId`].
     pub(super) listeners: Vec<Listener>,
-    /// Indexed by the slot of the allocation.
-    relay_by_slot: Vec<Option<RelaySocket>>,
-    /// Indexed by file descriptor: the slot of the allocation.
-    slot_by_fd: Vec<Option<u32>>,
+    /// Indexed by family, then by the slot of the allocation.
+    relay_by_slot: [Vec<Option<RelaySocket>>; Family::ALL.len()],
+    /// Indexed by file descriptor.
+    key_by_fd: Vec<Option<(u32, Family)>>,
 }
 
 impl Sockets {
     pub(super) fn new(listeners: Vec<Listener>) -> Self {
-        Self { listeners, relay_by_slot: Vec::new(), slot_by_fd: Vec::new() }
+        Self { listeners, relay_by_slot: [Vec::new(), Vec::new()], key_by_fd: Vec::new() }
     }
 
     /// Returns the descriptor of a socket, unless it is closed.
     pub(super) fn descriptor(&self, key: SocketKey) -> Option<BorrowedFd<'_>> {
         match key {
             SocketKey::Listener(id) => Some(self.listeners.get(usize::from(id.0))?.socket.as_fd()),
-            SocketKey::Relay(slot) => Some(self.relay_by_slot.get(slot as usize)?.as_ref()?.socket.as_fd()),
+            SocketKey::Relay(slot, family) => {
+                Some(self.relay_by_slot[family as usize].get(slot as usize)?.as_ref()?.socket.as_fd())
+            }
         }
     }
 
-    /// Returns the relay socket with this file descriptor.
-    pub(super) fn relay_by_fd(&mut self, fd: usize) -> Option<&mut RelaySocket> {
-        let slot = (*self.slot_by_fd.get(fd)?)?;
-        self.relay_by_slot.get_mut(slot as usize)?.as_mut()
+    /// Returns the relay socket with this file descriptor, and its name.
+    pub(super) fn relay_by_fd(&mut self, fd: usize) -> Option<(SocketKey, &mut RelaySocket)> {
+        let (slot, family) = (*self.key_by_fd.get(fd)?)?;
+        let relay = self.relay_by_slot[family as usize].get_mut(slot as usize)?.as_mut()?;
+        Some((SocketKey::Relay(slot, family), relay))
     }
 
     /// Returns the drop count that the kernel reported last for a socket.
     pub(super) fn drops_mut(&mut self, key: SocketKey) -> Option<&mut u32> {
         match key {
             SocketKey::Listener(id) => Some(&mut self.listeners.get_mut(usize::from(id.0))?.drops),
-            SocketKey::Relay(slot) => Some(&mut self.relay_by_slot.get_mut(slot as usize)?.as_mut()?.drops),
+            SocketKey::Relay(slot, family) => {
+                Some(&mut self.relay_by_slot[family as usize].get_mut(slot as usize)?.as_mut()?.drops)
+            }
         }
     }
 
-    /// Puts the relay socket of an allocation in.
-    pub(super) fn insert_relay(&mut self, at: AllocationId, socket: UdpSocket) {
+    /// Puts a relay socket of an allocation in.
+    pub(super) fn insert_relay(&mut self, at: AllocationId, family: Family, socket: UdpSocket) {
         let (slot, fd) = (at.slot() as usize, fd_index(&socket));
-        if self.relay_by_slot.len() <= slot {
-            self.relay_by_slot.resize_with(slot + 1, || None);
+        let relay_by_slot = &mut self.relay_by_slot[family as usize];
+        if relay_by_slot.len() <= slot {
+            relay_by_slot.resize_with(slot + 1, || None);
         }
-        if self.slot_by_fd.len() <= fd {
-            self.slot_by_fd.resize(fd + 1, None);
+        relay_by_slot[slot] = Some(RelaySocket { socket, at, drops: 0 });
+        if self.key_by_fd.len() <= fd {
+            self.key_by_fd.resize(fd + 1, None);
         }
-        self.slot_by_fd[fd] = Some(at.slot());
-        self.relay_by_slot[slot] = Some(RelaySocket { socket, at, drops: 0 });
+        self.key_by_fd[fd] = Some((at.slot(), family));
     }
 
-    /// Takes the relay socket of an allocation out; dropping it closes it.
-    pub(super) fn remove_relay(&mut self, at: AllocationId) -> Option<RelaySocket> {
-        let relay = self.relay_by_slot.get_mut(at.slot() as usize)?.take_if(|relay| relay.at == at)?;
-        self.slot_by_fd[fd_index(&relay.socket)] = None;
+    /// Takes a relay socket of an allocation out; dropping it closes it.
+    pub(super) fn remove_relay(&mut self, at: AllocationId, family: Family) -> Option<RelaySocket> {
+        let relay_by_slot = &mut self.relay_by_slot[family as usize];
+        let relay = relay_by_slot.get_mut(at.slot() as usize)?.take_if(|relay| relay.at == at)?;
+        self.key_by_fd[fd_index(&relay.socket)] = None;
         Some(relay)
     }
 }

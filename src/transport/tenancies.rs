@@ -1,4 +1,4 @@
-//! What each allocation holds beside its state in the core: its place in the ledger, and the connection it hangs on.
+//! What each allocation holds beside its state in the core: its places in the ledger, and the connection it hangs on.
 use crate::relay::AllocationId;
 use crate::relay::Charge;
 use crate::relay::StreamId;
@@ -7,9 +7,19 @@ use crate::relay::StreamId;
 #[derive(Debug)]
 pub(super) struct Tenancy {
     at: AllocationId,
-    pub(super) charge: Charge,
+    charge: Charge,
+    /// The charge for the second address of a dual allocation.
+    second: Option<Box<Charge>>,
     /// The client's connection, unless it speaks UDP.
     pub(super) stream: Option<StreamId>,
+}
+
+/// What an allocation no longer holds.
+#[derive(Debug)]
+pub(super) struct Returned {
+    pub(super) charge: Charge,
+    /// The connection of an allocation that holds nothing any more.
+    pub(super) freed_stream: Option<StreamId>,
 }
 
 /// Holdings, indexed by the slot of the allocation.
@@ -19,15 +29,28 @@ pub(super) struct Tenancies {
 }
 
 impl Tenancies {
-    pub(super) fn insert(&mut self, at: AllocationId, charge: Charge, stream: Option<StreamId>) {
+    pub(super) fn insert(
+        &mut self,
+        at: AllocationId,
+        charge: Charge,
+        second: Option<Charge>,
+        stream: Option<StreamId>,
+    ) {
         let slot = at.slot() as usize;
         if self.tenancy_by_slot.len() <= slot {
             self.tenancy_by_slot.resize_with(slot + 1, || None);
         }
-        self.tenancy_by_slot[slot] = Some(Tenancy { at, charge, stream });
+        self.tenancy_by_slot[slot] = Some(Tenancy { at, charge, second: second.map(Box::new), stream });
     }
 
-    pub(super) fn remove(&mut self, at: AllocationId) -> Option<Tenancy> {
-        self.tenancy_by_slot.get_mut(at.slot() as usize)?.take_if(|tenancy| tenancy.at == at)
+    /// Takes back the charge of one address. All of an allocation are alike, so it does not matter which.
+    pub(super) fn give_back(&mut self, at: AllocationId) -> Option<Returned> {
+        let place = self.tenancy_by_slot.get_mut(at.slot() as usize)?;
+        let second = place.as_mut().filter(|tenancy| tenancy.at == at)?.second.take();
+        if let Some(second) = second {
+            return Some(Returned { charge: *second, freed_stream: None });
+        }
+        let Tenancy { charge, stream, .. } = place.take()?;
+        Some(Returned { charge, freed_stream: stream })
     }
 }

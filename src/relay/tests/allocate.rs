@@ -17,7 +17,7 @@ fn success_tells_relayed_address_lifetime_and_mapped_address() {
     assert_eq!(mapped, Some(Ok(client.address.remote)));
     assert_eq!(relay.server.allocations(), 1);
     let gauges = relay.counters.allocations().filter(|(_, _, count)| *count != 0);
-    assert!(gauges.eq([(ClientTransport::Udp, Family::V4, 1)]));
+    assert!(gauges.eq([(ClientTransport::Udp, Families::V4, 1)]));
 }
 
 #[test]
@@ -30,8 +30,8 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     });
     assert_eq!(relay.receive(client.address, &packet).0, FromClient::Opening);
     let effect = relay.server.poll_effect().unwrap();
-    let Effect::Open { request, family, port, ref user, client_ip } = effect else { panic!("{effect:?}") };
-    assert_eq!((family, port, client_ip), (Family::V4, PortWish::Any, ip("9.8.7.6")));
+    let Effect::Open { request, families, port, ref user, client_ip } = effect else { panic!("{effect:?}") };
+    assert_eq!((families, port, client_ip), (Families::V4, PortWish::Any, ip("9.8.7.6")));
     assert_eq!(*user, QuotaUser::of_session("s1.a", "s1".into()));
     assert_eq!(relay.server.allocations(), 0);
 
@@ -41,8 +41,8 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     assert_eq!(relay.try_allocate(&client, |_| {}).code(), 437);
     assert_eq!(relay.server.poll_effect(), None);
 
-    let claimed = relay.directory.claim_any(family, port, [0; 8], relay.now.mono).unwrap();
-    let opened = Opened { relayed: claimed.relayed, reserved: None };
+    let claimed = relay.directory.claim_any(Family::V4, port, [0; 8], relay.now.mono).unwrap();
+    let opened = Opened { relayed: claimed.relayed, beside: Beside::Nothing, reserved: None };
     let mut reply = [0; REPLY_MAX];
     let answer = relay.server.handle_opened(request, Ok(opened), relay.now, &mut reply).unwrap();
     assert_eq!(answer.to, client.address);
@@ -309,17 +309,6 @@ fn a_connection_that_closes_while_its_socket_opens_leaves_nothing() {
     relay.server.handle_stream_closed(StreamId(9), relay.now);
     assert_eq!(relay.run_effects(), None);
     assert_eq!((relay.server.allocations(), relay.ledger.total()), (0, 0));
-}
-
-#[test]
-fn a_second_family_is_refused_beside_the_success_that_names_the_first() {
-    let mut relay = Fixture::new();
-    let reply = relay.try_allocate(&Client::udp(1, "s1"), |writer| {
-        writer.attribute(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]);
-    });
-    assert_eq!((reply.code(), reply.relayed().ip()), (0, ip(EXTERNAL_V4)));
-    let refused = reply.message().attribute(AttributeType::ADDRESS_ERROR_CODE).map(<[u8]>::to_vec);
-    assert_eq!(refused, Some(vec![2, 0, 4, 40]));
 }
 
 #[test]

@@ -209,7 +209,7 @@ pub(super) struct Fixture {
     /// Every effect but `Open`, in order.
     pub(super) effects: Vec<Effect>,
     pub(super) ledger: Ledger,
-    charge_by_id: HashMap<AllocationId, Charge>,
+    charges_by_id: HashMap<AllocationId, Vec<Charge>>,
     pub(super) last_allocation: Option<AllocationId>,
     next_id: u64,
 }
@@ -234,7 +234,7 @@ impl Fixture {
             now: start(),
             effects: Vec::new(),
             ledger: Ledger::new(setup.quotas.clone()),
-            charge_by_id: HashMap::new(),
+            charges_by_id: HashMap::new(),
             last_allocation: None,
             next_id: 0,
         }
@@ -372,13 +372,13 @@ impl Fixture {
         let mut answer = None;
         while let Some(effect) = self.server.poll_effect() {
             match effect {
-                Effect::Open { request, family, port, user, client_ip } => {
-                    answer = self.open(request, family, port, &user, client_ip);
+                Effect::Open { request, families, port, user, client_ip } => {
+                    answer = self.open(request, families, port, &user, client_ip);
                 }
-                Effect::Close { at, relayed } => {
+                Effect::Close { at, relayed, .. } => {
                     self.directory.release(relayed, self.now.mono);
-                    let charge = self.charge_by_id.remove(&at).expect("charged");
-                    self.ledger.refund(charge);
+                    let charges = self.charges_by_id.get_mut(&at).expect("charged");
+                    self.ledger.refund(charges.pop().expect("a charge for each address"));
                     self.effects.push(effect);
                 }
                 Effect::CloseStream { .. } | Effect::Ended(_) => self.effects.push(effect),
@@ -390,36 +390,56 @@ impl Fixture {
     fn open(
         &mut self,
         request: OpenId,
-        family: Family,
+        families: Families,
         port: PortWish,
         user: &QuotaUser,
         client_ip: IpAddr,
     ) -> Option<Reply> {
-        let charge = self.ledger.charge(user, client_ip);
-        let outcome = match charge.as_ref() {
-            Ok(_) => self.claim(family, port),
-            Err(quota) => Err(OpenError::OverQuota(*quota)),
+        let mut charges = Vec::new();
+        let mut claims = Vec::new();
+        for family in families.iter() {
+            let charge = self.ledger.charge(user, client_ip);
+            let claim = charge.map_err(OpenError::OverQuota).and_then(|charge| match self.claim(family, port) {
+                Ok(claimed) => {
+                    charges.push(charge);
+                    Ok(claimed)
+                }
+                Err(error) => {
+                    self.ledger.refund(charge);
+                    Err(error)
+                }
+            });
+            claims.push(claim);
+        }
+        let opened = |claimed: Claimed, beside| Opened { relayed: claimed.relayed, beside, reserved: claimed.reserved };
+        let outcome = match *claims {
+            [one] => one.map(|one| opened(one, Beside::Nothing)),
+            [Ok(v4), Ok(v6)] => Ok(opened(v4, Beside::Relayed(v6.relayed))),
+            [Ok(one), Err(error)] | [Err(error), Ok(one)] => Ok(opened(one, Beside::Refused(error))),
+            [Err(error), ..] => Err(error),
+            [..] => panic!("one family or two"),
         };
         let mut reply = vec![0xEE; REPLY_MAX];
         let answer = self.server.handle_opened(request, outcome, self.now, &mut reply);
-        match (answer.and_then(|answer| answer.at), charge) {
-            (Some(at), Ok(charge)) => {
+        match answer.and_then(|answer| answer.at) {
+            Some(at) => {
                 self.last_allocation = Some(at);
-                self.charge_by_id.insert(at, charge);
+                self.charges_by_id.insert(at, charges);
             }
-            (None, Ok(charge)) => self.ledger.refund(charge),
-            (_, Err(_)) => {}
+            None => charges.into_iter().for_each(|charge| self.ledger.refund(charge)),
         }
         reply.truncate(answer?.len);
         Some(Reply(reply))
     }
 
-    fn claim(&mut self, family: Family, port: PortWish) -> Result<Opened, OpenError> {
+    fn claim(&mut self, family: Family, port: PortWish) -> Result<Claimed, OpenError> {
+        if !self.directory.offers(family) {
+            return Err(OpenError::FamilyNotOffered);
+        }
         self.next_id += 1;
         let random = self.next_id.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
         let none = if matches!(port, PortWish::Reserved(_)) { OpenError::NoReservation } else { OpenError::NoPort };
-        let claimed = self.directory.claim_any(family, port, random, self.now.mono).ok_or(none)?;
-        Ok(Opened { relayed: claimed.relayed, reserved: claimed.reserved })
+        self.directory.claim_any(family, port, random, self.now.mono).ok_or(none)
     }
 }
 

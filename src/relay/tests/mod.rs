@@ -6,6 +6,7 @@ mod channels;
 mod data;
 mod deadlines;
 mod directory;
+mod dual;
 mod fixture;
 mod hand_over;
 mod hostile;

@@ -107,3 +107,17 @@ fn a_reservation_works_on_another_shard() {
     let first = even(&mut here, 1, 0x80);
     assert_eq!(redeem(&mut there, 2, &token(&first)).relayed().port(), first.relayed().port() + 1);
 }
+
+#[test]
+fn a_token_of_an_ipv6_port_needs_no_family() {
+    let only_v6 = RelayAddress { local: ip(RELAY_V6), external: ip(RELAY_V6) };
+    for relay_addresses in [Setup::default().relay_addresses, vec![only_v6]] {
+        let mut relay = Fixture::with(&Setup { relay_addresses, ..Setup::default() });
+        let first = relay.try_allocate(&Client::udp(1, "s1"), |writer| {
+            writer.u32(AttributeType::REQUESTED_ADDRESS_FAMILY, 2 << 24).attribute(AttributeType::EVEN_PORT, &[0x80]);
+        });
+        let second = redeem(&mut relay, 2, &token(&first)).relayed();
+        assert_eq!((second.ip(), second.port()), (ip(RELAY_V6), first.relayed().port() + 1));
+        assert_eq!(redeem(&mut relay, 3, &[0xFF; 8]).code(), 508);
+    }
+}

@@ -23,7 +23,7 @@ fn the_record_says_who_when_and_how_much() {
     let usage = relay.ended()[0];
     assert_eq!(usage.session.as_deref(), Some("s1"));
     assert_eq!(usage.user_hash, user_hash("s1.a"));
-    assert_eq!((usage.transport, usage.family, usage.end), (ClientTransport::Tcp, Family::V4, EndReason::Deleted));
+    assert_eq!((usage.transport, usage.families, usage.end), (ClientTransport::Tcp, Families::V4, EndReason::Deleted));
     let started = UnixMillis(START_UNIX_SECS * 1000);
     assert_eq!((usage.started, usage.ended), (started, UnixMillis(started.0 + 42_000)));
     assert_eq!(usage.to_peers, Traffic { packets: 4, bytes: 20 });
