@@ -59,7 +59,7 @@ pub const STATEMENTS: &[Statement] = &[
     Statement::seen(
         "A29",
         OUR_RULE,
-        "NAT discovery is off: CHANGE-REQUEST is named in a 420",
+        "NAT discovery is off: CHANGE-REQUEST, RESPONSE-PORT, PADDING are unknown (420)",
         Over::Udp,
         change_request,
     ),
@@ -80,6 +80,19 @@ pub const STATEMENTS: &[Statement] = &[
         "a stream that is neither STUN nor ChannelData is closed",
         Over::Streams,
         no_stream,
+    ),
+    Statement::seen(
+        "A38",
+        OUR_RULE,
+        "half a frame on a stream is not waited for longer than seconds",
+        Over::Streams,
+        half_frame,
+    ),
+    Statement::told(
+        "A39",
+        OUR_RULE,
+        "a credential and its allocations end with the session they were made for",
+        &["tests/turn_operations.rs::the_end_of_a_session_frees_what_it_has_on_every_transport_and_shard"],
     ),
     Statement::told(
         "A33",
@@ -231,6 +244,11 @@ fn change_request(scene: &Scene<'_>) -> Seen<()> {
         same("CHANGE-REQUEST", answer.code(), 420)?;
         same("it names", answer.get(UNKNOWN_ATTRIBUTES).map(|list| list[..2].to_vec()), Some(vec![0, 3]))?;
     }
+    // RESPONSE-PORT and PADDING: an answer to somebody else, and a long one.
+    for ty in [0x0027, 0x0026] {
+        let answer = client.ask(&Packet::new(BINDING).u32(ty, 0))?;
+        same("RESPONSE-PORT or PADDING", answer.code(), 420)?;
+    }
     Ok(())
 }
 
@@ -276,6 +294,15 @@ fn no_stream(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, _) = scene.allocated()?;
     client.send(&[0xFF; 4])?;
     ensure(client.frame(PATIENCE).is_err(), "the connection stays open")
+}
+
+/// Five seconds, and something for a slow machine.
+const HALF_FRAME_MAX: Duration = Duration::from_secs(10);
+
+fn half_frame(scene: &Scene<'_>) -> Seen<()> {
+    let (mut client, _) = scene.allocated()?;
+    client.send(&Packet::new(REFRESH).0[..10])?;
+    ensure(client.frame(HALF_FRAME_MAX).is_err(), "the connection stays open")
 }
 
 fn forged_client(scene: &Scene<'_>) -> Seen<()> {
