@@ -45,7 +45,7 @@ impl IndicationIds {
         Self { prefix: (random & u64::from(u32::MAX)) as u32, next: random.rotate_left(32) }
     }
 
-    fn next(&mut self) -> TransactionId {
+    pub(super) fn next(&mut self) -> TransactionId {
         self.next = self.next.wrapping_add(1);
         let mut id = [0; 12];
         let (prefix, number) = id.split_at_mut(4);

@@ -63,6 +63,14 @@ impl Shard {
         self.on_pushed(id, pushed);
     }
 
+    /// Queues the first `len` bytes of the reply room on a connection, to be dropped if it is slow.
+    pub(super) fn write_note(&mut self, id: StreamId, len: usize, now: Now) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let note = self.egress.reply_room().get(..len).unwrap_or_default();
+        let pushed = stream.output.push([note, &[]], Kind::Media, now.mono);
+        self.on_pushed(id, pushed);
+    }
+
     /// Queues data that lies in the arena on a connection.
     pub(super) fn write_received(&mut self, id: StreamId, head: Head, payload: Range<usize>, now: Now) {
         let Some(stream) = self.streams.get_mut(id) else { return };

@@ -31,6 +31,8 @@ pub enum IoEvent {
     SendRetried,
     /// A datagram was dropped because the kernel refused it for another reason.
     SendRefused,
+    /// The kernel reported that a datagram of a relay socket did not arrive, mostly by ICMP.
+    ErrorReceived,
     /// A TCP or TLS connection was taken over from the front door.
     StreamAdopted,
     /// A TCP or TLS connection was refused: the shard has too many, or the connection was already broken.
@@ -57,7 +59,7 @@ pub enum IoEvent {
 
 impl IoEvent {
     /// Every event, in the order of its counter.
-    pub const ALL: [IoEvent; 24] = [
+    pub const ALL: [IoEvent; 25] = [
         IoEvent::WakeUp,
         IoEvent::ReceiveCall,
         IoEvent::DatagramReceived,
@@ -71,6 +73,7 @@ impl IoEvent {
         IoEvent::SendTooLong,
         IoEvent::SendRetried,
         IoEvent::SendRefused,
+        IoEvent::ErrorReceived,
         IoEvent::StreamAdopted,
         IoEvent::StreamRefused,
         IoEvent::StreamEnded,
@@ -100,6 +103,7 @@ impl IoEvent {
             IoEvent::SendTooLong => "send_too_long",
             IoEvent::SendRetried => "send_retried",
             IoEvent::SendRefused => "send_refused",
+            IoEvent::ErrorReceived => "error_received",
             IoEvent::StreamAdopted => "stream_adopted",
             IoEvent::StreamRefused => "stream_refused",
             IoEvent::StreamEnded => "stream_ended",

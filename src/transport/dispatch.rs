@@ -1,4 +1,5 @@
 //! Handing the runs of one socket to the kernel, and what to do when it refuses some.
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 use crate::time::Mono;
@@ -28,7 +29,7 @@ impl Place {
 }
 
 /// Sends the chain of runs that begins with `first`; a datagram that cannot be sent is dropped and counted, as on any
-/// other hop.
+/// other hop. Returns where one was going that was too long and might not be fragmented, if any.
 pub(super) fn dispatch(
     waiting: &Waiting<'_>,
     first: usize,
@@ -37,7 +38,8 @@ pub(super) fn dispatch(
     segmentation: &mut Segmentation,
     counters: &IoCounters,
     now: Mono,
-) {
+) -> Option<SocketAddr> {
+    let mut too_long = None;
     let mut next = Some(Place::whole(first));
     while let Some(first) = next {
         // DF is a property of an IPv4 socket, so a batch is all with it or all without.
@@ -65,7 +67,8 @@ pub(super) fn dispatch(
             counters.add(IoEvent::SendRefused, batch.len());
             continue;
         }
-        if let Some(refused) = send(&mut batch, socket, waiting, &places, segmentation, counters, now) {
+        let mut exchange = Exchange { waiting, segmentation, counters, too_long: &mut too_long };
+        if let Some(refused) = exchange.send(&mut batch, socket, &places, now) {
             // Nothing behind it has left, so the order stays.
             next = Some(refused);
         }
@@ -74,6 +77,7 @@ pub(super) fn dispatch(
             let _ = sockets::set_dont_fragment(socket, false);
         }
     }
+    too_long
 }
 
 /// Whether a run needs the socket's DF bit. IPv6 has none; there each message says it.
@@ -109,66 +113,84 @@ fn add<'a>(batch: &mut Batch<'_, 'a>, waiting: &Waiting<'a>, place: Place) -> Op
     }
 }
 
-/// Sends a batch. Returns where to go on if the kernel refused to cut a run: then its messages leave singly.
-fn send(
-    batch: &mut Batch<'_, '_>,
-    socket: BorrowedFd<'_>,
-    waiting: &Waiting<'_>,
-    places: &[Place; SEND_BATCH],
-    segmentation: &mut Segmentation,
-    counters: &IoCounters,
-    now: Mono,
-) -> Option<Place> {
-    let datagrams = |place: &Place| if place.message.is_none() { waiting.runs[place.run].count } else { 1 };
-    let mut at = 0;
-    let mut retried = false;
-    while at < batch.len() {
-        counters.add(IoEvent::SendCall, 1);
-        let error = match batch.send(socket, at) {
-            Ok(sent) => {
-                for count in places[at..].iter().take(sent).map(datagrams) {
-                    counters.add(IoEvent::DatagramSent, count);
-                    if count > 1 {
-                        counters.add(IoEvent::SentInRun, count);
+/// What sending one batch needs and changes.
+struct Exchange<'x, 'a> {
+    waiting: &'x Waiting<'a>,
+    segmentation: &'x mut Segmentation,
+    counters: &'x IoCounters,
+    too_long: &'x mut Option<SocketAddr>,
+}
+
+impl Exchange<'_, '_> {
+    /// Sends a batch. Returns where to go on if the kernel refused to cut a run: then its messages leave singly.
+    fn send(
+        &mut self,
+        batch: &mut Batch<'_, '_>,
+        socket: BorrowedFd<'_>,
+        places: &[Place; SEND_BATCH],
+        now: Mono,
+    ) -> Option<Place> {
+        let mut at = 0;
+        let mut retried = false;
+        while at < batch.len() {
+            self.counters.add(IoEvent::SendCall, 1);
+            let error = match batch.send(socket, at) {
+                Ok(sent) => {
+                    places[at..].iter().take(sent).for_each(|place| self.count_sent(place));
+                    at += sent;
+                    retried = false;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let place = places[at];
+            let run = &self.waiting.runs[place.run];
+            match error.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                // Waiting for room would only make what is behind it older.
+                Some(libc::EAGAIN | libc::ENOBUFS) => {
+                    let lost = places[at..batch.len()].iter().map(|place| self.datagrams(place)).sum();
+                    self.counters.add(IoEvent::SendBufferFull, lost);
+                    return None;
+                }
+                Some(code @ (libc::EINVAL | libc::EIO | libc::EMSGSIZE)) if self.datagrams(&place) > 1 => {
+                    self.counters.add(IoEvent::RunRefused, 1);
+                    if code == libc::EIO {
+                        self.segmentation.on_unsupported(now);
+                    } else {
+                        self.segmentation.on_too_long(run.segment, now);
+                    }
+                    return Some(Place { message: Some(run.first), ..place });
+                }
+                Some(libc::EMSGSIZE) => {
+                    self.counters.add(IoEvent::SendTooLong, 1);
+                    if run.route.dont_fragment {
+                        *self.too_long = Some(run.route.to);
                     }
                 }
-                at += sent;
-                retried = false;
-                continue;
-            }
-            Err(error) => error,
-        };
-        let place = places[at];
-        let run = &waiting.runs[place.run];
-        let is_cut = place.message.is_none() && run.count > 1;
-        match error.raw_os_error() {
-            Some(libc::EINTR) => continue,
-            // Waiting for room would only make what is behind it older.
-            Some(libc::EAGAIN | libc::ENOBUFS) => {
-                let lost = places[at..batch.len()].iter().map(datagrams).sum();
-                counters.add(IoEvent::SendBufferFull, lost);
-                return None;
-            }
-            Some(code @ (libc::EINVAL | libc::EIO | libc::EMSGSIZE)) if is_cut => {
-                counters.add(IoEvent::RunRefused, 1);
-                if code == libc::EIO {
-                    segmentation.on_unsupported(now)
-                } else {
-                    segmentation.on_too_long(run.segment, now)
+                // The error may belong to an earlier datagram to another peer (an ICMP message made it); asking again tells.
+                _ if !retried => {
+                    self.counters.add(IoEvent::SendRetried, 1);
+                    retried = true;
+                    continue;
                 }
-                return Some(Place { message: Some(run.first), ..place });
+                _ => self.counters.add(IoEvent::SendRefused, self.datagrams(&place)),
             }
-            Some(libc::EMSGSIZE) => counters.add(IoEvent::SendTooLong, 1),
-            // The error may belong to an earlier datagram to another peer (an ICMP message made it); asking again tells.
-            _ if !retried => {
-                counters.add(IoEvent::SendRetried, 1);
-                retried = true;
-                continue;
-            }
-            _ => counters.add(IoEvent::SendRefused, datagrams(&place)),
+            at += 1;
+            retried = false;
         }
-        at += 1;
-        retried = false;
+        None
     }
-    None
+
+    fn count_sent(&self, place: &Place) {
+        let count = self.datagrams(place);
+        self.counters.add(IoEvent::DatagramSent, count);
+        if count > 1 {
+            self.counters.add(IoEvent::SentInRun, count);
+        }
+    }
+
+    fn datagrams(&self, place: &Place) -> usize {
+        if place.message.is_none() { self.waiting.runs[place.run].count } else { 1 }
+    }
 }

@@ -4,6 +4,7 @@
 //! Messages of one socket to one destination with one length make a run, which leaves as one buffer that the kernel
 //! cuts (UDP_SEGMENT), also when they arrived singly. A run is only ever the newest one of its destination, and runs
 //! leave in the order in which they began, so each flow leaves in the order in which it came.
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -30,6 +31,9 @@ const RUN_BYTES: usize = 65_507;
 
 /// Destinations whose newest run can be found; more share places, which only makes runs shorter.
 const NEWEST: usize = 256;
+
+/// How many destinations are remembered until the kernel's report about them is read.
+const TOO_LONG: usize = 64;
 
 /// Room for answers that wait, in bytes.
 const REPLIES_LEN: usize = 64 * REPLY_MAX;
@@ -142,6 +146,8 @@ pub(super) struct Egress {
     replies: Box<[u8]>,
     replies_len: usize,
     sender: udp::Sender,
+    /// Relay sockets and destinations whose datagrams were too long lately, and might not be fragmented.
+    too_long: VecDeque<(SocketKey, SocketAddr)>,
 }
 
 impl Egress {
@@ -157,6 +163,7 @@ impl Egress {
             replies: vec![0; REPLIES_LEN].into_boxed_slice(),
             replies_len: 0,
             sender: udp::Sender::new(),
+            too_long: VecDeque::with_capacity(TOO_LONG),
         }
     }
 
@@ -261,7 +268,12 @@ impl Egress {
         let Some(chain) = lane.chain.take() else { return };
         if let Some(socket) = sockets.descriptor(key) {
             let waiting = Waiting { links: &self.links, runs: &self.runs, replies: &self.replies, arena };
-            dispatch(&waiting, chain.first, socket, &mut self.sender, &mut lane.segmentation, counters, now);
+            let too_long =
+                dispatch(&waiting, chain.first, socket, &mut self.sender, &mut lane.segmentation, counters, now);
+            if let Some(to) = too_long {
+                self.too_long.truncate(TOO_LONG - 1);
+                self.too_long.push_front((key, to));
+            }
         }
         // These runs are gone; what comes later for the same destination makes a new one.
         let mut next = Some(chain.first);
@@ -269,6 +281,12 @@ impl Egress {
             run.is_open = false;
             next = run.next;
         }
+    }
+
+    /// Returns where a socket sent a datagram last that was too long and might not be fragmented.
+    pub(super) fn too_long(&self, socket: SocketKey) -> Option<SocketAddr> {
+        let found = self.too_long.iter().find(|(key, _)| *key == socket);
+        found.map(|(_, to)| *to)
     }
 
     fn lane_mut(&mut self, key: SocketKey) -> Option<&mut Lane> {

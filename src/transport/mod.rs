@@ -9,6 +9,7 @@ mod datagrams;
 mod dispatch;
 mod effects;
 mod egress;
+mod icmp;
 mod mailbox;
 mod output;
 mod placement;

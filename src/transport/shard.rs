@@ -177,7 +177,14 @@ impl Shard {
             match Token::decode(data) {
                 Token::Inbox => self.on_inbox(now),
                 Token::Listener(index) => self.on_listener(index, now),
-                Token::Relay(fd) => self.on_relay(fd, now),
+                Token::Relay(fd) => {
+                    if flags.contains(EventFlags::ERR) {
+                        self.on_relay_errors(fd, now);
+                    }
+                    if flags.contains(EventFlags::IN) {
+                        self.on_relay(fd, now);
+                    }
+                }
                 Token::Stream(id) => self.on_stream(self.streams.id(id), flags, now),
             }
         }

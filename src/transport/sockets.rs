@@ -209,6 +209,7 @@ pub(super) fn open_relay(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = open(address, RELAY_BUFFER)?;
     socket.bind(&address.into())?;
     tell_all(socket.as_fd(), address.is_ipv6())?;
+    udp::enable_errors(socket.as_fd(), address.is_ipv6())?;
     Ok(socket.into())
 }
 
@@ -227,8 +228,9 @@ fn tell_all(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
 ///
 /// What the kernel reports.
 pub(super) fn set_dont_fragment(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
-    // `PROBE` sets the bit and does not listen to what earlier packets learned about the path.
-    let discovery = if on { Ipv4PathMtuDiscovery::PROBE } else { Ipv4PathMtuDiscovery::DONT };
+    // Neither listens to what earlier packets learned about the path; `PROBE` sets the bit. With `DONT` instead of `OMIT`
+    // the kernel would keep to itself that a datagram with the bit was too long.
+    let discovery = if on { Ipv4PathMtuDiscovery::PROBE } else { Ipv4PathMtuDiscovery::OMIT };
     Ok(sockopt::set_ip_mtu_discover(socket, discovery)?)
 }
 
@@ -293,7 +295,7 @@ mod tests {
     #[test]
     fn relay_sockets_let_routers_fragment_unless_asked_otherwise() {
         let relay = open_relay("127.0.0.1:0".parse().expect("an address")).expect("a socket");
-        assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::DONT);
+        assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::OMIT);
         set_dont_fragment(relay.as_fd(), true).expect("an option");
         assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::PROBE);
     }

@@ -178,6 +178,75 @@ impl Receiver {
     }
 }
 
+/// What the kernel knows about a datagram that a socket with [`enable_errors`] sent.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct SocketError {
+    /// Who found out.
+    pub(super) origin: ErrorOrigin,
+    /// Where the datagram was going; without a port if it is IPv4 and this machine found out.
+    pub(super) peer: SocketAddr,
+    /// The ICMP type.
+    pub(super) kind: u8,
+    /// The ICMP code.
+    pub(super) code: u8,
+    /// What the type says more, mostly an MTU in bytes.
+    pub(super) info: u32,
+}
+
+/// Who found out that a datagram did not arrive.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum ErrorOrigin {
+    /// A router or the peer's host, by ICMP.
+    Icmp,
+    /// This machine: the datagram was longer than the MTU of the route and might not be fragmented.
+    TooLong,
+}
+
+/// Takes the oldest error of a socket; `None` if it is of no interest.
+///
+/// # Errors
+///
+/// What `recvmsg` reports; `WouldBlock` when there is none.
+pub(super) fn receive_error(socket: BorrowedFd<'_>) -> io::Result<Option<SocketError>> {
+    let mut name = Name([0; 32]);
+    let mut control = Control([0; CONTROL_LEN]);
+    // SAFETY: all-zero bytes are a valid `msghdr` (null pointers, zero lengths).
+    let mut header = unsafe { mem::zeroed::<libc::msghdr>() };
+    header.msg_name = name.0.as_mut_ptr().cast();
+    header.msg_namelen = mem::size_of::<Name>() as libc::socklen_t;
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = CONTROL_LEN as _;
+    // SAFETY: the header points at `name` and `control`, which live through the call, with their lengths; the quoted
+    // datagram has no room and is cut off.
+    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
+    if received < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let Some(peer) = decode_name(&name.0) else { return Ok(None) };
+    // SAFETY: as in `Receiver::datagram`: the macros walk the valid part of `control`. Reads are unaligned.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(&header);
+        while let Some(found) = message.as_ref() {
+            if matches!(
+                (found.cmsg_level, found.cmsg_type),
+                (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+            ) {
+                let error = libc::CMSG_DATA(message).cast::<libc::sock_extended_err>().read_unaligned();
+                let is_too_long = error.ee_errno.cast_signed() == libc::EMSGSIZE;
+                let origin = match error.ee_origin {
+                    libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => ErrorOrigin::Icmp,
+                    libc::SO_EE_ORIGIN_LOCAL if is_too_long => ErrorOrigin::TooLong,
+                    _ => return Ok(None),
+                };
+                let (kind, code, info) = (error.ee_type, error.ee_code, error.ee_info);
+                return Ok(Some(SocketError { origin, peer, kind, code, info }));
+            }
+            message = libc::CMSG_NXTHDR(&header, message);
+        }
+    }
+    Ok(None)
+}
+
 /// How a message leaves.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Envelope {
@@ -330,6 +399,20 @@ pub(super) fn enable_traffic_class(socket: BorrowedFd<'_>, ipv6: bool) -> io::Re
 /// What `setsockopt` reports; kernels before 5.0 do not know it.
 pub(super) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, &c_int::from(true))
+}
+
+/// Makes the kernel keep errors about datagrams that the socket sent, for [`receive_error`]. Each also fails the next
+/// send, whoever that is for.
+///
+/// # Errors
+///
+/// What `setsockopt` reports.
+pub(super) fn enable_errors(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &c_int::from(true))
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, &c_int::from(true))
+    }
 }
 
 /// Lets `program` choose the socket of the SO_REUSEPORT group that `socket` belongs to, for each datagram.

@@ -10,6 +10,7 @@ mod dual;
 mod fixture;
 mod hand_over;
 mod hostile;
+mod icmp;
 mod permissions;
 mod policy;
 mod ports;

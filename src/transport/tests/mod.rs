@@ -2,6 +2,7 @@
 
 mod client;
 mod control;
+mod icmp;
 mod pair;
 mod plane;
 mod runs;

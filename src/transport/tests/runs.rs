@@ -52,6 +52,8 @@ fn runs_from_client_and_peer_are_relayed_datagram_by_datagram() {
     for payload in &payloads {
         assert_eq!(client.receive(), Received::Channel(CHANNEL, payload.clone()));
     }
+    // What comes before the answer in time comes before it in the counters.
+    client.ping();
     assert_eq!(plane.count(IoEvent::ReceivedInRun), 22);
     assert_eq!(plane.count(IoEvent::SentInRun), 22);
 }

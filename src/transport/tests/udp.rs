@@ -172,24 +172,6 @@ fn the_longest_datagrams_pass_and_longer_ones_are_counted() {
 }
 
 #[test]
-fn a_peer_that_is_gone_does_not_disturb_the_others() {
-    let plane = Plane::start(settings());
-    let mut client = plane.udp_client("session");
-    let relayed = client.allocate();
-    let gone = {
-        let peer = peer(LOCALHOST);
-        peer.local_addr().expect("an address")
-    };
-    client.permit(gone);
-    let peer = peer(LOCALHOST);
-    client.bind_channel(CHANNEL, peer.local_addr().expect("an address"));
-    for _ in 0..3 {
-        client.indicate(gone, b"into the void", |_| {});
-        echo_again(&mut client, relayed, &peer, b"still here");
-    }
-}
-
-#[test]
 fn the_df_bit_is_set_for_those_who_ask_and_for_nobody_else() {
     let plane = Plane::start(settings());
     let mut client = plane.udp_client("session");
