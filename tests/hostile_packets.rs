@@ -13,6 +13,10 @@ use duologue::stun::channel_data;
 
 #[path = "../fuzz/checks.rs"]
 mod checks;
+#[path = "support/random.rs"]
+mod random;
+
+use random::Random;
 
 /// Mutations per test.
 const ROUNDS: usize = 100_000;
@@ -154,30 +158,5 @@ fn repair_length(packet: &mut Vec<u8>) {
     let length = u16::try_from(packet.len().saturating_sub(20)).expect("short");
     if let Some(field) = packet.get_mut(2..4) {
         field.copy_from_slice(&length.to_be_bytes());
-    }
-}
-
-/// A small generator (splitmix64), so that every run sees the same inputs.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("below a usize")
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    fn choose<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
     }
 }

@@ -1,0 +1,35 @@
+//! No sequence of requests, data, time and operation makes the relay break what it promised, or leaves anything behind.
+//! The fuzz target `turn_sequence` runs the same checks.
+#[path = "../fuzz/choices.rs"]
+mod choices;
+#[path = "support/random.rs"]
+mod random;
+#[path = "../fuzz/turn_sequence/mod.rs"]
+mod turn_sequence;
+
+use random::Random;
+use turn_sequence::Tally;
+
+/// Random plans.
+const PLANS: usize = 1500;
+
+#[test]
+fn random_plans_keep_every_promise() {
+    let mut random = Random(4);
+    let mut tally = Tally::default();
+    for _ in 0..PLANS {
+        let plan: Vec<u8> = (0..random.below(1000)).map(|_| random.byte()).collect();
+        tally += turn_sequence::check(&plan);
+    }
+    // Else the plans never get past the credentials.
+    let enough = [
+        tally.allocations,
+        tally.permissions,
+        tally.channels,
+        tally.refused,
+        tally.to_peers,
+        tally.to_clients,
+        tally.handed_over,
+    ];
+    assert!(enough.iter().all(|count| *count > 100), "{tally:?}");
+}
