@@ -13,6 +13,7 @@ mod session;
 mod settings;
 mod stats;
 mod task;
+mod transcript;
 mod websocket;
 
 pub use connection::serve;
@@ -37,3 +38,7 @@ pub use stats::Stats;
 pub use task::RelayCommand;
 pub use task::Relayed;
 pub use task::start;
+pub use transcript::End;
+pub use transcript::Envelope;
+pub use transcript::Said;
+pub use transcript::Transcript;
