@@ -16,17 +16,59 @@ const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) at: AllocationId,
-    pub(super) relayed: SocketAddr,
-    pub(super) expires_at: Mono,
     pub(super) session: Option<&'static str>,
+    halves: Vec<Half>,
     permission_by_ip: HashMap<IpAddr, Mono>,
     channel_by_number: HashMap<u16, (SocketAddr, Mono)>,
 }
 
+/// One of its relayed addresses, at most one of each family.
+#[derive(Copy, Clone, Debug)]
+struct Half {
+    relayed: SocketAddr,
+    expires_at: Mono,
+}
+
 impl Held {
-    pub(super) fn new(at: AllocationId, relayed: SocketAddr, expires_at: Mono, session: Option<&'static str>) -> Self {
-        let (permission_by_ip, channel_by_number) = (HashMap::new(), HashMap::new());
-        Self { at, relayed, expires_at, session, permission_by_ip, channel_by_number }
+    pub(super) fn new(
+        at: AllocationId,
+        session: Option<&'static str>,
+        relayed: &[SocketAddr],
+        expires_at: Mono,
+    ) -> Self {
+        let halves = relayed.iter().map(|relayed| Half { relayed: *relayed, expires_at }).collect();
+        Self { at, session, halves, permission_by_ip: HashMap::new(), channel_by_number: HashMap::new() }
+    }
+
+    /// Its relayed addresses, expired or not.
+    pub(super) fn relayed(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.halves.iter().map(|half| half.relayed)
+    }
+
+    /// The live relayed address of this address's family.
+    pub(super) fn half(&self, like: IpAddr, now: Mono) -> Option<SocketAddr> {
+        let mut halves = self.halves.iter().filter(|half| half.relayed.is_ipv4() == like.is_ipv4());
+        halves.next().filter(|half| now < half.expires_at).map(|half| half.relayed)
+    }
+
+    /// Gives the live addresses another end, of one family or of all.
+    pub(super) fn refresh(&mut self, is_ipv4: Option<bool>, expires_at: Mono, now: Mono) {
+        for half in &mut self.halves {
+            let is_meant = is_ipv4.is_none_or(|is_ipv4| is_ipv4 == half.relayed.is_ipv4());
+            if is_meant && now < half.expires_at {
+                half.expires_at = expires_at;
+            }
+        }
+    }
+
+    /// One address is gone, and with it what its family was promised. Returns whether it was the last one.
+    pub(super) fn give_back(&mut self, relayed: SocketAddr) -> bool {
+        let before = self.halves.len();
+        self.halves.retain(|half| half.relayed != relayed);
+        assert_eq!(self.halves.len() + 1, before, "{relayed} is closed, and was not held");
+        self.permission_by_ip.retain(|ip, _| ip.is_ipv4() != relayed.is_ipv4());
+        self.channel_by_number.retain(|_, (peer, _)| peer.is_ipv4() != relayed.is_ipv4());
+        self.halves.is_empty()
     }
 
     pub(super) fn permit(&mut self, peer: IpAddr, now: Mono) {
@@ -59,12 +101,13 @@ impl Held {
         self.channel_by_number.retain(|number, _| !numbers.contains(number));
     }
 
-    pub(super) fn is_live(&self, now: Mono) -> bool {
-        now < self.expires_at
+    /// Whether all that has not been given back is live.
+    pub(super) fn is_whole(&self, now: Mono) -> bool {
+        self.halves.iter().all(|half| now < half.expires_at)
     }
 
     pub(super) fn permits(&self, peer: IpAddr, now: Mono) -> bool {
-        self.is_live(now) && self.permission_by_ip.get(&peer).is_some_and(|expires_at| now < *expires_at)
+        self.half(peer, now).is_some() && self.permission_by_ip.get(&peer).is_some_and(|expires_at| now < *expires_at)
     }
 
     /// The peer behind a live channel.

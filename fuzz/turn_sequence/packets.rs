@@ -20,7 +20,8 @@ use super::cast::nonce_key;
 pub(super) enum Meaning {
     Binding,
     Allocate,
-    Refresh,
+    /// Of the IPv4 address, of the IPv6 one, or of all.
+    Refresh(Option<bool>),
     Permit(Vec<SocketAddr>),
     Bind(u16, SocketAddr),
     /// Payload for a peer.

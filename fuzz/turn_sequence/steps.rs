@@ -2,6 +2,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use duologue::relay::IcmpError;
 use duologue::stun::AttributeType;
 use duologue::stun::Class;
 use duologue::stun::Method;
@@ -10,6 +11,7 @@ use duologue::stun::Writer;
 use duologue::time::UnixMillis;
 
 use super::cast;
+use super::held::Held;
 use super::packets;
 use super::packets::Meaning;
 use super::packets::Sent;
@@ -60,7 +62,8 @@ impl World {
             return cast::address(text);
         }
         let at = at - cast::PEERS.len();
-        let relayed = self.places[at % self.places.len()].held.as_ref().map(|held| held.relayed);
+        let held = self.places[at % self.places.len()].held.as_ref();
+        let relayed = held.and_then(|held| if at % 3 == 0 { held.relayed().last() } else { held.relayed().next() });
         let relayed = relayed.unwrap_or_else(|| cast::address("5.6.7.8:50001"));
         if at < self.places.len() {
             return relayed;
@@ -113,10 +116,12 @@ impl World {
 
     fn refresh(&mut self, client: usize, choices: &mut Choices<'_>) {
         let (lifetime, family) = (choices.one_of(&LIFETIMES_S), choices.byte());
-        self.request(client, Method::REFRESH, Meaning::Refresh, |writer| {
+        let family = if family > 127 { Some(family & 3) } else { None };
+        let is_ipv4 = family.map(|family| family == 1);
+        self.request(client, Method::REFRESH, Meaning::Refresh(is_ipv4), |writer| {
             writer.u32(AttributeType::LIFETIME, lifetime);
-            if family > 200 {
-                writer.u32(AttributeType::REQUESTED_ADDRESS_FAMILY, u32::from(family & 3) << 24);
+            if let Some(family) = family {
+                writer.u32(AttributeType::REQUESTED_ADDRESS_FAMILY, u32::from(family) << 24);
             }
         });
     }
@@ -164,8 +169,10 @@ impl World {
         let place = &self.places[client];
         let live = place.held.as_ref().map(|held| (place.shard, held.at));
         let stale = if choices.is_set() { self.gone.last().copied() } else { None };
-        if let Some((shard, at)) = stale.or(live) {
-            self.hear(shard, at, from, payload);
+        let Some((shard, at)) = stale.or(live) else { return };
+        match choices.byte() {
+            kind @ 1..=12 => self.hear_icmp(shard, at, IcmpError { peer: from, kind, code: kind & 4, mtu: 1280 }),
+            _ => self.hear(shard, at, from, payload),
         }
     }
 
@@ -300,7 +307,7 @@ impl World {
         }
         self.settle();
         let live: Vec<SocketAddr> =
-            self.places.iter().filter_map(|place| place.held.as_ref().map(|held| held.relayed)).collect();
+            self.places.iter().filter_map(|place| place.held.as_ref()).flat_map(Held::relayed).collect();
         let names = |peer: SocketAddr| live.iter().any(|relayed| self.is_named(*relayed, peer));
         let dead: Vec<Vec<u16>> = self
             .places
@@ -341,7 +348,7 @@ impl World {
             });
         }
         for (from, to) in [(client, other), (other, client)] {
-            let Some(peer) = self.places[to].held.as_ref().map(|held| held.relayed) else { return };
+            let Some(peer) = self.places[to].held.as_ref().and_then(|held| held.relayed().next()) else { return };
             self.request(from, Method::CREATE_PERMISSION, Meaning::Permit(vec![peer]), |writer| {
                 writer.xor_address(AttributeType::XOR_PEER_ADDRESS, peer);
             });
@@ -353,7 +360,7 @@ impl World {
             }
         }
         let payload = choices.some().to_vec();
-        let Some(peer) = self.places[other].held.as_ref().map(|held| held.relayed) else { return };
+        let Some(peer) = self.places[other].held.as_ref().and_then(|held| held.relayed().next()) else { return };
         let bytes = packets::send(peer, &payload, false);
         self.deliver(client, Sent::data(client, bytes, Meaning::Send(peer, payload)));
     }

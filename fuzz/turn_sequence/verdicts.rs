@@ -7,6 +7,7 @@ use duologue::relay::Counters;
 use duologue::relay::Delivery;
 use duologue::relay::FromClient;
 use duologue::relay::FromPeer;
+use duologue::relay::IcmpError;
 use duologue::relay::Mode;
 use duologue::relay::REPLY_MAX;
 use duologue::stun::AttributeType;
@@ -87,16 +88,22 @@ impl World {
         let held = &mut self.places[client].held;
         match &sent.meaning {
             Meaning::Allocate => {
-                let relayed = message.xor_address(AttributeType::XOR_RELAYED_ADDRESS);
-                assert_eq!(relayed, held.as_ref().map(|held| Ok(held.relayed)));
+                // One that was given back since is told too.
+                let told = relayed(&message);
+                let held = held.as_ref().expect("an allocation");
+                assert!(held.relayed().all(|relayed| told.contains(&relayed)), "{told:?}");
             }
-            Meaning::Refresh => {
+            Meaning::Refresh(is_ipv4) => {
                 let lifetime = message.u32(AttributeType::LIFETIME).expect("a lifetime").expect("a number");
+                let expires_at = now + Duration::from_secs(lifetime.into());
                 match held {
-                    Some(held) => held.expires_at = now + Duration::from_secs(lifetime.into()),
+                    Some(held) if lifetime > 0 => held.refresh(*is_ipv4, expires_at, now),
+                    Some(held) => {
+                        let is_left = |relayed: SocketAddr| is_ipv4.is_none_or(|is_ipv4| is_ipv4 == relayed.is_ipv4());
+                        assert!(!held.relayed().any(is_left), "an address outlives its end");
+                    }
                     None => assert_eq!(lifetime, 0, "an allocation of shard {shard} is gone"),
                 }
-                assert!(lifetime > 0 || held.is_none(), "an allocation outlives its end");
             }
             Meaning::Permit(peers) => {
                 let held = held.as_mut().expect("an allocation");
@@ -126,10 +133,10 @@ impl World {
         assert!(self.holder_of(to).is_none(), "{to} is relayed here");
     }
 
-    /// The live allocation with this relayed address, by either of its names.
+    /// The allocation with this relayed address, by either of its names.
     fn holder_of(&self, name: SocketAddr) -> Option<(usize, &Held)> {
         let held = self.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.held.as_ref()?)));
-        held.into_iter().find(|(_, held)| self.is_named(held.relayed, name))
+        held.into_iter().find(|(_, held)| held.relayed().any(|relayed| self.is_named(relayed, name)))
     }
 
     /// Whether `held` has a permission for the relayed address, under any of its names.
@@ -147,9 +154,15 @@ impl World {
         let receiver = place.held.as_ref().expect("an allocation");
         assert_ne!(at, client, "nobody is handed what he sent");
         assert_eq!(usize::from(to.shard.0), place.shard);
-        assert!(self.permits_relayed(sender, receiver.relayed), "the sender permits the receiver");
-        assert!(self.permits_relayed(receiver, sender.relayed), "the receiver permits the sender");
-        self.on_delivery(to, receiver, sender.relayed, payload);
+        // The verdict does not say which of two addresses was meant.
+        let mut sources = Vec::new();
+        for relayed in receiver.relayed().filter(|relayed| self.permits_relayed(sender, *relayed)) {
+            sources.extend(sender.half(relayed.ip(), self.now.mono));
+        }
+        assert!(!sources.is_empty(), "the sender permits the receiver");
+        sources.retain(|source| self.permits_relayed(receiver, *source));
+        assert!(!sources.is_empty(), "the receiver permits the sender");
+        self.on_delivery(to, receiver, &sources, payload);
     }
 
     /// A datagram from outside reaches an allocation, dead or alive.
@@ -167,22 +180,45 @@ impl World {
                 let (place, held) = (place.expect("somebody"), held.expect("an allocation"));
                 assert!(is_wanted && cast::is_reachable(from.ip()), "{from} is heard");
                 assert_eq!(to.client, place.address);
-                self.on_delivery(&to, held, from, payload);
+                self.on_delivery(&to, held, &[from], payload);
                 self.tally.to_clients += 1;
             }
             FromPeer::Nothing => assert!(!is_wanted || !cast::is_reachable(from.ip()), "{from} is not heard"),
         }
     }
 
+    /// A router or a host says something about a datagram that an allocation sent.
+    pub(super) fn hear_icmp(&mut self, shard: usize, at: AllocationId, error: IcmpError) {
+        let mut reply = vec![0xEE; REPLY_MAX];
+        let told = self.shards[shard].server.handle_icmp(at, error, self.now, &mut reply);
+        let mut places = self.places.iter().filter(|place| place.shard == shard);
+        let place = places.find(|place| place.held.as_ref().is_some_and(|held| held.at == at));
+        let held = place.and_then(|place| place.held.as_ref());
+        let is_permitted = held.is_some_and(|held| held.permits(error.peer.ip(), self.now.mono));
+        let Some((client, len)) = told else {
+            let is_told =
+                if error.peer.is_ipv4() { [3, 11].contains(&error.kind) } else { (1..=3).contains(&error.kind) };
+            assert!(!is_told || !is_permitted || !cast::is_reachable(error.peer.ip()), "{error:?} is not told");
+            return;
+        };
+        assert!(is_permitted, "{error:?} is told");
+        assert_eq!(Some(client), place.map(|place| place.address));
+        let message = Message::parse(&reply[..len]).expect("a Data indication");
+        assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
+        assert_eq!(message.xor_address(AttributeType::XOR_PEER_ADDRESS), Some(Ok(error.peer)));
+        assert!(message.attribute(AttributeType::ICMP).is_some() && message.attribute(AttributeType::DATA).is_none());
+    }
+
     /// What reaches a client is its channel's data, or a Data indication, and sound.
-    fn on_delivery(&self, to: &Delivery, receiver: &Held, source: SocketAddr, payload: &[u8]) {
+    fn on_delivery(&self, to: &Delivery, receiver: &Held, sources: &[SocketAddr], payload: &[u8]) {
         let mut bytes = to.head.as_slice().to_vec();
         bytes.extend_from_slice(payload);
         bytes.resize(bytes.len() + usize::from(to.pad), 0);
         if bytes[0] >= 0x40 {
             let [n0, n1, l0, l1, rest @ ..] = &bytes[..] else { panic!("a short head") };
             let peer = receiver.peer_of(u16::from_be_bytes([*n0, *n1]), self.now.mono).expect("a channel");
-            assert!(peer == source || self.is_named(source, peer), "the channel is for {peer}, not for {source}");
+            let is_meant = sources.iter().any(|source| peer == *source || self.is_named(*source, peer));
+            assert!(is_meant, "the channel is for {peer}, not for {sources:?}");
             assert_eq!(usize::from(u16::from_be_bytes([*l0, *l1])), payload.len());
             let padding = if to.client.via.stream().is_some() { pad_len(payload.len()) } else { 0 };
             assert_eq!(rest.len(), payload.len() + padding);
@@ -190,26 +226,28 @@ impl World {
         }
         let message = Message::parse(&bytes).expect("a Data indication");
         assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
-        assert_eq!(message.xor_address(AttributeType::XOR_PEER_ADDRESS), Some(Ok(source)));
+        let source = message.xor_address(AttributeType::XOR_PEER_ADDRESS).expect("a peer").expect("an address");
+        assert!(sources.contains(&source));
         assert_eq!(message.attribute(AttributeType::DATA), Some(payload));
     }
 
     /// What the answers promised is kept: data with a live permission is relayed.
     fn nothing_is_lost(&self, client: usize, sent: &Sent, verdict: &FromClient) {
-        let Some(held) = self.places[client].held.as_ref().filter(|held| held.is_live(self.now.mono)) else { return };
+        let Some(held) = &self.places[client].held else { return };
         let peer = match &sent.meaning {
             Meaning::Send(peer, _) => Some(*peer),
             Meaning::Channel(number, _) => held.peer_of(*number, self.now.mono),
             _ => None,
         };
         let Some(peer) = peer.filter(|peer| held.permits(peer.ip(), self.now.mono)) else { return };
+        let own = held.half(peer.ip(), self.now.mono).expect("a permission has an address");
         match self.holder_of(peer) {
             None if self.settings.mode == Mode::Ports && cast::is_sendable(peer) => {
                 assert!(matches!(verdict, FromClient::ToPeer { to, .. } if *to == peer), "{peer}: {verdict:?}");
             }
             None => assert_eq!(*verdict, FromClient::Nothing, "{peer}"),
             Some((at, _)) if at == client => assert_eq!(*verdict, FromClient::Nothing, "its own address"),
-            Some((_, other)) if other.is_live(self.now.mono) && self.permits_relayed(other, held.relayed) => {
+            Some((_, other)) if self.permits_relayed(other, own) => {
                 assert!(matches!(verdict, FromClient::HandOver { .. }), "{peer}: {verdict:?}");
             }
             Some(_) => assert_eq!(*verdict, FromClient::Nothing, "{peer} permits nobody"),
@@ -257,6 +295,12 @@ pub(super) fn answer<'a>(sent: &Sent, reply: &'a [u8]) -> Message<'a> {
         assert!(went * 10 <= came * 36, "{went} bytes answer {came}");
     }
     message
+}
+
+/// The relayed addresses that an answer tells.
+pub(super) fn relayed(message: &Message<'_>) -> Vec<SocketAddr> {
+    let relayed = message.xor_addresses(AttributeType::XOR_RELAYED_ADDRESS);
+    relayed.map(|relayed| relayed.expect("an address")).collect()
 }
 
 fn padding_is_zero(message: &[u8]) {

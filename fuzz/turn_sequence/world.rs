@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use duologue::relay::AllocationId;
 use duologue::relay::Answer;
+use duologue::relay::Beside;
 use duologue::relay::Charge;
+use duologue::relay::Claimed;
 use duologue::relay::ClientAddr;
 use duologue::relay::Counters;
 use duologue::relay::Directory;
 use duologue::relay::Effect;
+use duologue::relay::Families;
 use duologue::relay::Family;
 use duologue::relay::Ledger;
 use duologue::relay::OpenError;
@@ -22,6 +25,7 @@ use duologue::relay::PortWish;
 use duologue::relay::QuotaUser;
 use duologue::relay::Quotas;
 use duologue::relay::REPLY_MAX;
+use duologue::relay::RelayedSlot;
 use duologue::relay::Server;
 use duologue::relay::ShardId;
 use duologue::relay::StreamId;
@@ -56,14 +60,14 @@ pub(super) struct Shard {
     pub(super) server: Server,
     pub(super) counters: Arc<Counters>,
     waiting: Vec<Waiting>,
-    charge_by_id: HashMap<AllocationId, Charge>,
+    charges_by_id: HashMap<AllocationId, Vec<Charge>>,
 }
 
 /// An [`Effect::Open`] that is not done yet.
 #[derive(Debug)]
 struct Waiting {
     request: OpenId,
-    family: Family,
+    families: Families,
     port: PortWish,
     user: QuotaUser,
     client_ip: IpAddr,
@@ -100,7 +104,7 @@ impl World {
         let shard = |id| {
             let counters = Arc::new(Counters::new());
             let server = Server::new(ShardId(id), settings.config(), Arc::clone(&directory), Arc::clone(&counters));
-            Shard { server, counters, waiting: Vec::new(), charge_by_id: HashMap::new() }
+            Shard { server, counters, waiting: Vec::new(), charges_by_id: HashMap::new() }
         };
         let shards = vec![shard(0), shard(1)];
         let mut next_stream = 0;
@@ -139,23 +143,26 @@ impl World {
 
     fn on_effect(&mut self, shard: usize, effect: Effect) {
         match effect {
-            Effect::Open { request, family, port, user, client_ip } => {
-                self.shards[shard].waiting.push(Waiting { request, family, port, user, client_ip });
+            Effect::Open { request, families, port, user, client_ip } => {
+                self.shards[shard].waiting.push(Waiting { request, families, port, user, client_ip });
                 if !self.is_slow {
                     self.open_waiting(shard);
                 }
             }
-            Effect::Close { at, relayed } => {
+            Effect::Close { at, family, relayed } => {
                 let told = self.directory.external_address(relayed).expect("a relayed address");
+                assert_eq!(Family::of(told.ip()), family);
                 assert!(self.directory.find(told).is_none(), "{told} is found after its end");
-                let charge = self.shards[shard].charge_by_id.remove(&at).expect("closed once");
+                let charges = self.shards[shard].charges_by_id.get_mut(&at).expect("it was charged");
+                self.ledger.refund(charges.pop().expect("a charge for each address"));
                 self.directory.release(relayed, self.now.mono);
-                self.ledger.refund(charge);
                 let mut places = self.places.iter_mut().filter(|place| place.shard == shard);
                 let place = places.find(|place| place.held.as_ref().is_some_and(|held| held.at == at));
-                let held = place.expect("somebody held it").held.take().expect("an allocation");
-                assert_eq!(held.relayed, told);
-                self.gone.push((shard, at));
+                let held = &mut place.expect("somebody held it").held;
+                if held.as_mut().is_some_and(|held| held.give_back(told)) {
+                    *held = None;
+                    self.gone.push((shard, at));
+                }
             }
             Effect::CloseStream { stream } => self.close_stream(stream),
             Effect::Ended(usage) => {
@@ -184,27 +191,34 @@ impl World {
     /// Opens what was asked for.
     pub(super) fn open_waiting(&mut self, shard: usize) {
         for waiting in std::mem::take(&mut self.shards[shard].waiting) {
-            let charge = self.ledger.charge(&waiting.user, waiting.client_ip);
-            let outcome = match &charge {
-                Ok(_) => self.claim(&waiting),
-                Err(quota) => Err(OpenError::OverQuota(*quota)),
+            let mut charges = Vec::new();
+            let mut claims = Vec::new();
+            for family in waiting.families.iter() {
+                claims.push(self.open_one(family, &waiting, &mut charges));
+            }
+            let opened: Vec<RelayedSlot> = claims.iter().flatten().map(|claimed| claimed.relayed).collect();
+            let told =
+                |claimed: Claimed, beside| Opened { relayed: claimed.relayed, beside, reserved: claimed.reserved };
+            let outcome = match *claims {
+                [one] => one.map(|one| told(one, Beside::Nothing)),
+                [Ok(v4), Ok(v6)] => Ok(told(v4, Beside::Relayed(v6.relayed))),
+                [Ok(one), Err(error)] | [Err(error), Ok(one)] => Ok(told(one, Beside::Refused(error))),
+                [Err(error), ..] => Err(error),
+                [..] => panic!("one family or two"),
             };
             let mut reply = vec![0xEE; REPLY_MAX];
             let server = &mut self.shards[shard].server;
             let answer = server.handle_opened(waiting.request, outcome, self.now, &mut reply);
-            match (answer.and_then(|answer| answer.at), charge) {
-                (Some(at), Ok(charge)) => {
-                    let before = self.shards[shard].charge_by_id.insert(at, charge);
-                    assert_eq!(before, None, "an id is used once");
+            match answer.and_then(|answer| answer.at) {
+                Some(at) => {
+                    assert!(!charges.is_empty(), "an allocation that nobody pays for");
+                    let before = self.shards[shard].charges_by_id.insert(at, charges);
+                    assert!(before.is_none_or(|charges| charges.is_empty()), "an id is used once");
                 }
-                (None, Ok(charge)) => {
-                    if let Ok(opened) = outcome {
-                        self.directory.release(opened.relayed, self.now.mono);
-                    }
-                    self.ledger.refund(charge);
+                None => {
+                    opened.iter().for_each(|slot| self.directory.release(*slot, self.now.mono));
+                    charges.into_iter().for_each(|charge| self.ledger.refund(charge));
                 }
-                (Some(_), Err(_)) => panic!("an allocation that nobody pays for"),
-                (None, Err(_)) => {}
             }
             if let Some(answer) = answer {
                 self.on_opened(shard, answer, reply);
@@ -212,19 +226,37 @@ impl World {
         }
     }
 
-    fn claim(&mut self, waiting: &Waiting) -> Result<Opened, OpenError> {
-        let none = match waiting.port {
+    /// Charges for a relayed address of one family and claims it.
+    fn open_one(&mut self, family: Family, waiting: &Waiting, charges: &mut Vec<Charge>) -> Result<Claimed, OpenError> {
+        if !self.directory.offers(family) {
+            return Err(OpenError::FamilyNotOffered);
+        }
+        let charge = self.ledger.charge(&waiting.user, waiting.client_ip)?;
+        match self.claim(family, waiting.port) {
+            Ok(claimed) => {
+                charges.push(charge);
+                Ok(claimed)
+            }
+            Err(error) => {
+                self.ledger.refund(charge);
+                Err(error)
+            }
+        }
+    }
+
+    fn claim(&mut self, family: Family, port: PortWish) -> Result<Claimed, OpenError> {
+        let none = match port {
             PortWish::Reserved(_) => OpenError::NoReservation,
             PortWish::Any | PortWish::Even | PortWish::EvenAndNext => OpenError::NoPort,
         };
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let random = (self.random ^ self.random >> 29).to_be_bytes();
-        let claimed = self.directory.claim_any(waiting.family, waiting.port, random, self.now.mono).ok_or(none)?;
+        let claimed = self.directory.claim_any(family, port, random, self.now.mono).ok_or(none)?;
         if self.is_out_of_sockets {
             self.directory.release(claimed.relayed, self.now.mono);
             return Err(OpenError::Socket);
         }
-        Ok(Opened { relayed: claimed.relayed, reserved: claimed.reserved })
+        Ok(claimed)
     }
 
     fn on_opened(&mut self, shard: usize, answer: Answer, mut reply: Vec<u8>) {
@@ -241,17 +273,18 @@ impl World {
         };
         let credential = sent.credential.as_ref().expect("nobody allocates unsigned");
         assert!(was_right && !self.is_refused(credential), "{} may not allocate", credential.username);
-        let relayed = message.xor_address(AttributeType::XOR_RELAYED_ADDRESS).expect("an address").expect("sound");
+        let relayed = verdicts::relayed(&message);
         let lifetime = message.u32(AttributeType::LIFETIME).expect("a lifetime").expect("a number");
         if let Some(token) = message.attribute(AttributeType::RESERVATION_TOKEN) {
             self.tokens.push(token.to_vec());
         }
-        let is_anothers =
-            self.places.iter().any(|place| place.held.as_ref().is_some_and(|held| held.relayed == relayed));
-        assert!(!is_anothers, "{relayed} is given twice");
+        let mut others = self.places.iter().filter_map(|place| place.held.as_ref()).flat_map(Held::relayed);
+        let is_new = others.all(|other| !relayed.contains(&other));
+        drop(others);
+        assert!(is_new, "{relayed:?} are given twice");
         let expires_at = self.now.mono + Duration::from_secs(lifetime.into());
-        let before = self.places[client].held.replace(Held::new(at, relayed, expires_at, credential.session));
-        assert!(before.is_none(), "two allocations of one 5-tuple");
+        let held = Held::new(at, credential.session, &relayed, expires_at);
+        assert!(self.places[client].held.replace(held).is_none(), "two allocations of one 5-tuple");
         self.tally.allocations += 1;
     }
 
@@ -273,7 +306,7 @@ impl World {
         }
         self.settle();
         for held in self.places.iter().filter_map(|place| place.held.as_ref()) {
-            assert!(held.is_live(self.now.mono), "{} outlived its allocation", held.relayed);
+            assert!(held.is_whole(self.now.mono), "an address outlived its lifetime: {held:?}");
         }
     }
 
