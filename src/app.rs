@@ -85,6 +85,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             udp_listen: config.turn.udp_listen.clone(),
             shards: config.relay.shards.into(),
             pin: true,
+            moderation: Duration::from_micros(config.relay.moderation_us.into()),
             relay,
             relay_addresses: addresses::relay_addresses(&config.relay.addresses, &config.relay.external),
             port_range: config.relay.port_range.low()..=config.relay.port_range.high(),

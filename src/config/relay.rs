@@ -30,6 +30,8 @@ pub struct Relay {
     pub deny_peers: Vec<IpNet>,
     /// Data-plane threads; 0: one per core.
     pub shards: u16,
+    /// How long a busy data-plane thread lets packets gather before it reads again, in microseconds; 0: not at all.
+    pub moderation_us: u16,
     /// Public address by local address, for a NAT that maps one to one.
     pub external: BTreeMap<IpAddr, IpAddr>,
     /// `[relay.limits]`.
@@ -46,6 +48,7 @@ impl Default for Relay {
             allow_peers: Vec::new(),
             deny_peers: Vec::new(),
             shards: 0,
+            moderation_us: 200,
             external: BTreeMap::new(),
             limits: RelayLimits::default(),
         }
@@ -64,6 +67,7 @@ impl Relay {
             allow_peers: section.value("allow_peers", default.allow_peers),
             deny_peers: section.value("deny_peers", default.deny_peers),
             shards: section.number("shards", default.shards, 0, 256),
+            moderation_us: section.number("moderation_us", default.moderation_us, 0, 5000),
             limits: section.inner("limits", RelayLimits::read),
         };
         section.finish();

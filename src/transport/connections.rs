@@ -161,6 +161,7 @@ impl Shard {
         loop {
             match next_frame(self.arena.bytes(at..received.end)) {
                 Framing::Frame { len, consumed } => {
+                    self.packets += 1;
                     self.judge(client, at..at + len, TrafficClass::default(), now);
                     at += consumed;
                 }

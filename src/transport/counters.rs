@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 pub enum IoEvent {
     /// The shard woke up.
     WakeUp,
+    /// The shard was busy and let packets gather before it read again.
+    Pause,
     /// A receive call returned datagrams.
     ReceiveCall,
     /// A datagram was received.
@@ -59,8 +61,9 @@ pub enum IoEvent {
 
 impl IoEvent {
     /// Every event, in the order of its counter.
-    pub const ALL: [IoEvent; 25] = [
+    pub const ALL: [IoEvent; 26] = [
         IoEvent::WakeUp,
+        IoEvent::Pause,
         IoEvent::ReceiveCall,
         IoEvent::DatagramReceived,
         IoEvent::ReceivedInRun,
@@ -91,6 +94,7 @@ impl IoEvent {
     pub const fn label(self) -> &'static str {
         match self {
             IoEvent::WakeUp => "wake_up",
+            IoEvent::Pause => "pause",
             IoEvent::ReceiveCall => "receive_call",
             IoEvent::DatagramReceived => "datagram_received",
             IoEvent::ReceivedInRun => "received_in_run",

@@ -78,6 +78,7 @@ impl Shard {
             self.on_drop_count(socket, drops);
         }
         let count = datagram.segment.map_or(1, |segment| datagram.len.div_ceil(segment).max(1));
+        self.packets += count;
         self.io.add(IoEvent::DatagramReceived, count);
         if count > 1 {
             self.io.add(IoEvent::ReceivedInRun, count);

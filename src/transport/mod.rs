@@ -12,6 +12,7 @@ mod egress;
 mod icmp;
 mod mailbox;
 mod output;
+mod pace;
 mod placement;
 mod plane;
 mod segmentation;

@@ -54,6 +54,8 @@ pub struct Settings {
     pub shards: usize,
     /// Whether each thread stays on one CPU.
     pub pin: bool,
+    /// How long a busy thread lets packets gather before it reads again; zero: not at all.
+    pub moderation: Duration,
     /// The relay's own configuration; the bound UDP addresses are added to its own listeners.
     pub relay: Config,
     /// Addresses of relay sockets.
@@ -178,6 +180,7 @@ impl DataPlane {
                 usage: usage.clone(),
                 listeners,
                 inbox,
+                moderation: settings.moderation,
                 mailboxes: Arc::clone(&plane.mailboxes),
                 is_stopping: Arc::clone(&plane.is_stopping),
             };
@@ -329,6 +332,7 @@ fn serve(parts: Parts, cpu: Option<usize>, watch: Watch) {
     if let Some(cpu) = cpu {
         placement::pin(cpu);
     }
+    placement::wake_on_time();
     if let Err(error) = Shard::new(parts).and_then(Shard::run) {
         tracing::error!(shard = watch.shard.0, %error, "a shard cannot go on");
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -38,6 +39,7 @@ use crate::transport::mailbox::Command;
 use crate::transport::mailbox::Inbox;
 use crate::transport::mailbox::Mailbox;
 use crate::transport::mailbox::PARCELS;
+use crate::transport::pace::Pace;
 use crate::transport::sockets::Listener;
 use crate::transport::sockets::Sockets;
 use crate::transport::streams::Streams;
@@ -51,6 +53,9 @@ const EVENTS: usize = 256;
 /// How often connections are looked over for those that idle.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Shorter pauses are not worth going to sleep.
+const PAUSE_MIN: Duration = Duration::from_micros(20);
+
 /// What a shard starts from.
 pub(super) struct Parts {
     pub(super) id: ShardId,
@@ -63,6 +68,8 @@ pub(super) struct Parts {
     pub(super) usage: mpsc::Sender<Usage>,
     pub(super) listeners: Vec<Listener>,
     pub(super) inbox: Inbox,
+    /// See [`Pace::new`].
+    pub(super) moderation: Duration,
     /// Indexed by [`ShardId`].
     pub(super) mailboxes: Arc<[Mailbox]>,
     /// Set, and the bell rung, when the thread is to end.
@@ -96,6 +103,9 @@ pub(super) struct Shard {
     /// What was read from a TLS connection, still encrypted.
     pub(super) cipher: Box<[u8]>,
     pub(super) swept: Mono,
+    /// Packets of clients and peers in this wake-up.
+    pub(super) packets: usize,
+    pace: Pace,
     is_stopping: Arc<AtomicBool>,
 }
 
@@ -135,6 +145,8 @@ impl Shard {
             receiver: udp::Receiver::new(),
             cipher: vec![0; READ_LEN].into_boxed_slice(),
             swept: parts.clock.now().mono,
+            packets: 0,
+            pace: Pace::new(parts.moderation),
             is_stopping: parts.is_stopping,
         })
     }
@@ -151,8 +163,21 @@ impl Shard {
             self.wait(&mut events, self.timeout(now))?;
             now = self.clock.now();
             self.wake_up(&events, now);
+            let packets = std::mem::take(&mut self.packets);
+            if let Some(next) = self.pace.on_wake_up(packets, now.mono) {
+                self.pause(next);
+            }
         }
         Ok(())
+    }
+
+    /// Sleeps until `next`, unless that is hardly worth the call.
+    fn pause(&self, next: Mono) {
+        let left = next.saturating_since(self.clock.now().mono);
+        if left > PAUSE_MIN {
+            self.io.add(IoEvent::Pause, 1);
+            thread::sleep(left);
+        }
     }
 
     /// Waits until something happens, or until the timeout.

@@ -60,6 +60,7 @@ pub(super) fn settings() -> Settings {
         udp_listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         shards: 2,
         pin: false,
+        moderation: Duration::from_micros(200),
         relay: config(),
         relay_addresses: vec![loopback(Ipv4Addr::LOCALHOST.into()), loopback(Ipv6Addr::LOCALHOST.into())],
         // Below the ports that the kernel gives to the sockets of the tests themselves.

@@ -64,6 +64,7 @@ impl StillShard {
             usage,
             listeners,
             inbox,
+            moderation: Duration::ZERO,
             mailboxes: [mailbox].into(),
             is_stopping: Arc::new(AtomicBool::new(false)),
         };
