@@ -23,6 +23,7 @@ use duologue::relay::Counters;
 use duologue::relay::Directory;
 use duologue::relay::Effect;
 use duologue::relay::FromClient;
+use duologue::relay::FromPeer;
 use duologue::relay::Limits;
 use duologue::relay::ListenerId;
 use duologue::relay::Mode;
@@ -32,6 +33,7 @@ use duologue::relay::REPLY_MAX;
 use duologue::relay::RelayAddress;
 use duologue::relay::Server;
 use duologue::relay::ShardId;
+use duologue::relay::Strangers;
 use duologue::relay::Via;
 use duologue::stun::AttributeType;
 use duologue::stun::ChannelNumber;
@@ -55,6 +57,16 @@ const UDP: u32 = 17 << 24;
 const ALLOCATIONS: u32 = 1000;
 const RELAY_IP: Ipv4Addr = Ipv4Addr::new(5, 6, 7, 8);
 
+/// A clock that goes on by 25 ns with each packet: a thousand allocations in turn stay below their rate of packets.
+struct Ticking(Now);
+
+impl Ticking {
+    fn next(&mut self) -> Now {
+        self.0 = Now { mono: self.0.mono + Duration::from_nanos(25), ..self.0 };
+        self.0
+    }
+}
+
 /// A server, its clients, and a shell that opens sockets by saying so.
 struct Relay {
     server: Server,
@@ -74,7 +86,8 @@ impl Relay {
         let nonces = NonceKey::derive(&Secret::new(SECRET));
         let config = Config {
             mode,
-            limits: Limits::default(),
+            limits: Limits { total_bytes_per_second: 100_000_000_000, ..Limits::default() },
+            strangers: Strangers { answers_per_second: u32::MAX, ..Strangers::default() },
             policy: PeerPolicy { own_ips: vec![relay_ip], ..PeerPolicy::default() },
             verifier: Verifier::new(REALM, vec![Secret::new(SECRET)], BTreeMap::new()),
             nonce_key: nonces.clone(),
@@ -85,7 +98,7 @@ impl Relay {
         let minted = Minter::new(Secret::new(SECRET)).mint("s1.a", NOW.unix.as_secs() + 3600);
         let counters = Arc::new(Counters::new());
         Self {
-            server: Server::new(ShardId(0), Arc::new(config), Arc::clone(&directory), counters),
+            server: Server::new(ShardId(0), Arc::new(config), Arc::clone(&directory), Arc::default(), counters),
             directory,
             nonces,
             key: IntegrityKey::md5(&minted.username, REALM, minted.password.as_bytes()),
@@ -124,7 +137,7 @@ impl Relay {
                     allocation = answer.and_then(|answer| answer.at);
                 }
                 Effect::Close { relayed, .. } => self.directory.release(relayed, NOW.mono),
-                Effect::CloseStream { .. } | Effect::Ended(_) => {}
+                Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => {}
             }
         }
         allocation
@@ -189,29 +202,34 @@ fn data(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("relay");
     group.throughput(Throughput::Elements(1));
     let mut turn = (0..ALLOCATIONS as usize).cycle();
+    let mut clock = Ticking(NOW);
     group.bench_function("channel_data_to_peer", |bench| {
         bench.iter(|| {
             let (from, _, _) = channels[turn.next().unwrap_or(0)];
-            relay.server.handle_client(from, black_box(&channel), NOW, &mut reply)
+            let verdict = relay.server.handle_client(from, black_box(&channel), clock.next(), &mut reply);
+            assert!(matches!(verdict, FromClient::ToPeer { .. }));
         });
     });
     group.bench_function("peer_to_channel_data", |bench| {
         bench.iter(|| {
             let (_, peer, at) = channels[turn.next().unwrap_or(0)];
-            relay.server.handle_peer(at, black_box(peer), 160, NOW)
+            let verdict = relay.server.handle_peer(at, black_box(peer), 160, clock.next());
+            assert!(matches!(verdict, FromPeer::ToClient(_)));
         });
     });
     group.bench_function("send_indication_to_peer", |bench| {
         bench.iter(|| {
             let number = turn.next().unwrap_or(0);
             let (from, _, _) = indications[number];
-            relay.server.handle_client(from, black_box(&sends[number]), NOW, &mut reply)
+            let verdict = relay.server.handle_client(from, black_box(&sends[number]), clock.next(), &mut reply);
+            assert!(matches!(verdict, FromClient::ToPeer { .. }));
         });
     });
     group.bench_function("peer_to_data_indication", |bench| {
         bench.iter(|| {
             let (_, peer, at) = indications[turn.next().unwrap_or(0)];
-            relay.server.handle_peer(at, black_box(peer), 160, NOW)
+            let verdict = relay.server.handle_peer(at, black_box(peer), 160, clock.next());
+            assert!(matches!(verdict, FromPeer::ToClient(_)));
         });
     });
     group.finish();
@@ -239,12 +257,13 @@ fn hand_over(criterion: &mut Criterion) {
     let channel = [&channel_data::header(ChannelNumber::MIN, 160)[..], &[0xA5; 160]].concat();
     let mut reply = [0; REPLY_MAX];
     let mut turn = relayed.iter().cycle();
+    let mut clock = Ticking(NOW);
     let mut group = criterion.benchmark_group("relay");
     group.throughput(Throughput::Elements(1));
     group.bench_function("hand_over", |bench| {
         bench.iter(|| {
             let from = turn.next().map_or(client(0), |(client, _)| *client);
-            let verdict = relay.server.handle_client(from, black_box(&channel), NOW, &mut reply);
+            let verdict = relay.server.handle_client(from, black_box(&channel), clock.next(), &mut reply);
             assert!(matches!(verdict, FromClient::HandOver { .. }));
         });
     });

@@ -17,6 +17,11 @@ impl Mono {
         Self(since_start.as_nanos() as u64)
     }
 
+    /// Nanoseconds since the clock was made, for arithmetic on every packet.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// The time since the clock was made.
     pub const fn since_start(self) -> Duration {
         Duration::from_nanos(self.0)

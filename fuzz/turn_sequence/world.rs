@@ -12,6 +12,7 @@ use duologue::relay::Charge;
 use duologue::relay::Claimed;
 use duologue::relay::ClientAddr;
 use duologue::relay::Counters;
+use duologue::relay::Defences;
 use duologue::relay::Directory;
 use duologue::relay::Effect;
 use duologue::relay::Families;
@@ -101,9 +102,11 @@ impl World {
     pub(super) fn new(choices: &mut Choices<'_>) -> Self {
         let settings = Settings::chosen(choices);
         let directory = Arc::new(Directory::new(&cast::relay_addresses(), cast::PORTS));
+        let defences = Arc::new(Defences::default());
         let shard = |id| {
             let counters = Arc::new(Counters::new());
-            let server = Server::new(ShardId(id), settings.config(), Arc::clone(&directory), Arc::clone(&counters));
+            let (config, directory) = (settings.config(), Arc::clone(&directory));
+            let server = Server::new(ShardId(id), config, directory, Arc::clone(&defences), Arc::clone(&counters));
             Shard { server, counters, waiting: Vec::new(), charges_by_id: HashMap::new() }
         };
         let shards = vec![shard(0), shard(1)];
@@ -165,6 +168,7 @@ impl World {
                 }
             }
             Effect::CloseStream { stream } => self.close_stream(stream),
+            Effect::Barred { network } => panic!("{network} is barred although nobody can be"),
             Effect::Ended(usage) => {
                 self.tally.ended += 1;
                 self.tally.recorded.add(&usage);

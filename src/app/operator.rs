@@ -27,7 +27,7 @@ use crate::telemetry;
 use crate::transport::DataPlane;
 
 /// The keys a reload carries out; any other that changed waits for a restart.
-const RELOADABLE: [&str; 15] = [
+const RELOADABLE: [&str; 20] = [
     "log.level",
     "turn.secrets",
     "turn.users",
@@ -42,6 +42,11 @@ const RELOADABLE: [&str; 15] = [
     "relay.limits.permissions",
     "relay.limits.channels",
     "relay.limits.peers",
+    "relay.limits.bytes_per_second",
+    "relay.limits.packets_per_second",
+    "relay.limits.total_bytes_per_second",
+    "relay.limits.unauthenticated_per_second",
+    "relay.limits.failures_per_minute",
     "relay.limits.max_lifetime",
 ];
 

@@ -55,7 +55,15 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
             permissions: config.relay.limits.permissions as usize,
             channels: config.relay.limits.channels as usize,
             peers: config.relay.limits.peers as usize,
+            bytes_per_second: config.relay.limits.bytes_per_second,
+            packets_per_second: config.relay.limits.packets_per_second,
+            total_bytes_per_second: config.relay.limits.total_bytes_per_second,
             max_lifetime: config.relay.limits.max_lifetime,
+        },
+        strangers: relay::Strangers {
+            answers_per_second: config.relay.limits.unauthenticated_answers(),
+            failures_per_minute: config.relay.limits.failures_per_minute,
+            exempt: config.limits.exempt.clone(),
         },
         channel_range: match config.turn.channel_numbers {
             ChannelNumbers::Rfc8656 => ChannelRange::Rfc8656,

@@ -101,6 +101,12 @@ impl FromNode for u32 {
     }
 }
 
+impl FromNode for u64 {
+    fn from_node(node: &Node, wrong: &mut Wrong) -> Option<Self> {
+        number(node, wrong, u64::MAX)
+    }
+}
+
 impl FromNode for usize {
     fn from_node(node: &Node, wrong: &mut Wrong) -> Option<Self> {
         number(node, wrong, u64::try_from(usize::MAX).unwrap_or(u64::MAX))

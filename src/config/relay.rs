@@ -110,6 +110,16 @@ pub struct RelayLimits {
     pub channels: u32,
     /// Peer addresses that one allocation may have had permissions for over its life.
     pub peers: u32,
+    /// Bytes per second of one allocation and direction; 0: no limit.
+    pub bytes_per_second: u64,
+    /// Packets per second of one allocation and direction; 0: no limit.
+    pub packets_per_second: u64,
+    /// Bytes per second of all allocations together; 0: no limit.
+    pub total_bytes_per_second: u64,
+    /// Answers per second over UDP to one IPv4 /24 or IPv6 /56 without proof of who asks; 0: a rule.
+    pub unauthenticated_per_second: u32,
+    /// Wrong passwords a minute of one IPv4 address or IPv6 /64 before it is not heard for a minute; 0: no limit.
+    pub failures_per_minute: u16,
     /// The longest lifetime granted to an allocation.
     #[serde(serialize_with = "duration::serialize")]
     pub max_lifetime: Duration,
@@ -125,6 +135,11 @@ impl Default for RelayLimits {
             permissions: 64,
             channels: 64,
             peers: 256,
+            bytes_per_second: 25_000_000,
+            packets_per_second: 50_000,
+            total_bytes_per_second: 1_250_000_000,
+            unauthenticated_per_second: 0,
+            failures_per_minute: 60,
             max_lifetime: Duration::from_secs(3600),
         }
     }
@@ -138,6 +153,17 @@ impl RelayLimits {
     pub fn session_allocations(&self) -> u32 {
         match self.allocations_per_session {
             0 => self.allocations_per_user.saturating_mul(2),
+            written => written,
+        }
+    }
+
+    /// Answers per second that a network gets without proof.
+    ///
+    /// Unless it is written: two for each allocation that one of its addresses may hold, since a client is challenged once and
+    /// asks for its address once; at least 200.
+    pub fn unauthenticated_answers(&self) -> u32 {
+        match self.unauthenticated_per_second {
+            0 => self.allocations_per_address.saturating_mul(2).max(200),
             written => written,
         }
     }
@@ -162,6 +188,16 @@ impl RelayLimits {
             permissions: section.number("permissions", default.permissions, 1, 4096),
             channels: section.number("channels", default.channels, 1, 4096),
             peers: section.number("peers", default.peers, 1, 65_536),
+            bytes_per_second: rate(&mut section, "bytes_per_second", default.bytes_per_second, 1000),
+            packets_per_second: rate(&mut section, "packets_per_second", default.packets_per_second, 10),
+            total_bytes_per_second: rate(&mut section, "total_bytes_per_second", default.total_bytes_per_second, 1000),
+            unauthenticated_per_second: section.number(
+                "unauthenticated_per_second",
+                default.unauthenticated_per_second,
+                0,
+                10_000_000,
+            ),
+            failures_per_minute: section.number("failures_per_minute", default.failures_per_minute, 0, 60_000),
             max_lifetime: section.checked("max_lifetime", default.max_lifetime, |lifetime| {
                 if *lifetime < MAX_LIFETIME_FLOOR {
                     let what = format!("{} is shorter than the default lifetime", duration::format(*lifetime));
@@ -173,6 +209,20 @@ impl RelayLimits {
         section.finish();
         read
     }
+}
+
+/// Below a terabit; keeps the arithmetic of the meters within 64 bits.
+const RATE_HIGHEST: u64 = 100_000_000_000;
+
+/// Reads a rate per second: 0 for none, or enough that one packet is paid for within a minute or so.
+fn rate(section: &mut Section<'_>, key: &'static str, default: u64, lowest: u64) -> u64 {
+    section.checked(key, default, |rate| {
+        if *rate != 0 && !(lowest..=RATE_HIGHEST).contains(rate) {
+            let fix = format!("write 0 for no limit, or a number from {lowest} to {RATE_HIGHEST}");
+            return Err(Complaint::new(format!("{rate} is out of range"), fix));
+        }
+        Ok(())
+    })
 }
 
 /// What a relayed address is.
@@ -307,6 +357,16 @@ mod tests {
         assert_eq!(limits.session_allocations(), 2000);
         limits.allocations_per_session = 7;
         assert_eq!(limits.session_allocations(), 7);
+    }
+
+    #[test]
+    fn a_network_gets_two_answers_for_each_allocation_of_an_address_unless_it_is_written_otherwise() {
+        let mut limits = RelayLimits::default();
+        assert_eq!(limits.unauthenticated_answers(), 256);
+        limits.allocations_per_address = 10;
+        assert_eq!(limits.unauthenticated_answers(), 200);
+        limits.unauthenticated_per_second = 7;
+        assert_eq!(limits.unauthenticated_answers(), 7);
     }
 
     #[test]

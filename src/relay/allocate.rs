@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::relay::acquaintances::Acquaintances;
 use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Granted;
+use crate::relay::allocation::Inward;
+use crate::relay::allocation::Outward;
 use crate::relay::authenticate::Sender;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Families;
@@ -35,7 +37,6 @@ use crate::relay::request_result::RequestResult;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
 use crate::relay::usage::EndReason;
-use crate::relay::usage::Traffic;
 use crate::stun::AttributeType;
 use crate::stun::ErrorCode;
 use crate::stun::Message;
@@ -185,9 +186,8 @@ impl Server {
             permissions: Vec::new(),
             channels: Vec::new(),
             acquaintances: Acquaintances::default(),
-            to_peers: Traffic::default(),
-            to_client: Traffic::default(),
-            handed_out: Traffic::default(),
+            outward: Outward::default(),
+            inward: Inward::default(),
             dropped: [0; DropReason::ALL.len()],
         });
         let at = at.ok_or(RequestError::InsufficientCapacity)?;

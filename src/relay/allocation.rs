@@ -13,6 +13,7 @@ use crate::relay::directory::ReservationToken;
 use crate::relay::drop_reason::DropReason;
 use crate::relay::halves::Half;
 use crate::relay::halves::Halves;
+use crate::relay::meter::Meter;
 use crate::relay::pair_view::PairView;
 use crate::relay::usage::EndReason;
 use crate::relay::usage::Traffic;
@@ -46,10 +47,26 @@ pub(super) struct Allocation {
     pub(super) permissions: Vec<Permission>,
     pub(super) channels: Vec<Channel>,
     pub(super) acquaintances: Acquaintances,
-    pub(super) to_peers: Traffic,
-    pub(super) to_client: Traffic,
-    pub(super) handed_out: Traffic,
+    pub(super) outward: Outward,
+    pub(super) inward: Inward,
     pub(super) dropped: [u32; DropReason::ALL.len()],
+}
+
+/// What the client sends. Each packet touches the meter and a count, so they stand together.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Outward {
+    pub(super) meter: Meter,
+    /// To peers outside.
+    pub(super) to_peers: Traffic,
+    /// Straight to other clients of this process.
+    pub(super) handed_over: Traffic,
+}
+
+/// What peers outside send to the client.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Inward {
+    pub(super) meter: Meter,
+    pub(super) to_client: Traffic,
 }
 
 /// What an Allocate success says beside the addresses.
@@ -191,9 +208,9 @@ impl Allocation {
             families: self.halves.families().unwrap_or(Families::V4),
             started: self.started,
             ended: now.unix,
-            to_peers: self.to_peers,
-            to_client: self.to_client,
-            handed_out: self.handed_out,
+            to_peers: self.outward.to_peers,
+            to_client: self.inward.to_client,
+            handed_out: self.outward.handed_over,
             handed_in,
             dropped: self.dropped,
             end,

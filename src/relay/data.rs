@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::relay::allocation::Scope;
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Family;
 use crate::relay::client::Via;
 use crate::relay::counters::Direction;
 use crate::relay::drop_reason::DropReason;
@@ -82,7 +83,7 @@ impl Server {
         let Outgoing { peer, payload, dont_fragment } = outgoing;
         let allocation = self.allocations.get_mut(at).ok_or(DropReason::NoAllocation)?;
         let scope = allocation.permission(peer.ip(), now).ok_or(DropReason::NoPermission)?;
-        let own = allocation.half(peer.ip(), now).ok_or(DropReason::NoPermission)?;
+        let own = allocation.halves.live(Family::of(peer.ip()), now).ok_or(DropReason::NoPermission)?;
         let bytes = payload.len() as u64;
         if let Some(slot) = self.directory.slot(peer)
             && let Some(other) = self.directory.find_slot(slot).as_ref()
@@ -91,10 +92,13 @@ impl Server {
                 return Err(DropReason::SelfPeer);
             }
             let reach = other.reach(own.slot(), now).ok_or(DropReason::PairNotPermitted)?;
+            if !self.scales.admit(&mut allocation.outward.meter, bytes, now) {
+                return Err(DropReason::Bandwidth);
+            }
             let (head, pad) = head(reach, other.client.via, own.relayed(), payload.len(), &mut self.indications)
                 .ok_or(DropReason::TooLong)?;
             other.count_handed(bytes);
-            allocation.handed_out.count(bytes);
+            allocation.outward.handed_over.count(bytes);
             self.counters.count_relayed(Direction::HandedOver, bytes);
             let to = Delivery { client: other.client, shard: other.shard, head, pad };
             return Ok(FromClient::HandOver { to, payload });
@@ -103,7 +107,10 @@ impl Server {
             return Err(DropReason::OwnAddress);
         }
         self.config.policy.check_port(peer).map_err(|_| DropReason::PeerPort)?;
-        allocation.to_peers.count(bytes);
+        if !self.scales.admit(&mut allocation.outward.meter, bytes, now) {
+            return Err(DropReason::Bandwidth);
+        }
+        allocation.outward.to_peers.count(bytes);
         self.counters.count_relayed(Direction::ToPeer, bytes);
         Ok(FromClient::ToPeer { at, to: peer, payload, dont_fragment })
     }
@@ -123,13 +130,18 @@ impl Server {
             self.counters.count_dropped(DropReason::PeerNotPermitted);
             return FromPeer::Nothing;
         }
+        if !self.scales.admit(&mut allocation.inward.meter, len as u64, now) {
+            allocation.count_dropped(DropReason::Bandwidth);
+            self.counters.count_dropped(DropReason::Bandwidth);
+            return FromPeer::Nothing;
+        }
         let reach = allocation.peer_channel(from, now).map_or(Reach::Indication, Reach::Channel);
         let Some((head, pad)) = head(reach, allocation.client.via, from, len, &mut self.indications) else {
             allocation.count_dropped(DropReason::TooLong);
             self.counters.count_dropped(DropReason::TooLong);
             return FromPeer::Nothing;
         };
-        allocation.to_client.count(len as u64);
+        allocation.inward.to_client.count(len as u64);
         self.counters.count_relayed(Direction::ToClient, len as u64);
         FromPeer::ToClient(Delivery { client: allocation.client, shard: self.shard, head, pad })
     }

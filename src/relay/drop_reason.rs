@@ -33,15 +33,21 @@ pub enum DropReason {
     SelfPeer,
     /// The peer is a relayed address of this process whose allocation has no permission for the sender.
     PairNotPermitted,
+    /// The allocation, or all of them together, relay as fast as they may.
+    Bandwidth,
     /// The payload does not fit behind the header that its receiver needs.
     TooLong,
+    /// The network of an unproved sender has had its ration of answers.
+    Rationed,
+    /// The sender was wrong about passwords too often.
+    Barred,
     /// The answer does not fit into the reply buffer.
     ReplyTooLong,
 }
 
 impl DropReason {
     /// Every reason, in the order of their counters.
-    pub const ALL: [DropReason; 17] = [
+    pub const ALL: [DropReason; 20] = [
         DropReason::NotTurn,
         DropReason::BadStun,
         DropReason::BadChannelData,
@@ -57,7 +63,10 @@ impl DropReason {
         DropReason::OwnAddress,
         DropReason::SelfPeer,
         DropReason::PairNotPermitted,
+        DropReason::Bandwidth,
         DropReason::TooLong,
+        DropReason::Rationed,
+        DropReason::Barred,
         DropReason::ReplyTooLong,
     ];
 
@@ -79,7 +88,10 @@ impl DropReason {
             DropReason::OwnAddress => "own_address",
             DropReason::SelfPeer => "self_peer",
             DropReason::PairNotPermitted => "pair_not_permitted",
+            DropReason::Bandwidth => "bandwidth",
             DropReason::TooLong => "too_long",
+            DropReason::Rationed => "rationed",
+            DropReason::Barred => "barred",
             DropReason::ReplyTooLong => "reply_too_long",
         }
     }

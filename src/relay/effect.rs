@@ -2,6 +2,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Families;
 use crate::relay::client::Family;
@@ -71,6 +73,11 @@ pub enum Effect {
     },
     /// The record of an allocation that ended.
     Ended(Usage),
+    /// Somebody in this network was wrong about passwords so often that nobody listens for a while. At most one a second.
+    Barred {
+        /// An IPv4 /24 or an IPv6 /56.
+        network: IpNet,
+    },
 }
 
 /// What was opened for an [`Effect::Open`].

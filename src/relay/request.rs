@@ -125,6 +125,9 @@ impl Server {
         let echo = Echo::of(message);
         let kind = RequestKind::of(message.method());
         match kind {
+            RequestKind::Binding | RequestKind::Unknown if !self.may_answer_stranger(from, now) => {
+                return self.discard(DropReason::Rationed);
+            }
             RequestKind::Binding => return self.on_binding(message, from, reply),
             RequestKind::Unknown => {
                 return self.reply(kind, RequestResult::BadRequest, echo.error(reply, ErrorCode::BAD_REQUEST, None));
@@ -132,9 +135,18 @@ impl Server {
             RequestKind::Allocate | RequestKind::Refresh | RequestKind::CreatePermission | RequestKind::ChannelBind => {
             }
         }
+        if self.is_barred(from, now) {
+            return self.discard(DropReason::Barred);
+        }
         let sender = match self.authenticate(message, from, now) {
             Ok(sender) => sender,
-            Err(unproved) => return self.on_unproved(kind, echo, unproved, from, now, reply),
+            Err(unproved) => {
+                self.count_failure(unproved, message, from, now);
+                if !self.may_answer_stranger(from, now) {
+                    return self.discard(DropReason::Rationed);
+                }
+                return self.on_unproved(kind, echo, unproved, from, now, reply);
+            }
         };
         let key = sender.key().clone();
         let known = if self.config.dont_fragment { &KNOWN[..] } else { &KNOWN[..KNOWN.len() - 1] };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::relay::acquaintances::FaceKey;
 use crate::relay::allocations::Allocations;
+use crate::relay::bandwidth::Scales;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Families;
 use crate::relay::client::Family;
@@ -14,6 +15,7 @@ use crate::relay::config::Config;
 use crate::relay::counters::Counters;
 use crate::relay::data::IndicationIds;
 use crate::relay::deadlines::Deadlines;
+use crate::relay::defences::Defences;
 use crate::relay::directory::Directory;
 use crate::relay::drop_reason::DropReason;
 use crate::relay::effect::Effect;
@@ -39,6 +41,7 @@ pub struct Server {
     pub(super) shard: ShardId,
     pub(super) config: Arc<Config>,
     pub(super) directory: Arc<Directory>,
+    pub(super) defences: Arc<Defences>,
     pub(super) counters: Arc<Counters>,
     pub(super) allocations: Allocations,
     pub(super) openings: Openings,
@@ -46,17 +49,27 @@ pub struct Server {
     pub(super) revocations: Revocations,
     pub(super) indications: IndicationIds,
     pub(super) face_key: FaceKey,
+    pub(super) scales: Scales,
     pub(super) effects: VecDeque<Effect>,
     pub(super) draining: bool,
 }
 
 impl Server {
-    /// A server without allocations. All shards of the process share `directory`; `counters` are this shard's own.
-    pub fn new(shard: ShardId, config: Arc<Config>, directory: Arc<Directory>, counters: Arc<Counters>) -> Self {
+    /// A server without allocations. All shards of the process share `directory` and `defences`; `counters` are this shard's
+    /// own.
+    pub fn new(
+        shard: ShardId,
+        config: Arc<Config>,
+        directory: Arc<Directory>,
+        defences: Arc<Defences>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             shard,
+            scales: Scales::new(Arc::clone(&defences), &config.limits),
             config,
             directory,
+            defences,
             counters,
             allocations: Allocations::new(),
             openings: Openings::default(),
@@ -140,6 +153,7 @@ impl Server {
     /// Applies a new configuration. Permissions and channels that it forbids are gone at once.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         self.config = config;
+        self.scales = Scales::new(Arc::clone(&self.defences), &self.config.limits);
         self.review_permissions();
     }
 

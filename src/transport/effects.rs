@@ -73,6 +73,9 @@ impl Shard {
                 }
                 Effect::Close { at, family, relayed } => self.on_close(at, family, relayed, now),
                 Effect::CloseStream { stream } => self.doom(stream, IoEvent::StreamClosed),
+                Effect::Barred { network } => {
+                    tracing::warn!(%network, "too many wrong TURN passwords: barred for a minute");
+                }
                 Effect::Ended(usage) => {
                     if self.usage.try_send(usage).is_err() {
                         self.io.add(IoEvent::UsageLost, 1);

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::relay::Config;
 use crate::relay::Counters;
+use crate::relay::Defences;
 use crate::relay::Directory;
 use crate::relay::Ledger;
 use crate::relay::Quotas;
@@ -144,6 +145,7 @@ impl DataPlane {
         let udp_addresses: Vec<SocketAddr> = groups.iter().map(ClosedGroup::address).collect::<io::Result<_>>()?;
         let config = with_listeners(settings.relay, &udp_addresses);
         let directory = Arc::new(Directory::new(&settings.relay_addresses, settings.port_range));
+        let defences = Arc::new(Defences::default());
         let ledger = Arc::new(Mutex::new(Ledger::new(settings.quotas)));
         let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mailbox()).collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
@@ -174,6 +176,7 @@ impl DataPlane {
                 clock,
                 config: Arc::clone(&config),
                 directory: Arc::clone(&directory),
+                defences: Arc::clone(&defences),
                 ledger: Arc::clone(&ledger),
                 counters: Arc::clone(&handle.counters),
                 io: Arc::clone(&handle.io),

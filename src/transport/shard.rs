@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::relay::Config;
 use crate::relay::Counters;
+use crate::relay::Defences;
 use crate::relay::Directory;
 use crate::relay::Ledger;
 use crate::relay::Server;
@@ -62,6 +63,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) config: Arc<Config>,
     pub(super) directory: Arc<Directory>,
+    pub(super) defences: Arc<Defences>,
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) counters: Arc<Counters>,
     pub(super) io: Arc<IoCounters>,
@@ -121,8 +123,8 @@ impl Shard {
         for (index, listener) in (0..=u8::MAX).zip(&parts.listeners) {
             epoll::add(&epoll, &listener.socket, Token::Listener(index).encode(), EventFlags::IN)?;
         }
-        let server =
-            Server::new(parts.id, Arc::clone(&parts.config), Arc::clone(&parts.directory), Arc::clone(&parts.counters));
+        let (config, directory) = (Arc::clone(&parts.config), Arc::clone(&parts.directory));
+        let server = Server::new(parts.id, config, directory, parts.defences, Arc::clone(&parts.counters));
         Ok(Self {
             id: parts.id,
             clock: parts.clock,

@@ -162,7 +162,7 @@ fn pairs_meet_in_either_family() {
     for mode in [Mode::Ports, Mode::SinglePort] {
         let setup = Setup { mode, ..Setup::default() };
         let mut here = Fixture::with(&setup);
-        let mut there = Fixture::on(&setup, ShardId(1), here.directory.clone());
+        let mut there = here.beside(&setup, ShardId(1));
         let (ann, bob) = (Client::udp(1, "s1.a"), Client::udp(2, "s1.b"));
         let (anns, bobs) = (allocate(&mut here, &ann), allocate(&mut there, &bob));
         assert_eq!(here.permit(&ann, &bobs), 0);

@@ -56,6 +56,7 @@ pub(super) fn start() -> Now {
 pub(super) struct Setup {
     pub(super) mode: Mode,
     pub(super) limits: Limits,
+    pub(super) strangers: Strangers,
     pub(super) quotas: Quotas,
     pub(super) policy: PeerPolicy,
     pub(super) secrets: Vec<&'static [u8]>,
@@ -71,6 +72,8 @@ impl Default for Setup {
         Self {
             mode: Mode::Ports,
             limits: Limits::default(),
+            // Tests ask faster than strangers may, except for those that are about that.
+            strangers: Strangers { answers_per_second: 1_000_000, ..Strangers::default() },
             quotas: Quotas::default(),
             policy: PeerPolicy {
                 own_ips: vec![ip(LOCAL_V4), ip(EXTERNAL_V4), ip(RELAY_V6), ip("10.9.0.2")],
@@ -97,6 +100,7 @@ impl Setup {
         Arc::new(Config {
             mode: self.mode,
             limits: self.limits,
+            strangers: self.strangers.clone(),
             policy: self.policy.clone(),
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
@@ -204,6 +208,7 @@ impl Reply {
 pub(super) struct Fixture {
     pub(super) server: Server,
     pub(super) directory: Arc<Directory>,
+    pub(super) defences: Arc<Defences>,
     pub(super) counters: Arc<Counters>,
     pub(super) now: Now,
     /// Every effect but `Open`, in order.
@@ -221,15 +226,21 @@ impl Fixture {
 
     pub(super) fn with(setup: &Setup) -> Self {
         let directory = Arc::new(Directory::new(&setup.relay_addresses, setup.ports.clone()));
-        Self::on(setup, ShardId(0), directory)
+        Self::on(setup, ShardId(0), directory, Arc::default())
     }
 
     /// Another shard of the same process.
-    pub(super) fn on(setup: &Setup, shard: ShardId, directory: Arc<Directory>) -> Self {
+    pub(super) fn beside(&self, setup: &Setup, shard: ShardId) -> Self {
+        Self::on(setup, shard, Arc::clone(&self.directory), Arc::clone(&self.defences))
+    }
+
+    fn on(setup: &Setup, shard: ShardId, directory: Arc<Directory>, defences: Arc<Defences>) -> Self {
         let counters = Arc::new(Counters::new());
+        let (config, own) = (setup.config(), Arc::clone(&counters));
         Self {
-            server: Server::new(shard, setup.config(), Arc::clone(&directory), Arc::clone(&counters)),
+            server: Server::new(shard, config, Arc::clone(&directory), Arc::clone(&defences), own),
             directory,
+            defences,
             counters,
             now: start(),
             effects: Vec::new(),
@@ -381,7 +392,7 @@ impl Fixture {
                     self.ledger.refund(charges.pop().expect("a charge for each address"));
                     self.effects.push(effect);
                 }
-                Effect::CloseStream { .. } | Effect::Ended(_) => self.effects.push(effect),
+                Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => self.effects.push(effect),
             }
         }
         answer

@@ -24,8 +24,7 @@ impl Pair {
     fn of(setup: &Setup, shards: usize, ann: Client, bob: Client) -> Self {
         let mut relays = vec![Fixture::with(setup)];
         if shards == 2 {
-            let directory = relays[0].directory.clone();
-            relays.push(Fixture::on(setup, ShardId(1), directory));
+            relays.push(relays[0].beside(setup, ShardId(1)));
         }
         let anns = relays[0].allocate(&ann);
         let bobs = relays[shards - 1].allocate(&bob);

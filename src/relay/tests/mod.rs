@@ -1,6 +1,7 @@
 //! The core without a socket: what clients and peers send, and exactly what comes of it.
 mod allocate;
 mod authentication;
+mod bandwidth;
 mod binding;
 mod channels;
 mod data;
@@ -17,4 +18,5 @@ mod ports;
 mod reconfigure;
 mod refresh;
 mod revocation;
+mod strangers;
 mod usage;

@@ -103,7 +103,7 @@ fn contradictions_and_wrong_lengths_are_bad_requests() {
 fn a_reservation_works_on_another_shard() {
     let setup = Setup::default();
     let mut here = Fixture::with(&setup);
-    let mut there = Fixture::on(&setup, ShardId(1), here.directory.clone());
+    let mut there = here.beside(&setup, ShardId(1));
     let first = even(&mut here, 1, 0x80);
     assert_eq!(redeem(&mut there, 2, &token(&first)).relayed().port(), first.relayed().port() + 1);
 }

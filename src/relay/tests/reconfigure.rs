@@ -23,7 +23,7 @@ fn peers_that_a_new_policy_denies_are_cut_off_at_once() {
 fn a_pair_is_parted_when_the_receivers_permission_is_forbidden() {
     let mut setup = Setup::default();
     let mut here = Fixture::with(&setup);
-    let mut there = Fixture::on(&setup, ShardId(1), here.directory.clone());
+    let mut there = here.beside(&setup, ShardId(1));
     let (ann, bob) = (Client::udp(1, "s1"), Client::udp(2, "s1"));
     let (anns, bobs) = (here.allocate(&ann), there.allocate(&bob));
     here.bind(&ann, 0x4000, bobs);

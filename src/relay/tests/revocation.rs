@@ -112,7 +112,7 @@ fn static_users_belong_to_no_session() {
 fn data_in_flight_on_another_shard_does_not_reach_a_revoked_client() {
     let setup = Setup::default();
     let mut here = Fixture::with(&setup);
-    let mut there = Fixture::on(&setup, ShardId(1), here.directory.clone());
+    let mut there = here.beside(&setup, ShardId(1));
     let (ann, bob) = (Client::udp(1, "s1.a"), Client::udp(2, "s2.b"));
     let (anns, bobs) = (here.allocate(&ann), there.allocate(&bob));
     here.bind(&ann, 0x4000, bobs);

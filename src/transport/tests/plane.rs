@@ -33,6 +33,7 @@ use crate::relay::Mode;
 use crate::relay::PeerPolicy;
 use crate::relay::Quotas;
 use crate::relay::RelayAddress;
+use crate::relay::Strangers;
 use crate::relay::Usage;
 use crate::stun::ChannelRange;
 use crate::time::Clock;
@@ -74,6 +75,7 @@ pub(super) fn config() -> Config {
     Config {
         mode: Mode::Ports,
         limits: Limits::default(),
+        strangers: Strangers { exempt: allow.to_vec(), ..Strangers::default() },
         policy: PeerPolicy { allow: allow.to_vec(), ..PeerPolicy::default() },
         verifier: Verifier::new("tests", vec![Secret::new(SECRET)], BTreeMap::new()),
         nonce_key: NonceKey::derive(&Secret::new(SECRET)),

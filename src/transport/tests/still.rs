@@ -53,6 +53,7 @@ impl StillShard {
             clock,
             config: Arc::new(config()),
             directory: Arc::new(Directory::new(&settings.relay_addresses, settings.port_range)),
+            defences: Arc::default(),
             ledger: Arc::new(Mutex::new(Ledger::new(Quotas {
                 per_user: 1000,
                 per_session: 1000,
