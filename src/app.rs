@@ -1,6 +1,7 @@
 //! The composition root: makes the rooms, connects them with each other, starts and stops them.
 mod addresses;
 mod doors;
+mod interfaces;
 mod numbers;
 mod operator;
 mod relaying;
@@ -78,7 +79,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let tcp_addresses: Vec<_> = tcp.iter().map(|(_, address)| *address).collect();
 
     let (usage_out, usage) = mpsc::channel(USAGE_MAX);
-    let relay = relaying::relay_config(&config, &state, &tcp_addresses).context("list this machine's addresses")?;
+    let own_addresses = addresses::own_addresses(&config.relay.external).context("list this machine's addresses")?;
+    let relay = relaying::relay_config(&config, &state, &tcp_addresses, &own_addresses);
     let mode = relay.mode;
     let plane = DataPlane::start(
         transport::Settings {
@@ -121,7 +123,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     listeners.print(&config.server.public_host.in_url())?;
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
 
-    let mut operator = Operator::new(config, state, tcp_addresses, certificates, minter)?;
+    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter)?;
     let outcome = operator.attend(&plane, &mut tasks).await;
     stop_watching.cancel();
     if outcome.is_ok() {

@@ -1,4 +1,5 @@
 //! What the operator does to a running server: reload, drain, stop.
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::addresses;
+use crate::app::interfaces::Interfaces;
 use crate::app::relaying;
 use crate::auth::turn::Minter;
 use crate::config::Config;
@@ -58,6 +61,9 @@ pub(super) struct Operator {
     config: Config,
     state: State,
     tcp_addresses: Vec<SocketAddr>,
+    /// Of this machine, as of the last look.
+    own_addresses: Vec<IpAddr>,
+    interfaces: Interfaces,
     certificates: Arc<Certificates>,
     /// Signaling mints with a clone of it.
     minter: Minter,
@@ -71,6 +77,7 @@ impl Operator {
         config: Config,
         state: State,
         tcp_addresses: Vec<SocketAddr>,
+        own_addresses: Vec<IpAddr>,
         certificates: Arc<Certificates>,
         minter: Minter,
     ) -> anyhow::Result<Self> {
@@ -79,6 +86,8 @@ impl Operator {
             config,
             state,
             tcp_addresses,
+            own_addresses,
+            interfaces: Interfaces::watch(),
             certificates,
             minter,
             terminate: listen(SignalKind::terminate())?,
@@ -98,6 +107,7 @@ impl Operator {
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
                 _ = self.hang_up.recv() => self.reload(plane),
+                () = self.interfaces.changed() => self.review_addresses(plane),
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(name) => bail!("{name} ended while the server runs"),
                     Err(accident) => bail!("a part of the server died: {accident}"),
@@ -133,13 +143,35 @@ impl Operator {
         self.config.relay.allow_peers = fresh.relay.allow_peers;
         self.config.relay.deny_peers = fresh.relay.deny_peers;
         self.config.relay.limits = fresh.relay.limits;
-        match relaying::relay_config(&self.config, &self.state, &self.tcp_addresses) {
-            Ok(relay) => plane.reconfigure(relay, relaying::quotas(&self.config)),
-            Err(error) => return error!(%error, "cannot list this machine's addresses, the relay stays as it was"),
-        }
+        self.list_addresses();
+        self.reconfigure(plane);
         // After the relay: what is minted from here on must be good there.
         self.minter.renew(relaying::minting_secret(&self.config, &self.state));
         info!("reloaded");
+    }
+
+    /// Tells the relay if this machine has got or lost addresses: nobody may use it to reach them.
+    fn review_addresses(&mut self, plane: &DataPlane) {
+        if self.list_addresses() {
+            info!(addresses = self.own_addresses.len(), "this machine's addresses have changed");
+            self.reconfigure(plane);
+        }
+    }
+
+    /// Lists this machine's addresses anew; returns whether they have changed.
+    fn list_addresses(&mut self) -> bool {
+        match addresses::own_addresses(&self.config.relay.external) {
+            Ok(found) => std::mem::replace(&mut self.own_addresses, found) != self.own_addresses,
+            Err(error) => {
+                warn!(%error, "cannot list this machine's addresses, the known ones stay");
+                false
+            }
+        }
+    }
+
+    fn reconfigure(&self, plane: &DataPlane) {
+        let relay = relaying::relay_config(&self.config, &self.state, &self.tcp_addresses, &self.own_addresses);
+        plane.reconfigure(relay, relaying::quotas(&self.config));
     }
 
     /// Lets calls end: no new ones, everybody told to go, within the grace. A second signal cuts it short.

@@ -1,6 +1,7 @@
 //! Between signaling and the data plane: what the relay is told, and what it tells of a session.
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 
 use futures_util::StreamExt;
@@ -10,7 +11,6 @@ use tokio::sync::oneshot;
 use tracing::info;
 use tracing::warn;
 
-use crate::app::addresses;
 use crate::auth::nonce::NonceKey;
 use crate::auth::secret::Secret;
 use crate::auth::turn::Verifier;
@@ -44,9 +44,10 @@ pub(super) fn minting_secret(config: &Config, state: &State) -> Secret {
     config.turn.secrets.first().unwrap_or(&state.turn_secret).clone()
 }
 
-/// What the relay core is told. `listeners` are the bound TCP addresses; the data plane adds its UDP ones.
-pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAddr]) -> std::io::Result<relay::Config> {
-    Ok(relay::Config {
+/// What the relay core is told. `listeners` are the bound TCP addresses, whatever they are for; the data plane adds its UDP
+/// ones. `own` are the addresses of this machine.
+pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAddr], own: &[IpAddr]) -> relay::Config {
+    relay::Config {
         mode: match config.relay.mode {
             RelayMode::Ports => Mode::Ports,
             RelayMode::SinglePort => Mode::SinglePort,
@@ -72,14 +73,14 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
         policy: PeerPolicy {
             allow: config.relay.allowed_peers(),
             deny: config.relay.deny_peers.clone(),
-            own_ips: addresses::own_addresses(&config.relay.external)?,
+            own_ips: own.to_vec(),
             own_listeners: listeners.to_vec(),
         },
         verifier: Verifier::new(config.turn.realm.as_str(), turn_secrets(config, state), config.turn.users.clone()),
         nonce_key: NonceKey::derive(&state.nonce_secret),
         strict_expiry: config.turn.strict_expiry,
         dont_fragment: true,
-    })
+    }
 }
 
 /// How many allocations may exist.

@@ -76,7 +76,7 @@ const GUARDED_V6: [Ipv6Net; 11] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
     /// Ranges taken off the deny lists. Loopback, link-local, multicast, metadata services and IPv6 addresses that
-    /// embed IPv4 open only to an entry inside their own range.
+    /// embed IPv4 open only to an entry inside their own range, addresses of this machine only to one for them alone.
     pub allow: Vec<IpNet>,
     /// Ranges added to the deny lists; they win over `allow`.
     pub deny: Vec<IpNet>,
@@ -113,11 +113,11 @@ impl PeerPolicy {
         if self.is_denied_by_name(ip) {
             return Err(Refusal::Denied);
         }
+        if self.is_own(ip) {
+            return if self.is_opened_though_own(ip) { Ok(()) } else { Err(Refusal::OwnAddress) };
+        }
         if self.is_allowed_by_name(ip) {
             return Ok(());
-        }
-        if self.is_own(ip) {
-            return Err(Refusal::OwnAddress);
         }
         if is_denied(ip) { Err(Refusal::Denied) } else { Ok(()) }
     }
@@ -149,6 +149,12 @@ impl PeerPolicy {
     /// Whether this machine has the address. All of loopback is this machine, whatever was configured.
     fn is_own(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.own_ips.contains(&ip)
+    }
+
+    /// Whether the operator opened this address of this machine. Who opens a network means its other hosts, so an entry must be
+    /// for the address alone, or for a part of loopback, where there are no others.
+    fn is_opened_though_own(&self, ip: IpAddr) -> bool {
+        if ip.is_loopback() { self.is_allowed_by_name(ip) } else { self.allow.contains(&IpNet::from(ip)) }
     }
 
     /// Whether the operator opened this address; guarded ranges only open from inside.

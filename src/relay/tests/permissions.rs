@@ -171,9 +171,9 @@ fn an_own_address_is_permitted_for_live_relayed_addresses_only() {
 }
 
 #[test]
-fn allowing_the_range_of_an_own_address_opens_it_but_for_listeners() {
+fn allowing_an_own_address_opens_it_but_for_listeners() {
     let mut setup = Setup::default();
-    setup.policy.allow = vec!["127.0.0.0/8".parse().unwrap(), "10.9.0.0/24".parse().unwrap()];
+    setup.policy.allow = vec!["127.0.0.0/8".parse().unwrap(), "10.9.0.1/32".parse().unwrap()];
     let mut relay = Fixture::with(&setup);
     let client = Client::udp(1, "s1");
     relay.allocate(&client);

@@ -197,14 +197,14 @@ fn an_allowed_range_opens_private_addresses_but_no_metadata_service_in_it() {
 }
 
 #[test]
-fn own_addresses_are_refused_unless_their_range_is_allowed() {
+fn own_addresses_are_refused_unless_they_are_allowed_one_by_one() {
     let own_ips = vec![ip("9.9.1.1"), ip("10.0.0.5"), ip("2a00:77::5")];
     let policy = PeerPolicy { own_ips: own_ips.clone(), ..PeerPolicy::default() };
     for own in own_ips.iter().chain(&[ip("127.0.0.1"), ip("127.5.6.7"), ip("::1")]) {
         assert_eq!(policy.check_ip(*own), Err(Refusal::OwnAddress), "{own}");
     }
-    let opened = PeerPolicy { allow: vec![net("9.9.0.0/16"), net("10.0.0.0/8")], ..policy };
-    assert_eq!(opened.check_ip(ip("9.9.1.1")), Ok(()));
+    let opened = PeerPolicy { allow: vec![net("9.9.0.0/16"), net("10.0.0.5/32"), net("2a00:77::/64")], ..policy };
+    assert_eq!(opened.check_ip(ip("9.9.1.1")), Err(Refusal::OwnAddress), "a network means its other hosts");
     assert_eq!(opened.check_ip(ip("10.0.0.5")), Ok(()));
     assert_eq!(opened.check_ip(ip("2a00:77::5")), Err(Refusal::OwnAddress));
 }

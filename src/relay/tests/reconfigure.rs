@@ -20,6 +20,22 @@ fn peers_that_a_new_policy_denies_are_cut_off_at_once() {
 }
 
 #[test]
+fn an_address_that_this_machine_gets_later_is_cut_off_at_once() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    relay.bind(&client, 0x4000, address(PEER));
+    let mut setup = Setup::default();
+    setup.policy.own_ips.push(ip("9.9.1.1"));
+    relay.server.reconfigure(setup.config());
+    assert_eq!(relay.send_channel(&client, 0x4000), FromClient::Nothing);
+    assert_eq!(relay.send_indication(&client, address(PEER)), FromClient::Nothing);
+    assert_eq!(relay.peer_data(address(PEER), 5), FromPeer::Nothing);
+    assert_eq!(relay.permit(&client, &[address(PEER)]), 403);
+    assert_eq!(relay.bind(&client, 0x4000, address(PEER)), 403);
+}
+
+#[test]
 fn a_pair_is_parted_when_the_receivers_permission_is_forbidden() {
     let mut setup = Setup::default();
     let mut here = Fixture::with(&setup);
