@@ -63,7 +63,8 @@ impl World {
         }
         let at = at - cast::PEERS.len();
         let held = self.places[at % self.places.len()].held.as_ref();
-        let relayed = held.and_then(|held| if at % 3 == 0 { held.relayed().last() } else { held.relayed().next() });
+        let relayed =
+            held.and_then(|held| if at.is_multiple_of(3) { held.relayed().last() } else { held.relayed().next() });
         let relayed = relayed.unwrap_or_else(|| cast::address("5.6.7.8:50001"));
         if at < self.places.len() {
             return relayed;
