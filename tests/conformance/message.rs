@@ -246,14 +246,14 @@ fn no_request(scene: &Scene<'_>) -> Seen<()> {
 fn first_wins(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, _) = scene.allocated()?;
     let answer = client.call(Packet::new(REFRESH).u32(LIFETIME, 1000).u32(LIFETIME, 0))?;
-    same("of LIFETIME 1000 and 0", (answer.code(), answer.u32(LIFETIME)), (0, Some(1000)))
+    same("LIFETIME 1000, then 0: code and lifetime", (answer.code(), answer.u32(LIFETIME)), (0, Some(1000)))
 }
 
 fn behind_integrity(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, _) = scene.allocated()?;
     let packet = client.signed(Packet::new(REFRESH)).u32(LIFETIME, 0);
     let answer = client.ask(&packet)?;
-    same("with LIFETIME 0 behind", (answer.code(), answer.u32(LIFETIME)), (0, Some(600)))?;
+    same("LIFETIME 0 behind: code and lifetime", (answer.code(), answer.u32(LIFETIME)), (0, Some(600)))?;
     let packet = client.signed(Packet::new(REFRESH)).attr(0x7777, b"");
     same("with an unknown attribute behind", client.ask(&packet)?.code(), 0)
 }
