@@ -336,7 +336,11 @@ impl Client {
         let message = Parsed::read(&frame).map_err(fails)?;
         same("what came is of type", message.ty, DATA_INDICATION)?;
         let (Some(peer), Some(data)) = (message.address(PEER), message.get(DATA)) else {
-            return Err(fails(format!("a Data indication with {:04x?}", message.types())));
+            let (types, about) = (message.types(), message.address(PEER));
+            return Err(fails(format!(
+                "a Data indication about {about:?} with {types:04x?} {:02x?}",
+                message.get(ICMP)
+            )));
         };
         ensure(!message.has(INTEGRITY), "a Data indication with MESSAGE-INTEGRITY")?;
         Ok(Data::Indication(peer, data.to_vec()))

@@ -141,7 +141,8 @@ const MTU: u16 = 1280;
 
 fn icmp(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
-    let peer = scene.peer()?;
+    // Nobody else takes the port at this address meanwhile.
+    let peer = Peer::at(scene.neighbour(76)?)?;
     let closed = peer.addr;
     client.permit(0, "a permission", &[closed])?;
     drop(peer);
@@ -167,7 +168,7 @@ fn icmp(scene: &Scene<'_>) -> Seen<()> {
 
 fn tells_of_an_error(client: &mut Client, peer: SocketAddr, due: [u8; 2], mtu: Option<u16>) -> Seen<()> {
     let Some(frame) = client.frame(Duration::from_secs(2))? else {
-        return Err(not_offered("no ICMP attribute"));
+        return Err(not_offered(format!("no ICMP attribute for {due:?}")));
     };
     let message = Parsed::read(&frame).map_err(fails)?;
     same("the type", message.ty, DATA_INDICATION)?;
@@ -193,10 +194,10 @@ fn foreign_icmp(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, relayed) = scene.allocated()?;
     let peer = scene.peer()?;
     let stranger = SocketAddr::new(scene.neighbour(78)?, 5000);
-    raw::send_icmp(relayed, peer.addr, UNREACHABLE, 0)?;
-    client.permit(0, "a permission", &[peer.addr])?;
     raw::send_icmp(relayed, stranger, UNREACHABLE, 0)?;
-    // What would have come of the errors comes before this.
+    client.permit(0, "a permission", &[peer.addr])?;
+    raw::send_icmp(relayed, stranger, TIME_EXCEEDED, 0)?;
+    // What would come of the errors comes before this.
     std::thread::sleep(SILENCE);
     peer.say(relayed, b"data")?;
     same("what comes", client.data()?, Data::Indication(peer.addr, b"data".to_vec()))

@@ -150,7 +150,7 @@ impl Scene<'_> {
 
     /// A peer that the server can reach over IPv4.
     pub fn peer(&self) -> Seen<Peer> {
-        Peer::at(self.target.peer_ip)
+        self.peer_at(self.target.peer_ip)
     }
 
     /// An address that no socket needs to have.
@@ -168,6 +168,16 @@ impl Scene<'_> {
     }
 
     pub fn peer_v6(&self) -> Seen<Peer> {
-        Peer::at(Ipv6Addr::LOCALHOST.into())
+        self.peer_at(Ipv6Addr::LOCALHOST.into())
+    }
+
+    /// A number that a listener of the server has is refused, whatever its protocol.
+    fn peer_at(&self, ip: IpAddr) -> Seen<Peer> {
+        loop {
+            let peer = Peer::at(ip)?;
+            if !self.target.own_ports().contains(&peer.addr.port()) {
+                return Ok(peer);
+            }
+        }
     }
 }

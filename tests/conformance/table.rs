@@ -72,10 +72,10 @@ pub fn page(our_label: &str, ours: &[Row], other_label: &str, others: &[Row]) ->
             other_cell(other)
         );
     }
-    let _ = writeln!(page, "\n## Where {other_label} does otherwise\n");
-    for row in others {
-        for (transport, how) in reasons(row) {
-            let _ = writeln!(page, "- {} {transport}: {how}", row.statement.number);
+    for (label, rows) in [(our_label, ours), (other_label, others)] {
+        let reasons: Vec<String> = rows.iter().flat_map(reasons).collect();
+        if !reasons.is_empty() {
+            let _ = writeln!(page, "\n## Where {label} does otherwise\n\n{}", reasons.join("\n"));
         }
     }
     let _ = writeln!(page, "\n## Shown by tests of this repository\n");
@@ -127,21 +127,22 @@ fn word(row: &Row, transport: Option<Transport>) -> &'static str {
     if verdicts.is_empty() { "pass" } else { "n/a" }
 }
 
-/// Why a row does not pass, each reason once, with the ways it was seen over.
-fn reasons(row: &Row) -> Vec<(String, String)> {
-    let mut reasons: Vec<(Vec<&str>, String)> = Vec::new();
+/// Why a row does not pass: a line for each reason, with the ways it was seen over.
+fn reasons(row: &Row) -> Vec<String> {
+    let mut ways_by_reason: Vec<(String, Vec<&str>)> = Vec::new();
     for (way, seen) in &row.cells {
         let how = match seen {
             Ok(()) => continue,
             Err(Unmet::Fails(how)) => how.clone(),
             Err(Unmet::NotOffered(what)) => format!("n/a, {what}"),
         };
-        match reasons.iter_mut().find(|(_, known)| *known == how) {
-            Some((ways, _)) => ways.push(way.name),
-            None => reasons.push((vec![way.name], how)),
+        match ways_by_reason.iter_mut().find(|(known, _)| *known == how) {
+            Some((_, ways)) => ways.push(way.name),
+            None => ways_by_reason.push((how, vec![way.name])),
         }
     }
-    reasons.into_iter().map(|(ways, how)| (ways.join(", "), how)).collect()
+    let number = row.statement.number;
+    ways_by_reason.iter().map(|(how, ways)| format!("- {number} {}: {how}", ways.join(", "))).collect()
 }
 
 /// How many rows ended in which way, as a line.
