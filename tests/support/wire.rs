@@ -45,6 +45,12 @@ pub struct Way {
 }
 
 impl Way {
+    /// The way over a transport, named by it, to where a listener is seen from outside.
+    pub fn to(server: &Server, name: &'static str, addr: SocketAddr) -> Way {
+        let tls = name.starts_with("tls").then(|| super::tls_config(server));
+        Way { name, addr, tls }
+    }
+
     pub fn is_udp(&self) -> bool {
         self.name.starts_with("udp")
     }
@@ -98,7 +104,10 @@ impl Wire {
     }
 
     pub fn with(way: &Way, credential: Credential) -> Wire {
-        let any = if way.addr.is_ipv6() { IpAddr::V6(Ipv6Addr::LOCALHOST) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        let any = match way.addr.ip() {
+            IpAddr::V4(ip) => IpAddr::V4(if ip.is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }),
+            IpAddr::V6(ip) => IpAddr::V6(if ip.is_loopback() { Ipv6Addr::LOCALHOST } else { Ipv6Addr::UNSPECIFIED }),
+        };
         let (link, local) = if way.is_udp() {
             let socket = UdpSocket::bind((any, 0)).expect("bind a client");
             socket.connect(way.addr).expect("connect");
@@ -137,6 +146,14 @@ impl Wire {
         let answer = wire.allocate(|_| {});
         assert_eq!(answer.code(), 0, "{}", way.name);
         (wire, answer.relayed())
+    }
+
+    /// The socket of a client over UDP.
+    pub fn socket(&self) -> &UdpSocket {
+        match &self.link {
+            Link::Udp(socket) => socket,
+            Link::Tcp(_) | Link::Tls(_) => panic!("{} has no datagrams", self.way.name),
+        }
     }
 
     pub fn key(&self) -> IntegrityKey {
