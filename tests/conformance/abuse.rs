@@ -16,6 +16,7 @@ use crate::statement::Over;
 use crate::statement::Scene;
 use crate::statement::Statement;
 use crate::support::eventually;
+use crate::target::Setup;
 use crate::user::User;
 use crate::verdict::Seen;
 use crate::verdict::ensure;
@@ -93,6 +94,40 @@ pub const STATEMENTS: &[Statement] = &[
         OUR_RULE,
         "a credential and its allocations end with the session they were made for",
         &["tests/turn_operations.rs::the_end_of_a_session_frees_what_it_has_on_every_transport_and_shard"],
+    ),
+    Statement::seen("A40", OUR_RULE, "answers to a network that proved nothing are rationed", Over::Once, ration)
+        .also(&["src/relay/tests/strangers.rs::a_network_gets_a_ration_of_answers_whatever_it_asks"]),
+    Statement::seen(
+        "A41",
+        OUR_RULE,
+        "who guesses passwords is not heard for a while; what lives, lives on",
+        Over::Once,
+        guesses,
+    )
+    .also(&["src/relay/tests/strangers.rs::who_guesses_passwords_gets_silence_for_a_minute"]),
+    Statement::told(
+        "A42",
+        OUR_RULE,
+        "an allocation, and all of them together, relay so many bytes a second",
+        &[
+            "src/relay/tests/bandwidth.rs::an_allocation_relays_its_bytes_per_second_each_way_and_drops_what_is_over",
+            "src/relay/tests/bandwidth.rs::all_allocations_of_all_shards_share_the_total",
+        ],
+    ),
+    Statement::told(
+        "A43",
+        OUR_RULE,
+        "an allocation meets so many peers over its life: no scanning",
+        &["src/relay/tests/permissions.rs::an_allocation_meets_a_limited_number_of_addresses_over_its_life"],
+    ),
+    Statement::told(
+        "A44",
+        OUR_RULE,
+        "minting credentials anew does not evade a quota",
+        &[
+            "src/relay/tests/allocate.rs::minting_again_does_not_evade_the_user_quota",
+            "src/relay/tests/allocate.rs::both_sides_of_a_session_share_its_quota",
+        ],
     ),
     Statement::told(
         "A33",
@@ -303,6 +338,41 @@ fn half_frame(scene: &Scene<'_>) -> Seen<()> {
     let (mut client, _) = scene.allocated()?;
     client.send(&Packet::new(REFRESH).0[..10])?;
     ensure(client.frame(HALF_FRAME_MAX).is_err(), "the connection stays open")
+}
+
+fn ration(scene: &Scene<'_>) -> Seen<()> {
+    const ASKED: usize = 600;
+    let target = scene.target.with(Setup::Rationed)?;
+    let scene = Scene { target: &target, way: &target.ways[0] };
+    let mut client = scene.silent_client(target.user(), 0)?;
+    let mut answered = 0;
+    for _ in 0..ASKED / 20 {
+        for _ in 0..20 {
+            client.send(&Packet::new(BINDING).0)?;
+        }
+        while client.frame(Duration::from_millis(5))?.is_some() {
+            answered += 1;
+        }
+    }
+    ensure(answered > 0, "nothing is answered at all")?;
+    ensure(answered < ASKED * 2 / 3, format!("{answered} of {ASKED} strangers' requests were answered"))
+}
+
+fn guesses(scene: &Scene<'_>) -> Seen<()> {
+    const GUESSES: usize = 80;
+    let target = scene.target.with(Setup::Rationed)?;
+    let scene = Scene { target: &target, way: &target.ways[0] };
+    let (mut resident, _) = scene.allocated()?;
+    let mut guesser = scene.client_of(User { password: "guessed".to_owned(), ..target.user() })?;
+    for _ in 0..GUESSES {
+        let guess = guesser.signed(Packet::allocate());
+        guesser.send(&guess.0)?;
+    }
+    while guesser.frame(SILENCE)?.is_some() {}
+    guesser.send(&Packet::allocate().0)?;
+    ensure(guesser.frame(SILENCE)?.is_none(), format!("still answered after {GUESSES} wrong passwords"))?;
+    resident.refresh(0, "an allocation of the same source", 600)?;
+    Ok(())
 }
 
 fn forged_client(scene: &Scene<'_>) -> Seen<()> {

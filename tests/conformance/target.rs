@@ -45,6 +45,8 @@ pub enum Setup {
     TwoSecrets,
     /// Peers on loopback are not allowed: what is installed, nothing added.
     Guarded,
+    /// Clients on loopback are rationed like any other.
+    Rationed,
 }
 
 /// Name and password.
@@ -108,6 +110,10 @@ impl Target {
             }
             Setup::TwoSecrets => set("turn", &format!("secrets = [\"{NEXT_SECRET}\", \"{TURN_SECRET}\"]")),
             Setup::Guarded => set("relay", "allow_peers = []"),
+            Setup::Rationed => {
+                set("limits", "exempt = []");
+                set("relay.limits", "unauthenticated_per_second = 50");
+            }
         }
         let tables = tables.iter().map(|(table, lines)| format!("[{table}]\n{}\n", lines.join("\n")));
         let server = Server::start(&tables.collect::<String>());
