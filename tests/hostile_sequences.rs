@@ -11,7 +11,7 @@ use random::Random;
 use turn_sequence::Tally;
 
 /// Random plans.
-const PLANS: usize = 1500;
+const PLANS: usize = 1000;
 
 #[test]
 fn random_plans_keep_every_promise() {
@@ -31,5 +31,5 @@ fn random_plans_keep_every_promise() {
         tally.to_clients,
         tally.handed_over,
     ];
-    assert!(enough.iter().all(|count| *count > 100), "{tally:?}");
+    assert!(enough.iter().all(|count| *count > 60), "{tally:?}");
 }

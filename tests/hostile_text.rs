@@ -79,6 +79,9 @@ fn mutated_configurations_are_read_or_told_apart_by_line() {
         assert!(!section.is_empty());
         let mut bytes = text.into_bytes();
         for _ in 0..random.below(3) {
+            if bytes.is_empty() {
+                break;
+            }
             let at = random.below(bytes.len());
             match random.below(4) {
                 0 => bytes[at] = random.byte(),
