@@ -224,6 +224,24 @@ fn an_allocation_is_not_its_own_peer() {
     }
 }
 
+/// Chains would be loops that only an attacker pays for once.
+#[test]
+fn what_is_handed_over_goes_to_the_client_and_no_further() {
+    for (mode, shards) in places() {
+        let mut pair = Pair::new(mode, shards);
+        // Each is bound to the other, and the receiver to itself as far as it may: nothing sends the packet on.
+        pair.bind_a(0x4001);
+        pair.bind_b(0x4002);
+        let (ann, bob, bobs) = (pair.ann.clone(), pair.bob.clone(), pair.bobs);
+        pair.b().permit(&bob, &[bobs]);
+        let verdict = pair.a().send_channel(&ann, 0x4001);
+        assert_eq!(handed(verdict).client, pair.bob.address);
+        assert_eq!((pair.a().server.poll_effect(), pair.b().server.poll_effect()), (None, None));
+        let packets = |relay: &Fixture| relay.counters.traffic().map(|(_, packets, _)| packets).sum::<u64>();
+        assert_eq!(pair.relays.iter().map(packets).sum::<u64>(), 1, "one hop");
+    }
+}
+
 #[test]
 fn after_the_receiver_is_gone_its_address_is_a_dead_own_address() {
     for (mode, shards) in places() {

@@ -104,5 +104,6 @@ fn unauthenticated_floods_leave_no_state() {
         }
     }
     assert_eq!((relay.server.allocations(), relay.server.next_deadline()), (0, None));
+    assert_eq!(relay.server.allocations.index_len(), 0);
     assert_eq!(relay.server.poll_effect(), None);
 }

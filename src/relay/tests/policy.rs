@@ -2,6 +2,7 @@
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -161,8 +162,48 @@ proptest! {
     #[test]
     fn ports_of_services_are_refused_and_all_others_are_not(port in any::<u16>()) {
         let refused = port < 1024 || [1900, 5353, 11211].contains(&port);
-        let verdict = PeerPolicy::default().check_port(std::net::SocketAddr::new(ip("9.9.1.1"), port));
+        let verdict = PeerPolicy::default().check_port(SocketAddr::new(ip("9.9.1.1"), port));
         prop_assert_eq!(verdict, if refused { Err(Refusal::Port) } else { Ok(()) });
+    }
+}
+
+proptest! {
+    // Each case asks for every range, and requests cost an HMAC each.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Whatever the operator allows beside, and however the address is disguised: no permission, no channel, no packet.
+    #[test]
+    fn no_denied_ipv4_address_is_reached_in_ipv6_clothes(bits in any::<u128>(), port in 1024_u16..) {
+        let mut setup = Setup::default();
+        setup.policy.allow = ["0.0.0.0/0", "127.0.0.0/8", "::/0"].map(net).to_vec();
+        let mut relay = Fixture::with(&setup);
+        let client = Client::udp(1, "s1");
+        relay.allocate_v6(&client);
+        for range in DENIED.map(net) {
+            let IpAddr::V4(v4) = inside(range, bits) else { continue };
+            for ip in embeddings(v4, bits) {
+                let peer = SocketAddr::new(ip.into(), port);
+                prop_assert_eq!(relay.permit(&client, &[peer]), 403, "{}", peer);
+                prop_assert_eq!(relay.bind(&client, 0x4000, peer), 403, "{}", peer);
+                prop_assert_eq!(relay.send_indication(&client, peer), FromClient::Nothing, "{}", peer);
+                prop_assert_eq!(relay.peer_data(peer, 5), FromPeer::Nothing, "{}", peer);
+            }
+        }
+    }
+
+    #[test]
+    fn no_denied_address_gets_a_packet(bits in any::<u128>(), port in 1024_u16..) {
+        let mut relay = Fixture::new();
+        let (client, client_v6) = (Client::udp(1, "s1"), Client::udp(2, "s1"));
+        relay.allocate(&client);
+        relay.allocate_v6(&client_v6);
+        for range in DENIED.map(net) {
+            let peer = SocketAddr::new(inside(range, bits), port);
+            let client = if peer.is_ipv4() { &client } else { &client_v6 };
+            prop_assert_eq!(relay.permit(client, &[peer]), 403, "{}", peer);
+            prop_assert_eq!(relay.bind(client, 0x4000, peer), 403, "{}", peer);
+            prop_assert_eq!(relay.send_indication(client, peer), FromClient::Nothing, "{}", peer);
+        }
     }
 }
 
