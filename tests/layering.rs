@@ -240,6 +240,23 @@ fn names_say_something_and_nothing_is_left_to_do() {
     assert_nothing(told);
 }
 
+/// The tests that a page names as `file::name`, in backticks.
+fn named_tests(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split('`').skip(1).step_by(2).filter_map(|word| word.split_once(".rs::"))
+}
+
+#[test]
+fn every_defence_names_a_test_that_exists() {
+    let page = fs::read_to_string(root().join("docs/SECURITY.md")).expect("the page");
+    assert!(named_tests(&page).count() > 20, "the table is read");
+    let is_missing = |(file, name): (&str, &str)| {
+        let source = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_default();
+        let is_there = source.contains(&format!("fn {name}("));
+        (!is_there).then(|| format!("docs/SECURITY.md: {file}.rs has no test {name}"))
+    };
+    assert_nothing(named_tests(&page).filter_map(is_missing).collect());
+}
+
 #[test]
 fn the_checker_sees_every_way_to_name_another_room() {
     let up = "relay/mod.rs: relay must not name transport";
