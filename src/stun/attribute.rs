@@ -74,6 +74,14 @@ impl AttributeType {
             _ => 763,
         }
     }
+
+    /// The number of characters that a text attribute stays below, if they are counted; the sections are the same.
+    pub(super) const fn text_limit_chars(self) -> Option<usize> {
+        match self {
+            Self::USERNAME => None,
+            _ => Some(128),
+        }
+    }
 }
 
 /// Why the value of a present attribute cannot be used; a request gets 400 (Bad Request).

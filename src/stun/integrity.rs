@@ -1,5 +1,6 @@
 //! Keys and codes of the MESSAGE-INTEGRITY attributes. RFC 8489 §9.2.2, §14.5, §14.6.
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use hmac::Hmac;
 use hmac::KeyInit;
@@ -11,10 +12,24 @@ use sha2::Sha256;
 use zeroize::Zeroize;
 use zeroize::ZeroizeOnDrop;
 
+use super::PasswordAlgorithm;
+
 /// Bytes of a MESSAGE-INTEGRITY value. RFC 8489 §14.5.
 pub(super) const SHA1_LEN: usize = 20;
 /// Bytes of an untruncated MESSAGE-INTEGRITY-SHA256 value. RFC 8489 §14.6.
 pub(super) const SHA256_LEN: usize = 32;
+
+/// Shortest and longest MESSAGE-INTEGRITY-SHA256 value, in bytes, truncated ones included. RFC 8489 §14.6.
+pub(super) const SHA256_LENS: RangeInclusive<usize> = 16..=SHA256_LEN;
+
+/// Which of the two integrity attributes protects a message. RFC 8489 §14.5, §14.6.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum IntegrityKind {
+    /// MESSAGE-INTEGRITY.
+    Sha1,
+    /// MESSAGE-INTEGRITY-SHA256.
+    Sha256,
+}
 
 /// The key of a long-term credential, named after the password algorithm that made it. RFC 8489 §9.2.2.
 ///
@@ -37,6 +52,14 @@ impl IntegrityKey {
     /// Makes the key of the SHA-256 algorithm. The texts must already be in OpaqueString form.
     pub fn sha256(username: &str, realm: &str, password: impl AsRef<[u8]>) -> Self {
         Self::Sha256(digest::<Sha256>(username, realm, password.as_ref()).into())
+    }
+
+    /// The algorithm that made this key.
+    pub const fn algorithm(&self) -> PasswordAlgorithm {
+        match self {
+            IntegrityKey::Md5(_) => PasswordAlgorithm::Md5,
+            IntegrityKey::Sha256(_) => PasswordAlgorithm::Sha256,
+        }
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -10,6 +10,7 @@ use super::Class;
 use super::ErrorCode;
 use super::HEADER_LEN;
 use super::IntegrityKey;
+use super::IntegrityKind;
 use super::MAGIC_COOKIE;
 use super::Method;
 use super::TransactionId;
@@ -18,6 +19,7 @@ use super::fingerprint;
 use super::header::split_type;
 use super::integrity::SHA1_LEN;
 use super::integrity::SHA256_LEN;
+use super::integrity::SHA256_LENS;
 use super::integrity::hmac_sha1;
 use super::integrity::hmac_sha256;
 use super::pad_len;
@@ -191,7 +193,11 @@ impl<'a> Message<'a> {
         if value.len() > ty.text_limit_bytes() {
             return Some(Err(AttributeError::Length));
         }
-        Some(std::str::from_utf8(value).map_err(|_| AttributeError::Utf8))
+        let Ok(text) = std::str::from_utf8(value) else {
+            return Some(Err(AttributeError::Utf8));
+        };
+        let is_short = ty.text_limit_chars().is_none_or(|limit| text.chars().count() < limit);
+        Some(if is_short { Ok(text) } else { Err(AttributeError::Length) })
     }
 
     /// The first attribute of this type as an XOR-obfuscated address.
@@ -239,6 +245,32 @@ impl<'a> Message<'a> {
     /// Whether there is a FINGERPRINT attribute; if so it is right.
     pub fn has_fingerprint(&self) -> bool {
         self.has_fingerprint
+    }
+
+    /// The integrity attribute that counts: MESSAGE-INTEGRITY-SHA256 if there are both. RFC 8489 §9.2.4.
+    ///
+    /// One that is truncated is well-formed (RFC 8489 §14.6), yet [`verify`](Self::verify) never accepts it.
+    pub fn integrity(&self) -> Option<Result<IntegrityKind, AttributeError>> {
+        let (kind, at) = match (self.integrity_sha256_at, self.integrity_at) {
+            (Some(at), _) => (IntegrityKind::Sha256, at),
+            (None, Some(at)) => (IntegrityKind::Sha1, at),
+            (None, None) => return None,
+        };
+        let len = attribute_at(self.bytes, at)?.value.len();
+        let is_sound = match kind {
+            IntegrityKind::Sha1 => len == SHA1_LEN,
+            IntegrityKind::Sha256 => SHA256_LENS.contains(&len) && len.is_multiple_of(4),
+        };
+        Some(if is_sound { Ok(kind) } else { Err(AttributeError::Length) })
+    }
+
+    /// Whether the integrity attribute that counts was made with this key; constant time in the value.
+    pub fn verify(&self, key: &IntegrityKey) -> bool {
+        match self.integrity() {
+            Some(Ok(IntegrityKind::Sha1)) => self.verify_integrity(key),
+            Some(Ok(IntegrityKind::Sha256)) => self.verify_integrity_sha256(key),
+            Some(Err(_)) | None => false,
+        }
     }
 
     /// Whether MESSAGE-INTEGRITY is there and made with this key; constant time in the value. RFC 8489 §14.5.

@@ -13,8 +13,10 @@ pub mod framing;
 mod header;
 mod integrity;
 mod message;
+mod password_algorithm;
 #[cfg(test)]
 mod tests;
+mod user_hash;
 mod writer;
 
 pub use attribute::AttributeError;
@@ -28,9 +30,12 @@ pub use header::MAGIC_COOKIE;
 pub use header::Method;
 pub use header::TransactionId;
 pub use integrity::IntegrityKey;
+pub use integrity::IntegrityKind;
 pub use message::Attributes;
 pub use message::Message;
 pub use message::ParseError;
+pub use password_algorithm::PasswordAlgorithm;
+pub use user_hash::UserHash;
 pub use writer::Overflow;
 pub use writer::Writer;
 

@@ -6,6 +6,7 @@ use super::Class;
 use super::ErrorCode;
 use super::HEADER_LEN;
 use super::IntegrityKey;
+use super::IntegrityKind;
 use super::Method;
 use super::TransactionId;
 use super::address;
@@ -88,6 +89,14 @@ impl<'b> Writer<'b> {
             out.copy_from_slice(&ty.0.to_be_bytes());
         }
         self
+    }
+
+    /// Appends the integrity attribute of this kind.
+    pub fn sign(&mut self, kind: IntegrityKind, key: &IntegrityKey) -> &mut Self {
+        match kind {
+            IntegrityKind::Sha1 => self.integrity(key),
+            IntegrityKind::Sha256 => self.integrity_sha256(key),
+        }
     }
 
     /// Appends MESSAGE-INTEGRITY over everything so far. RFC 8489 §14.5.

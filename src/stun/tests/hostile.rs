@@ -292,7 +292,9 @@ fn texts_have_a_limit_and_are_utf_8() {
     assert_eq!(read(AttributeType::USERNAME, &[b'a'; 508]), Some(Ok(508)));
     assert_eq!(read(AttributeType::USERNAME, &[b'a'; 509]), Some(Err(AttributeError::Length)));
     for ty in [AttributeType::REALM, AttributeType::NONCE, AttributeType::SOFTWARE] {
-        assert_eq!(read(ty, &[b'a'; 763]), Some(Ok(763)));
+        assert_eq!(read(ty, &[b'a'; 127]), Some(Ok(127)));
+        assert_eq!(read(ty, &[b'a'; 128]), Some(Err(AttributeError::Length)));
+        assert_eq!(read(ty, "\u{1F642}".repeat(127).as_bytes()), Some(Ok(508)));
         assert_eq!(read(ty, &[b'a'; 764]), Some(Err(AttributeError::Length)));
     }
     assert_eq!(read(AttributeType::REALM, b"\xC3\x28"), Some(Err(AttributeError::Utf8)));

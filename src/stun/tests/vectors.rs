@@ -7,6 +7,7 @@ use super::super::IntegrityKey;
 use super::super::Message;
 use super::super::Method;
 use super::super::TransactionId;
+use super::super::UserHash;
 use super::super::Writer;
 
 /// The short-term password of RFC 5769 §2.1 to §2.3.
@@ -137,6 +138,8 @@ fn the_sample_request_with_sha256_is_understood_and_rebuilt() {
     let key = IntegrityKey::sha256(LONG_TERM_USER, "example.org", "TheMatrIX");
     let message = Message::parse(&bytes).expect("valid");
     assert!(message.has_integrity_sha256() && !message.has_integrity());
+    let hash = UserHash::of(LONG_TERM_USER, "example.org");
+    assert_eq!(message.attribute(AttributeType::USERHASH), Some(&hash.as_bytes()[..]));
     assert!(message.verify_integrity_sha256(&key));
     assert!(!message.verify_integrity(&key));
 
