@@ -49,7 +49,8 @@ impl ErrorCode {
         match self {
             Self::TRY_ALTERNATE => "Try Alternate",
             Self::BAD_REQUEST => "Bad Request",
-            Self::UNAUTHENTICATED => "Unauthenticated",
+            // Not the phrase of RFC 8489 §14.8: anybody gets this answer, and it should be little longer than the question.
+            Self::UNAUTHENTICATED => "Log in",
             Self::FORBIDDEN => "Forbidden",
             Self::UNKNOWN_ATTRIBUTE => "Unknown Attribute",
             Self::ALLOCATION_MISMATCH => "Allocation Mismatch",
