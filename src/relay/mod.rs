@@ -42,6 +42,7 @@ mod send;
 mod server;
 mod slab;
 mod strangers;
+mod unknown_attributes;
 mod usage;
 mod verdict;
 

@@ -1,5 +1,6 @@
 //! Answers to requests. RFC 8489 §6.3, RFC 8656 §5.
 use crate::auth::nonce::Nonce;
+use crate::relay::unknown_attributes::UnknownAttributes;
 use crate::stun::AttributeType;
 use crate::stun::Class;
 use crate::stun::ErrorCode;
@@ -13,8 +14,9 @@ use crate::stun::Writer;
 /// A reply buffer of this size, in bytes, holds every answer.
 pub const REPLY_MAX: usize = 1280;
 
-/// How many types an UNKNOWN-ATTRIBUTES lists, so that answers do not outgrow requests.
-const UNKNOWN_MAX: usize = 16;
+/// How many types an UNKNOWN-ATTRIBUTES lists at most: what is left beside header (20), ERROR-CODE (28), its own header (4),
+/// MESSAGE-INTEGRITY-SHA256 (36) and FINGERPRINT (8). Each takes two bytes here and four in the request.
+pub(super) const UNKNOWN_MAX: usize = (REPLY_MAX - 96) / 2;
 
 /// What an answer repeats of its request.
 #[derive(Copy, Clone, Debug)]
@@ -69,10 +71,10 @@ impl Echo {
         known: &[AttributeType],
         key: Option<&IntegrityKey>,
     ) -> Result<usize, Overflow> {
-        let mut types: Vec<AttributeType> = message.unknown_required(known).take(UNKNOWN_MAX).collect();
-        types.dedup();
+        let mut unknown = UnknownAttributes::default();
+        message.unknown_required(known).for_each(|ty| unknown.insert(ty));
         let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
-        writer.error_code(ErrorCode::UNKNOWN_ATTRIBUTE).unknown_attributes(&types);
+        writer.error_code(ErrorCode::UNKNOWN_ATTRIBUTE).unknown_attributes(unknown.types());
         self.finish(writer, key)
     }
 
