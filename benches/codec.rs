@@ -8,6 +8,7 @@ use criterion::criterion_group;
 use criterion::criterion_main;
 
 use duologue::auth::nonce::NonceKey;
+use duologue::auth::nonce::SecurityFeatures;
 use duologue::auth::secret::Secret;
 use duologue::stun::AttributeType;
 use duologue::stun::ChannelNumber;
@@ -54,7 +55,7 @@ fn requests(criterion: &mut Criterion) {
     let key = IntegrityKey::md5("1767225600:s1", "example.org", "AzT30/DVnwyy1JCEffoCl1K1IMw=");
     let client: SocketAddr = "192.0.2.1:4000".parse().expect("address");
     let nonces = NonceKey::derive(&Secret::new(*b"a secret that was persisted"));
-    let nonce = nonces.issue(client, 1_767_225_600);
+    let nonce = nonces.issue(SecurityFeatures::PasswordAlgorithms, client, 1_767_225_600);
     let binding = message(Class::Request, Method::BINDING, |_| {});
     let binding_fingerprint = message(Class::Request, Method::BINDING, |writer| {
         writer.fingerprint();
@@ -83,7 +84,9 @@ fn requests(criterion: &mut Criterion) {
     });
     let parsed = Message::parse(&refresh).expect("valid");
     group.bench_function("verify_integrity", |bench| bench.iter(|| parsed.verify_integrity(black_box(&key))));
-    group.bench_function("nonce_issue", |bench| bench.iter(|| nonces.issue(black_box(client), 1_767_225_600)));
+    group.bench_function("nonce_issue", |bench| {
+        bench.iter(|| nonces.issue(SecurityFeatures::PasswordAlgorithms, black_box(client), 1_767_225_600))
+    });
     group.bench_function("nonce_verify", |bench| {
         bench.iter(|| nonces.verify(black_box(nonce.as_bytes()), client, 1_767_225_700));
     });

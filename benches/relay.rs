@@ -12,6 +12,7 @@ use criterion::criterion_group;
 use criterion::criterion_main;
 
 use duologue::auth::nonce::NonceKey;
+use duologue::auth::nonce::SecurityFeatures;
 use duologue::auth::secret::Secret;
 use duologue::auth::turn::Minter;
 use duologue::auth::turn::Verifier;
@@ -91,6 +92,7 @@ impl Relay {
             policy: PeerPolicy { own_ips: vec![relay_ip], ..PeerPolicy::default() },
             verifier: Verifier::new(REALM, vec![Secret::new(SECRET)], BTreeMap::new()),
             nonce_key: nonces.clone(),
+            features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: false,
             channel_range: ChannelRange::Rfc8656,
             dont_fragment: false,
@@ -111,7 +113,7 @@ impl Relay {
         self.next += 1;
         let mut id = [0; 12];
         id[4..].copy_from_slice(&self.next.to_be_bytes());
-        let nonce = self.nonces.issue(from.remote, NOW.unix.as_secs());
+        let nonce = self.nonces.issue(SecurityFeatures::PasswordAlgorithms, from.remote, NOW.unix.as_secs());
         message(Class::Request, method, TransactionId(id), |writer| {
             build(writer);
             writer.attribute(AttributeType::USERNAME, self.username.as_bytes());

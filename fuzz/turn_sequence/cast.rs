@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duologue::auth::nonce::NonceKey;
+use duologue::auth::nonce::SecurityFeatures;
 use duologue::auth::secret::Secret;
 use duologue::auth::turn::Minter;
 use duologue::auth::turn::Verifier;
@@ -100,6 +101,7 @@ impl Settings {
             },
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
+            features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: self.strict_expiry,
             channel_range: self.channel_range,
             dont_fragment: self.dont_fragment,

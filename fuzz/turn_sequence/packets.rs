@@ -1,6 +1,7 @@
 //! What clients send, with what it means if the relay agrees.
 use std::net::SocketAddr;
 
+use duologue::auth::nonce::SecurityFeatures;
 use duologue::relay::ClientAddr;
 use duologue::stun::AttributeType;
 use duologue::stun::ChannelNumber;
@@ -68,7 +69,7 @@ pub(super) fn signed(
     now: Now,
     fill: impl FnOnce(&mut Writer<'_>),
 ) -> Vec<u8> {
-    let nonce = nonce_key().issue(from.remote, now.unix.as_secs());
+    let nonce = nonce_key().issue(SecurityFeatures::PasswordAlgorithms, from.remote, now.unix.as_secs());
     message(Class::Request, method, id, |writer| {
         fill(writer);
         writer.attribute(AttributeType::USERNAME, credential.username.as_bytes());

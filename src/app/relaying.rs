@@ -12,11 +12,13 @@ use tracing::info;
 use tracing::warn;
 
 use crate::auth::nonce::NonceKey;
+use crate::auth::nonce::SecurityFeatures;
 use crate::auth::secret::Secret;
 use crate::auth::turn::Verifier;
 use crate::config::ChannelNumbers;
 use crate::config::Config;
 use crate::config::RelayMode;
+use crate::config::Turn;
 use crate::relay;
 use crate::relay::Mode;
 use crate::relay::PeerPolicy;
@@ -78,8 +80,18 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
         },
         verifier: Verifier::new(config.turn.realm.as_str(), turn_secrets(config, state), config.turn.users.clone()),
         nonce_key: NonceKey::derive(&state.nonce_secret),
+        features: features(&config.turn),
         strict_expiry: config.turn.strict_expiry,
         dont_fragment: true,
+    }
+}
+
+/// What the relay's nonces offer: names by hash only if somebody can be found by it.
+fn features(turn: &Turn) -> SecurityFeatures {
+    if turn.username_anonymity && !turn.users.is_empty() {
+        SecurityFeatures::UsernameAnonymity
+    } else {
+        SecurityFeatures::PasswordAlgorithms
     }
 }
 

@@ -4,6 +4,7 @@
 //! "REST API for access to TURN services", which backends made for other TURN servers follow too.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::auth::secret::Secret;
 use crate::stun::IntegrityKey;
+use crate::stun::PasswordAlgorithm;
+use crate::stun::UserHash;
 
 /// A username and its password, as a client's `RTCIceServer` wants them.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,11 +92,22 @@ impl<'a> TurnUsername<'a> {
     }
 }
 
+/// Who the sender of a request says to be. RFC 8489 §9.2.4.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// USERNAME.
+    Name(&'a str),
+    /// USERHASH.
+    Hash(UserHash),
+}
+
 /// A user who has shown to know the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<'a> {
     /// Who it is and until when; the expiry has not been checked yet.
     pub username: TurnUsername<'a>,
+    /// USERNAME as it was sent, or the name behind USERHASH: what the key was made with.
+    pub sent: &'a str,
     /// The key the request was made with: answers carry a code made with it.
     pub key: IntegrityKey,
 }
@@ -105,6 +119,8 @@ pub struct Verifier {
     /// All of them verify, so that a secret can be exchanged without refusing anybody.
     secrets: Vec<Secret>,
     password_by_user: BTreeMap<String, Secret>,
+    /// The names of the static users. A keyed hash table, so that the time of a miss tells nothing about the hashes in it.
+    name_by_hash: HashMap<UserHash, String>,
 }
 
 impl Verifier {
@@ -113,10 +129,13 @@ impl Verifier {
     /// Names and passwords are brought into OpaqueString form; an empty name or one with control characters has none
     /// and can never log in.
     pub fn new(realm: impl Into<Box<str>>, secrets: Vec<Secret>, password_by_user: BTreeMap<String, Secret>) -> Self {
-        let prepared = password_by_user
+        let realm = realm.into();
+        let password_by_user: BTreeMap<String, Secret> = password_by_user
             .into_iter()
-            .filter_map(|(name, password)| Some((opaque_string(&name)?.into_owned(), prepared_password(password))));
-        Self { realm: realm.into(), secrets, password_by_user: prepared.collect() }
+            .filter_map(|(name, password)| Some((opaque_string(&name)?.into_owned(), prepared_password(password))))
+            .collect();
+        let name_by_hash = password_by_user.keys().map(|name| (UserHash::of(name, &realm), name.clone())).collect();
+        Self { realm, secrets, password_by_user, name_by_hash }
     }
 
     /// The value of REALM in our challenges, expected back in every request.
@@ -124,32 +143,38 @@ impl Verifier {
         &self.realm
     }
 
-    /// Tries the keys that this USERNAME may have until `is_right` says that the request was made with one.
+    /// Tries the keys that the claimed user may have until `is_right` says that the request was made with one.
     ///
     /// An unknown user costs as much as a known one with a wrong password, and is never accepted. The expiry is left to
-    /// the caller, because it matters at Allocate only.
+    /// the caller, because it matters at Allocate only. A time-limited name cannot be found by its hash.
     pub fn verify<'a>(
         &'a self,
-        username: &'a [u8],
+        claim: Claim<'a>,
+        algorithm: PasswordAlgorithm,
         mut is_right: impl FnMut(&IntegrityKey) -> bool,
     ) -> Option<Verified<'a>> {
-        let sent = std::str::from_utf8(username).ok()?;
-        let prepared = opaque_string(sent)?;
-        if let Some((name, password)) = self.password_by_user.get_key_value(prepared.as_ref()) {
-            let key = IntegrityKey::md5(sent, &self.realm, password.expose());
+        let (sent, user) = match claim {
+            Claim::Name(sent) => (sent, self.password_by_user.get_key_value(opaque_string(sent)?.as_ref())),
+            Claim::Hash(hash) => {
+                let name = self.name_by_hash.get(&hash).map_or("", String::as_str);
+                (name, self.password_by_user.get_key_value(name))
+            }
+        };
+        if let Some((name, password)) = user {
+            let key = algorithm.key(sent, &self.realm, password.expose());
             let username = TurnUsername { expires_unix_secs: None, id: name };
-            return is_right(&key).then_some(Verified { username, key });
+            return is_right(&key).then_some(Verified { username, sent, key });
         }
         let username = TurnUsername::parse(sent);
         if username.expires_unix_secs.is_none() || self.secrets.is_empty() {
-            is_right(&IntegrityKey::md5(sent, &self.realm, b""));
+            is_right(&algorithm.key(sent, &self.realm, b""));
             return None;
         }
         let keys = self.secrets.iter().map(|secret| {
             let password = time_limited_password(secret, sent);
-            IntegrityKey::md5(sent, &self.realm, password.as_bytes())
+            algorithm.key(sent, &self.realm, password.as_bytes())
         });
-        keys.into_iter().find(is_right).map(|key| Verified { username, key })
+        keys.into_iter().find(is_right).map(|key| Verified { username, sent, key })
     }
 }
 
@@ -207,16 +232,24 @@ mod tests {
         Verifier::new(REALM, secrets.iter().map(|text| secret(text)).collect(), users)
     }
 
-    /// What a client with this password would sign with.
-    fn client_key(username: &str, password: &str) -> IntegrityKey {
-        IntegrityKey::md5(username, REALM, password.as_bytes())
+    const ALGORITHMS: [PasswordAlgorithm; 2] = [PasswordAlgorithm::Md5, PasswordAlgorithm::Sha256];
+
+    /// Whom a client with this password is taken for, whichever algorithm it chooses.
+    fn login<'a>(verifier: &'a Verifier, username: &'a str, password: &str) -> Option<TurnUsername<'a>> {
+        let [md5, sha256] = ALGORITHMS.map(|algorithm| {
+            let used = algorithm.key(username, REALM, password);
+            let verified = verifier.verify(Claim::Name(username), algorithm, |key| *key == used)?;
+            assert_eq!((verified.sent, verified.key), (username, used));
+            Some(verified.username)
+        });
+        assert_eq!(md5, sha256);
+        md5
     }
 
-    fn login<'a>(verifier: &'a Verifier, username: &'a str, password: &str) -> Option<TurnUsername<'a>> {
-        let used = client_key(username, password);
-        let verified = verifier.verify(username.as_bytes(), |key| *key == used)?;
-        assert_eq!(verified.key, used);
-        Some(verified.username)
+    fn login_by_hash<'a>(verifier: &'a Verifier, name: &str, password: &str) -> Option<TurnUsername<'a>> {
+        let claim = Claim::Hash(UserHash::of(name, REALM));
+        let used = IntegrityKey::sha256(name, REALM, password);
+        verifier.verify(claim, PasswordAlgorithm::Sha256, |key| *key == used).map(|verified| verified.username)
     }
 
     #[test]
@@ -293,16 +326,57 @@ mod tests {
 
     #[test]
     fn an_unknown_user_is_checked_once_and_refused_whatever_the_check_says() {
-        for (verifier, username) in
-            [(verifier(&[], &[]), "5000:s1"), (verifier(&["north"], &[]), "bob"), (verifier(&[], &[("a", "b")]), "bob")]
-        {
-            let mut checks = 0;
-            let verified = verifier.verify(username.as_bytes(), |_| {
-                checks += 1;
-                true
-            });
-            assert_eq!((verified, checks), (None, 1), "{username}");
+        let [name, minted] = ["bob", "5000:s1"].map(Claim::Name);
+        let hash = Claim::Hash(UserHash::of("bob", REALM));
+        for (verifier, claim) in [
+            (verifier(&[], &[]), minted),
+            (verifier(&["north"], &[]), name),
+            (verifier(&[], &[("a", "b")]), name),
+            (verifier(&["north"], &[]), hash),
+            (verifier(&["north"], &[("a", "b")]), hash),
+        ] {
+            for algorithm in ALGORITHMS {
+                let mut checks = 0;
+                let verified = verifier.verify(claim, algorithm, |key| {
+                    assert_eq!(key.algorithm(), algorithm);
+                    checks += 1;
+                    true
+                });
+                assert_eq!((verified, checks), (None, 1), "{claim:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_wrong_password_is_checked_as_often_as_an_unknown_user() {
+        let verifier = verifier(&["north"], &[("alice", "wonder")]);
+        let hash = |name| Claim::Hash(UserHash::of(name, REALM));
+        for claim in [Claim::Name("alice"), Claim::Name("bob"), hash("alice"), hash("bob"), Claim::Name("5000:s1")] {
+            let mut checks = 0;
+            verifier.verify(claim, PasswordAlgorithm::Sha256, |_| {
+                checks += 1;
+                false
+            });
+            assert_eq!(checks, 1, "{claim:?}");
+        }
+    }
+
+    #[test]
+    fn a_static_user_is_found_by_the_hash_of_the_name() {
+        let verifier = verifier(&["north"], &[("alice", "wonder"), ("Rene\u{301}", "secret")]);
+        let expected = Some(TurnUsername { expires_unix_secs: None, id: "alice" });
+        assert_eq!(login_by_hash(&verifier, "alice", "wonder"), expected);
+        assert_eq!(login_by_hash(&verifier, "alice", "Wonder"), None);
+        assert!(login_by_hash(&verifier, "Ren\u{E9}", "secret").is_some(), "the hash is made of the OpaqueString form");
+        assert_eq!(login_by_hash(&verifier, "Rene\u{301}", "secret"), None);
+    }
+
+    #[test]
+    fn a_time_limited_user_is_not_found_by_the_hash_of_the_name() {
+        let credential = Minter::new(secret("north")).mint("s1", 5000);
+        let verifier = verifier(&["north"], &[("alice", "wonder")]);
+        assert_eq!(login_by_hash(&verifier, &credential.username, &credential.password), None);
+        assert_eq!(login_by_hash(&verifier, "", ""), None);
     }
 
     #[test]
@@ -323,8 +397,8 @@ mod tests {
     #[test]
     fn names_that_are_no_text_are_refused() {
         let verifier = verifier(&["north"], &[]);
-        for username in [&b""[..], b"\xFF\xFE", b"5000:s1\n", b"5000:\0", b"\x1B[2J"] {
-            assert_eq!(verifier.verify(username, |_| true), None, "{username:?}");
+        for username in ["", "5000:s1\n", "5000:\0", "\x1B[2J"] {
+            assert_eq!(verifier.verify(Claim::Name(username), PasswordAlgorithm::Md5, |_| true), None, "{username:?}");
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Turn {
     /// Static users: password by name.
     #[serde(serialize_with = "mask::map")]
     pub users: BTreeMap<String, Secret>,
+    /// Whether clients are asked to send the hash of their name, which only static users can be found by. RFC 8489 §9.2.
+    pub username_anonymity: bool,
     /// Which numbers channels may have.
     pub channel_numbers: ChannelNumbers,
     /// Whether an allocation ends when its credential expires.
@@ -47,6 +49,7 @@ impl Default for Turn {
             realm: "duologue".to_owned(),
             secrets: Vec::new(),
             users: BTreeMap::new(),
+            username_anonymity: false,
             channel_numbers: ChannelNumbers::Rfc8656,
             strict_expiry: false,
             alternate_server: None,
@@ -64,6 +67,7 @@ impl Turn {
             realm: section.checked("realm", default.realm, |realm| check_realm(realm)),
             secrets: section.secrets("secrets"),
             users: section.passwords("users"),
+            username_anonymity: section.value("username_anonymity", default.username_anonymity),
             channel_numbers: section.value("channel_numbers", default.channel_numbers),
             strict_expiry: section.value("strict_expiry", default.strict_expiry),
             alternate_server: section.checked("alternate_server", default.alternate_server, connectable),

@@ -39,6 +39,7 @@ use crate::relay::slab::AllocationId;
 use crate::relay::usage::EndReason;
 use crate::stun::AttributeType;
 use crate::stun::ErrorCode;
+use crate::stun::IntegrityKey;
 use crate::stun::Message;
 use crate::stun::Overflow;
 use crate::time::Now;
@@ -132,7 +133,7 @@ impl Server {
         let opening = self.openings.remove(request)?;
         let (to, echo, key) = (opening.client, opening.echo, opening.credential.key.clone());
         let (at, result, written) = match self.on_opened(opening, outcome, now) {
-            Ok(at) => (Some(at), RequestResult::Success, self.write_allocated(at, echo, reply)),
+            Ok(at) => (Some(at), RequestResult::Success, self.write_allocated(at, echo, &key, reply)),
             Err(error) => {
                 let (result, written) = self.write_refused(error, echo, &key, &to, now, reply);
                 (None, result, written)
@@ -204,7 +205,13 @@ impl Server {
     }
 
     /// Writes the success of an Allocate, for the first time or again.
-    pub(super) fn write_allocated(&self, at: AllocationId, echo: Echo, reply: &mut [u8]) -> Result<usize, Overflow> {
+    pub(super) fn write_allocated(
+        &self,
+        at: AllocationId,
+        echo: Echo,
+        key: &IntegrityKey,
+        reply: &mut [u8],
+    ) -> Result<usize, Overflow> {
         let allocation = self.allocations.get(at).ok_or(Overflow)?;
         let mut writer = echo.success(reply);
         for half in allocation.halves.iter() {
@@ -219,7 +226,7 @@ impl Server {
             writer.address_error_code(family, code);
         }
         writer.xor_address(AttributeType::XOR_MAPPED_ADDRESS, allocation.client.remote);
-        echo.finish(writer, Some(&allocation.credential.key))
+        echo.finish(writer, Some(key))
     }
 
     /// The lifetime for a client that asks for this one. RFC 8656 §7.2.

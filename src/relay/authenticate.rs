@@ -1,5 +1,6 @@
 //! The long-term credential mechanism. RFC 8489 §9.2.4, RFC 8656 §5.
 use crate::auth::nonce::NonceCheck;
+use crate::auth::turn::Claim;
 use crate::relay::client::ClientAddr;
 use crate::relay::credential::Credential;
 use crate::relay::server::Server;
@@ -8,6 +9,8 @@ use crate::stun::AttributeType;
 use crate::stun::ErrorCode;
 use crate::stun::IntegrityKey;
 use crate::stun::Message;
+use crate::stun::PasswordAlgorithm;
+use crate::stun::UserHash;
 use crate::time::Now;
 
 /// Who sent a request.
@@ -36,12 +39,13 @@ impl Sender {
 /// Why nobody is proved to have sent a request.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unproved {
-    /// No MESSAGE-INTEGRITY: 401 with realm and nonce.
+    /// No integrity attribute: 401 with realm and nonce.
     #[error("no credentials")]
     NoCredentials,
-    /// USERNAME, REALM or NONCE is missing or too long: 400 without them.
-    #[error("incomplete credentials")]
-    Incomplete,
+    /// The user's name or hash, REALM or NONCE is missing or malformed, or the algorithms are not as offered: 400 without
+    /// realm and nonce.
+    #[error("malformed credentials")]
+    Malformed,
     /// Another realm, an unknown user, or a wrong key: 401 with realm and nonce.
     #[error("wrong credentials")]
     Wrong,
@@ -55,7 +59,7 @@ impl Unproved {
     pub(super) const fn code(self) -> ErrorCode {
         match self {
             Unproved::NoCredentials | Unproved::Wrong => ErrorCode::UNAUTHENTICATED,
-            Unproved::Incomplete => ErrorCode::BAD_REQUEST,
+            Unproved::Malformed => ErrorCode::BAD_REQUEST,
             Unproved::StaleNonce => ErrorCode::STALE_NONCE,
         }
     }
@@ -64,39 +68,94 @@ impl Unproved {
 impl Server {
     /// Finds out who sent a request. The checks stand in the order of RFC 8489 §9.2.4.
     pub(super) fn authenticate(&self, message: &Message<'_>, from: &ClientAddr, now: Now) -> Result<Sender, Unproved> {
-        if !message.has_integrity() {
-            return Err(Unproved::NoCredentials);
+        match message.integrity() {
+            None => return Err(Unproved::NoCredentials),
+            Some(Err(_)) => return Err(Unproved::Malformed),
+            Some(Ok(_)) => {}
         }
-        let username = message.text(AttributeType::USERNAME);
+        let claim = claim(message)?;
         let realm = message.text(AttributeType::REALM);
         let nonce = message.text(AttributeType::NONCE);
-        let (Some(Ok(username)), Some(Ok(realm)), Some(Ok(nonce))) = (username, realm, nonce) else {
-            return Err(Unproved::Incomplete);
+        let (Some(Ok(realm)), Some(Ok(nonce))) = (realm, nonce) else {
+            return Err(Unproved::Malformed);
         };
+        let algorithm = algorithm(message)?;
         if realm != self.config.verifier.realm() {
             return Err(Unproved::Wrong);
         }
-        let sender = self.sender(message, username, from, now)?;
+        let sender = self.sender(message, claim, algorithm, from, now)?;
         match self.config.nonce_key.verify(nonce.as_bytes(), from.remote, now.unix.as_secs()) {
             NonceCheck::Valid => Ok(sender),
             NonceCheck::Stale => Err(Unproved::StaleNonce),
         }
     }
 
-    fn sender(&self, message: &Message<'_>, username: &str, from: &ClientAddr, now: Now) -> Result<Sender, Unproved> {
+    fn sender(
+        &self,
+        message: &Message<'_>,
+        claim: Claim<'_>,
+        algorithm: PasswordAlgorithm,
+        from: &ClientAddr,
+        now: Now,
+    ) -> Result<Sender, Unproved> {
+        let verifier = &self.config.verifier;
+        let live = self.allocations.live(from, now.mono);
         // The key that made the allocation also proves its owner after a change of secrets.
-        if let Some((at, allocation)) = self.allocations.live(from, now.mono)
-            && *allocation.credential.username == *username
+        if let Some((at, allocation)) = live
+            && allocation.credential.key.algorithm() == algorithm
+            && allocation.credential.is_claimed(claim, verifier.realm())
         {
             let credential = &allocation.credential;
-            let refused = self.config.strict_expiry && credential.is_expired(now);
-            if refused || !message.verify_integrity(&credential.key) {
-                return Err(Unproved::Wrong);
-            }
-            return Ok(Sender::Owner { at, key: credential.key.clone() });
+            return if message.verify(&credential.key) {
+                self.owner(at, credential, credential.key.clone(), now)
+            } else {
+                Err(Unproved::Wrong)
+            };
         }
-        let verifier = &self.config.verifier;
-        let verified = verifier.verify(username.as_bytes(), |key| message.verify_integrity(key));
-        verified.map(|verified| Sender::Other(Credential::new(username, &verified))).ok_or(Unproved::Wrong)
+        let verified = verifier.verify(claim, algorithm, |key| message.verify(key)).ok_or(Unproved::Wrong)?;
+        let credential = Credential::new(&verified);
+        match live {
+            // Its owner under the other algorithm, or the other name.
+            Some((at, allocation)) if allocation.credential.is_same_user(&credential) => {
+                self.owner(at, &allocation.credential, credential.key, now)
+            }
+            Some(_) | None => Ok(Sender::Other(credential)),
+        }
+    }
+
+    /// The owner of an allocation, who has proved to know this key.
+    fn owner(
+        &self,
+        at: AllocationId,
+        credential: &Credential,
+        key: IntegrityKey,
+        now: Now,
+    ) -> Result<Sender, Unproved> {
+        let is_refused = self.config.strict_expiry && credential.is_expired(now);
+        if is_refused { Err(Unproved::Wrong) } else { Ok(Sender::Owner { at, key }) }
+    }
+}
+
+/// Who the sender says to be: a name or a hash, never both.
+fn claim<'a>(message: &Message<'a>) -> Result<Claim<'a>, Unproved> {
+    match (message.text(AttributeType::USERNAME), message.attribute(AttributeType::USERHASH)) {
+        (Some(Ok(name)), None) => Ok(Claim::Name(name)),
+        (None, Some(hash)) => UserHash::from_bytes(hash).map(Claim::Hash).ok_or(Unproved::Malformed),
+        (Some(Ok(_)), Some(_)) | (Some(Err(_)), _) | (None, None) => Err(Unproved::Malformed),
+    }
+}
+
+/// The algorithm of the sender's key.
+///
+/// The check does not depend on the NONCE, though RFC 8489 §9.2.4 ties it to the features there: all our nonces have the
+/// bit, and any other is refused in the end.
+fn algorithm(message: &Message<'_>) -> Result<PasswordAlgorithm, Unproved> {
+    let offered = message.attribute(AttributeType::PASSWORD_ALGORITHMS);
+    match (offered, message.attribute(AttributeType::PASSWORD_ALGORITHM)) {
+        (None, None) => Ok(PasswordAlgorithm::Md5),
+        (Some(offered), Some(chosen)) if offered == PasswordAlgorithm::OFFERED => {
+            PasswordAlgorithm::from_bytes(chosen).ok_or(Unproved::Malformed)
+        }
+        (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(Unproved::Malformed),
     }
 }

@@ -9,8 +9,14 @@ use crate::stun::AttributeType;
 use crate::stun::Message;
 
 /// Required attributes a Binding may carry. CHANGE-REQUEST and the like are not among them: nobody is made to answer
-/// from or to another address.
-const KNOWN: [AttributeType; 3] = [AttributeType::USERNAME, AttributeType::REALM, AttributeType::NONCE];
+/// from or to another address. Credentials are ignored, whatever they are worth.
+const KNOWN: [AttributeType; 5] = [
+    AttributeType::USERNAME,
+    AttributeType::USERHASH,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::PASSWORD_ALGORITHM,
+];
 
 impl Server {
     /// Answers with the client's address and nothing else, so that the answer is hardly longer than the request.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::auth::nonce::NonceKey;
+use crate::auth::nonce::SecurityFeatures;
 use crate::auth::turn::Verifier;
 use crate::relay::policy::PeerPolicy;
 use crate::stun::ChannelRange;
@@ -105,6 +106,8 @@ pub struct Config {
     pub verifier: Verifier,
     /// Makes and checks nonces.
     pub nonce_key: NonceKey,
+    /// What nonces say that we support.
+    pub features: SecurityFeatures,
     /// Whether a credential's expiry also ends what was allocated with it.
     pub strict_expiry: bool,
     /// Whether the shell can set the DF bit when a verdict asks for it; otherwise DONT-FRAGMENT is answered with 420.

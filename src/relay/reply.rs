@@ -5,9 +5,11 @@ use crate::stun::AttributeType;
 use crate::stun::Class;
 use crate::stun::ErrorCode;
 use crate::stun::IntegrityKey;
+use crate::stun::IntegrityKind;
 use crate::stun::Message;
 use crate::stun::Method;
 use crate::stun::Overflow;
+use crate::stun::PasswordAlgorithm;
 use crate::stun::TransactionId;
 use crate::stun::Writer;
 
@@ -24,11 +26,17 @@ pub(super) struct Echo {
     method: Method,
     pub(super) transaction: TransactionId,
     fingerprint: bool,
+    integrity: IntegrityKind,
 }
 
 impl Echo {
     pub(super) fn of(message: &Message<'_>) -> Self {
-        Self { method: message.method(), transaction: message.transaction_id(), fingerprint: message.has_fingerprint() }
+        Self {
+            method: message.method(),
+            transaction: message.transaction_id(),
+            fingerprint: message.has_fingerprint(),
+            integrity: integrity(message),
+        }
     }
 
     /// Begins a success.
@@ -48,7 +56,7 @@ impl Echo {
         self.finish(writer, key)
     }
 
-    /// Writes 401 or 438: an error that brings realm and nonce, and no integrity. RFC 8489 §9.2.4.
+    /// Writes 401 or 438: an error that brings realm, nonce and algorithms, and no integrity. RFC 8489 §9.2.4.
     pub(super) fn challenge(
         &self,
         reply: &mut [u8],
@@ -60,6 +68,7 @@ impl Echo {
         writer.error_code(code);
         writer.attribute(AttributeType::REALM, realm.as_bytes());
         writer.attribute(AttributeType::NONCE, nonce.as_bytes());
+        writer.attribute(AttributeType::PASSWORD_ALGORITHMS, &PasswordAlgorithm::OFFERED);
         self.finish(writer, None)
     }
 
@@ -81,11 +90,23 @@ impl Echo {
     /// Ends an answer: integrity if the request proved a key, fingerprint if it had one.
     pub(super) fn finish(&self, mut writer: Writer<'_>, key: Option<&IntegrityKey>) -> Result<usize, Overflow> {
         if let Some(key) = key {
-            writer.integrity(key);
+            writer.sign(self.integrity, key);
         }
         if self.fingerprint {
             writer.fingerprint();
         }
         writer.finish()
+    }
+}
+
+/// The integrity of the answer: that of the request. RFC 8489 §9.2.4.
+///
+/// Who signs in both ways and names no algorithm is a client of RFC 5389 as well, and reads MESSAGE-INTEGRITY.
+fn integrity(message: &Message<'_>) -> IntegrityKind {
+    let is_both = message.has_integrity() && message.has_integrity_sha256();
+    let names_algorithm = message.attribute(AttributeType::PASSWORD_ALGORITHM).is_some();
+    match message.integrity() {
+        Some(Ok(IntegrityKind::Sha256)) if names_algorithm || !is_both => IntegrityKind::Sha256,
+        Some(_) | None => IntegrityKind::Sha1,
     }
 }

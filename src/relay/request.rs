@@ -23,10 +23,12 @@ use crate::stun::Overflow;
 use crate::time::Now;
 
 /// Required attributes that are understood, in whatever request they come.
-const KNOWN: [AttributeType; 12] = [
+const KNOWN: [AttributeType; 14] = [
     AttributeType::USERNAME,
     AttributeType::REALM,
     AttributeType::NONCE,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
     AttributeType::CHANNEL_NUMBER,
     AttributeType::LIFETIME,
     AttributeType::XOR_PEER_ADDRESS,
@@ -162,7 +164,7 @@ impl Server {
                     FromClient::Nothing
                 }
                 Ok(Allocated::Before(at)) => {
-                    let written = self.write_allocated(at, echo, reply);
+                    let written = self.write_allocated(at, echo, &key, reply);
                     self.reply(kind, RequestResult::Replayed, written)
                 }
                 Err(error) => {
@@ -224,7 +226,7 @@ impl Server {
         reply: &mut [u8],
     ) -> FromClient {
         let (result, written) = match unproved {
-            Unproved::Incomplete => (RequestResult::BadRequest, echo.error(reply, unproved.code(), None)),
+            Unproved::Malformed => (RequestResult::BadRequest, echo.error(reply, unproved.code(), None)),
             Unproved::NoCredentials => {
                 (RequestResult::Challenged, self.write_challenge(unproved.code(), echo, from, now, reply))
             }
@@ -270,7 +272,7 @@ impl Server {
         now: Now,
         reply: &mut [u8],
     ) -> Result<usize, Overflow> {
-        let nonce = self.config.nonce_key.issue(from.remote, now.unix.as_secs());
+        let nonce = self.config.nonce_key.issue(self.config.features, from.remote, now.unix.as_secs());
         echo.challenge(reply, code, self.config.verifier.realm(), &nonce)
     }
 

@@ -104,6 +104,7 @@ impl Target {
             Setup::Ipv4Only => set("relay", "addresses = [\"127.0.0.1\"]"),
             Setup::Ipv6Only => set("relay", "addresses = [\"::1\"]"),
             Setup::StaticUsers => {
+                set("turn", "username_anonymity = true");
                 for (name, password) in [STATIC_USER, ACCENTED_USER] {
                     set("turn.users", &format!("\"{name}\" = \"{password}\""));
                 }

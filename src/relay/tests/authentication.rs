@@ -10,7 +10,8 @@ use crate::stun::TransactionId;
 use crate::stun::Writer;
 
 const ID: TransactionId = TransactionId([5; 12]);
-const CHALLENGE: [AttributeType; 3] = [AttributeType::ERROR_CODE, AttributeType::REALM, AttributeType::NONCE];
+const CHALLENGE: [AttributeType; 4] =
+    [AttributeType::ERROR_CODE, AttributeType::REALM, AttributeType::NONCE, AttributeType::PASSWORD_ALGORITHMS];
 const METHODS: [Method; 4] = [Method::ALLOCATE, Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND];
 
 fn request(build: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
@@ -54,7 +55,7 @@ fn the_nonce_of_a_challenge_lets_the_client_in() {
 fn integrity_without_username_realm_or_nonce_is_a_bad_request_without_challenge() {
     let mut relay = Fixture::new();
     let client = Client::udp(1, "s1");
-    let nonce = nonce_key().issue(client.address.remote, START_UNIX_SECS);
+    let nonce = nonce_key().issue(FEATURES, client.address.remote, START_UNIX_SECS);
     let parts = [
         (AttributeType::USERNAME, client.username.as_bytes()),
         (AttributeType::REALM, REALM.as_bytes()),
@@ -107,7 +108,7 @@ fn an_unknown_user_and_a_wrong_password_look_the_same() {
 fn another_realm_is_refused_byte_by_byte() {
     let mut relay = Fixture::new();
     let client = Client::udp(1, "s1");
-    let nonce = nonce_key().issue(client.address.remote, START_UNIX_SECS);
+    let nonce = nonce_key().issue(FEATURES, client.address.remote, START_UNIX_SECS);
     for realm in ["Example.org", "example.org ", "example.or", ""] {
         for key_realm in [realm, REALM] {
             let packet = request(|writer| {
@@ -133,7 +134,7 @@ fn an_old_or_foreign_nonce_is_stale_and_a_fresh_one_comes_with_the_answer() {
     relay.pass_secs(3600);
     let reply = relay.exchange(client.address, &old).unwrap();
     assert_eq!((reply.code(), reply.types()), (438, CHALLENGE.to_vec()));
-    let fresh = nonce_key().issue(client.address.remote, relay.now.unix.as_secs());
+    let fresh = nonce_key().issue(FEATURES, client.address.remote, relay.now.unix.as_secs());
     assert_eq!(reply.message().attribute(AttributeType::NONCE), Some(&fresh.as_bytes()[..]));
     assert_eq!(relay.requests(RequestKind::Refresh, RequestResult::StaleNonce), 2);
 }

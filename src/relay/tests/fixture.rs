@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::nonce::NonceKey;
+use crate::auth::nonce::SecurityFeatures;
 use crate::auth::secret::Secret;
 use crate::auth::turn::Minter;
 use crate::auth::turn::Verifier;
@@ -27,6 +28,7 @@ use crate::time::Now;
 use crate::time::UnixMillis;
 
 pub(super) const REALM: &str = "example.org";
+pub(super) const FEATURES: SecurityFeatures = SecurityFeatures::PasswordAlgorithms;
 pub(super) const SECRET: &[u8] = b"north";
 
 /// When every test begins: 2026-01-01 00:00 UTC.
@@ -104,6 +106,7 @@ impl Setup {
             policy: self.policy.clone(),
             verifier: Verifier::new(REALM, secrets, users),
             nonce_key: nonce_key(),
+            features: FEATURES,
             strict_expiry: self.strict_expiry,
             channel_range: self.channel_range,
             dont_fragment: self.dont_fragment,
@@ -153,7 +156,7 @@ impl Client {
         now: Now,
         build: impl FnOnce(&mut Writer<'_>),
     ) -> Vec<u8> {
-        let nonce = nonce_key().issue(self.address.remote, now.unix.as_secs());
+        let nonce = nonce_key().issue(FEATURES, self.address.remote, now.unix.as_secs());
         message(Class::Request, method, id, |writer| {
             build(writer);
             writer.attribute(AttributeType::USERNAME, self.username.as_bytes());

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 
 use super::client::Client;
 use crate::auth::nonce::NonceKey;
+use crate::auth::nonce::SecurityFeatures;
 use crate::auth::secret::Secret;
 use crate::auth::turn::Minter;
 use crate::auth::turn::TurnCredential;
@@ -79,6 +80,7 @@ pub(super) fn config() -> Config {
         policy: PeerPolicy { allow: allow.to_vec(), ..PeerPolicy::default() },
         verifier: Verifier::new("tests", vec![Secret::new(SECRET)], BTreeMap::new()),
         nonce_key: NonceKey::derive(&Secret::new(SECRET)),
+        features: SecurityFeatures::PasswordAlgorithms,
         strict_expiry: false,
         channel_range: ChannelRange::Rfc8656,
         dont_fragment: true,
