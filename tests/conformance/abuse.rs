@@ -190,7 +190,7 @@ fn own_listeners(scene: &Scene<'_>) -> Seen<()> {
     for port in scene.target.own_ports() {
         for ip in [relayed.ip(), IpAddr::V4(Ipv4Addr::LOCALHOST)] {
             let own = SocketAddr::new(ip, port);
-            client.bind(403, &format!("ChannelBind to port {port}"), 0x4000, own)?;
+            client.bind(403, "ChannelBind to a listener", 0x4000, own)?;
             client.indicate(own, &inner)?;
         }
     }

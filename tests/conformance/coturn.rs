@@ -22,7 +22,9 @@ use crate::target::STATIC_USER;
 use crate::target::Setup;
 
 /// How long it may take until it answers.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(10);
+/// How often it is tried.
+const STARTS: usize = 3;
 
 pub struct Coturn {
     child: Child,
@@ -34,7 +36,19 @@ pub struct Coturn {
 }
 
 impl Coturn {
+    /// Starts it on free ports, and again on others if somebody was faster.
     pub fn start(setup: Setup, relay_ports: &RangeInclusive<u16>) -> Coturn {
+        for _ in 0..STARTS {
+            let coturn = Self::launch(setup, relay_ports);
+            if coturn.answers_soon() {
+                return coturn;
+            }
+            eprintln!("turnserver does not answer\n{}", coturn.log());
+        }
+        panic!("turnserver does not answer on any of {STARTS} pairs of ports");
+    }
+
+    fn launch(setup: Setup, relay_ports: &RangeInclusive<u16>) -> Coturn {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let pair = local_ca::ensure(folder.path(), "localhost", Clock::start().now().unix).expect("a certificate");
         let (port, tls_port) = (free_port(), free_port());
@@ -85,9 +99,7 @@ impl Coturn {
         }
         let log = folder.path().join("output");
         let child = spawn(&args, &log);
-        let mut coturn = Coturn { child, args, folder, authority: pair.authority, port, tls_port };
-        coturn.wait_until_it_answers();
-        coturn
+        Coturn { child, args, folder, authority: pair.authority, port, tls_port }
     }
 
     /// `4.6.1`
@@ -113,20 +125,19 @@ impl Coturn {
     pub fn restart(&mut self) {
         self.stop();
         self.child = spawn(&self.args, &self.folder.path().join("output"));
-        self.wait_until_it_answers();
+        assert!(self.answers_soon(), "turnserver does not answer\n{}", self.log());
     }
 
-    fn wait_until_it_answers(&mut self) {
+    fn answers_soon(&self) -> bool {
         let binding = crate::packet::Packet::new(crate::packet::BINDING).0;
         let (port, tls_port) = (self.port, self.tls_port);
-        let answers = eventually(START, || {
+        eventually(START, || {
             let socket = UdpSocket::bind("127.0.0.1:0").expect("bind a probe");
             socket.set_read_timeout(Some(Duration::from_millis(100))).expect("set a timeout");
             let _ = socket.send_to(&binding, ("127.0.0.1", port));
             let connects = |port| TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_ok();
             socket.recv(&mut [0; 200]).is_ok() && connects(port) && connects(tls_port)
-        });
-        assert!(answers, "turnserver does not answer\n{}", self.log());
+        })
     }
 
     fn stop(&mut self) {

@@ -121,7 +121,15 @@ impl Scene<'_> {
 
     /// A client that has said nothing yet, at this port; 0 takes any.
     pub fn silent_client(&self, user: User, port: u16) -> Seen<Client> {
-        Client::open(self.way, &self.target.watch, user, port)
+        // A socket whose port an earlier client had is kept until there is one with another.
+        let mut held = Vec::new();
+        loop {
+            let client = Client::open(self.way, &self.target.watch, user.clone(), port)?;
+            if port != 0 || self.target.is_fresh(self.way, client.local.port()) {
+                return Ok(client);
+            }
+            held.push(client);
+        }
     }
 
     /// A client with an IPv4 allocation, and its relayed address.
@@ -135,16 +143,12 @@ impl Scene<'_> {
     }
 
     fn allocated_by(&self, packet: fn() -> Packet) -> Seen<(Client, SocketAddr)> {
-        loop {
-            let mut client = self.client()?;
-            let answer = client.call(packet())?;
-            match (answer.code(), answer.address(RELAYED)) {
-                (0, Some(relayed)) => return Ok((client, relayed)),
-                (440, _) => return Err(not_offered("not a relay for this family")),
-                // The system gave the port of an earlier client, whose allocation this server deletes later than it says.
-                (437, _) if !self.target.is_ours() && client.refresh(0, "Refresh", 0).is_ok() => {}
-                (code, _) => return Err(fails(format!("Allocate: {code}"))),
-            }
+        let mut client = self.client()?;
+        let answer = client.call(packet())?;
+        match (answer.code(), answer.address(RELAYED)) {
+            (0, Some(relayed)) => Ok((client, relayed)),
+            (440, _) => Err(not_offered("not a relay for this family")),
+            (code, _) => Err(fails(format!("Allocate: {code}"))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The server that is judged: the built program, coturn, or one that already runs somewhere.
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -67,6 +68,8 @@ pub struct Target {
     /// Where peers of this suite are for the server.
     pub peer_ip: IpAddr,
     pub relay_ports: RangeInclusive<u16>,
+    /// Way and port of every client so far.
+    client_ports: Mutex<BTreeSet<(&'static str, u16)>>,
     host: Host,
     login: Login,
 }
@@ -125,6 +128,7 @@ impl Target {
             watch: Arc::default(),
             peer_ip: Ipv4Addr::LOCALHOST.into(),
             relay_ports: ports,
+            client_ports: Mutex::default(),
             host: Host::Ours(Mutex::new(server)),
             login: login(setup),
         }
@@ -154,6 +158,7 @@ impl Target {
             watch: Arc::default(),
             peer_ip: Ipv4Addr::LOCALHOST.into(),
             relay_ports: ports,
+            client_ports: Mutex::default(),
             host: Host::Coturn(coturn),
             login: login(setup),
         }
@@ -191,6 +196,7 @@ impl Target {
             watch: Arc::default(),
             peer_ip: peer.parse().unwrap_or_else(|e| panic!("peer={peer}: {e}")),
             relay_ports: 1024..=65_535,
+            client_ports: Mutex::default(),
             host: Host::Elsewhere,
             login,
         }
@@ -263,6 +269,13 @@ impl Target {
 
     pub fn way(&self, name: &str) -> Option<&Way> {
         self.ways.iter().find(|way| way.name == name)
+    }
+
+    /// Whether no client of this run has had this port on this way. Other servers delete an allocation later than they
+    /// say, and the next client with its port would meet it; of our own that would be a fault, which must show.
+    pub fn is_fresh(&self, way: &Way, port: u16) -> bool {
+        let is_new = self.client_ports.lock().expect("no probe panicked").insert((way.name, port));
+        is_new || self.is_ours()
     }
 
     /// A user whom no other probe has, if the server has time-limited credentials.
