@@ -118,6 +118,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::relay(&mut metrics, &plane, mode);
         numbers::signal(&mut metrics, hub.stats());
         numbers::front(&mut metrics, front.counters());
+        numbers::log(&mut metrics);
         metrics
     });
     listeners.print(&config.server.public_host.in_url())?;

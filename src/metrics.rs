@@ -70,6 +70,9 @@ pub const RELAY_IO: Family<1> =
 /// Accepted TCP connections.
 pub const TCP_CONNECTIONS: Family<2> =
     Family::counter("duologue_tcp_connections_total", "TCP connections by door and outcome", ["door", "outcome"]);
+/// Log lines that nobody will read.
+pub const LOG_LINES_LOST: Family<0> =
+    Family::counter("duologue_log_lines_lost_total", "Log lines lost because their reader was too slow", []);
 
 const PROCESS_START: Family<0> =
     Family::gauge("process_start_time_seconds", "Start of the process since the Unix epoch, in seconds", []);

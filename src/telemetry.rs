@@ -1,9 +1,13 @@
 //! Log lines on the standard error stream, as text or JSON.
 use std::io;
+use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use tracing::Subscriber;
+use tracing_appender::non_blocking::ErrorCounter;
+use tracing_appender::non_blocking::NonBlockingBuilder;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::Registry;
@@ -19,6 +23,14 @@ use crate::config::LogFormat;
 use crate::config::LogLevel;
 
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines that wait at most to be written. A reader that is slower loses what comes then, and holds up nobody.
+const LINES: usize = 8192;
+
+/// Bytes that are written at once when many lines wait.
+const BUFFER: usize = 64 * 1024;
 
 /// Why the log cannot be set up or changed.
 #[derive(Debug, thiserror::Error)]
@@ -39,17 +51,28 @@ pub enum TelemetryError {
     NotSetUp,
 }
 
-/// Sends the log lines of the whole process to the standard error stream.
+/// Sends the log lines of the whole process to the standard error stream, from a thread of its own: neither packets nor
+/// calls wait for whoever reads the log. Lines that wait are written when the returned value is dropped.
 ///
 /// # Errors
 ///
 /// [`TelemetryError::SetUpAlready`] at the second call.
-pub fn init(log: &Log) -> Result<(), TelemetryError> {
+pub fn init(log: &Log) -> Result<WorkerGuard, TelemetryError> {
     let (filter, handle) = reload::Layer::new(filter(&log.level)?);
-    let lines = lines(log.format, io::stderr, io::stderr().is_terminal());
+    let writer = BufWriter::with_capacity(BUFFER, io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).thread_name("log").finish(writer);
+    let lost = writer.error_counter();
+    let lines = lines(log.format, writer, io::stderr().is_terminal());
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     subscriber.try_init().map_err(|_| TelemetryError::SetUpAlready)?;
-    FILTER.set(handle).map_err(|_| TelemetryError::SetUpAlready)
+    LOST.set(lost).map_err(|_| TelemetryError::SetUpAlready)?;
+    FILTER.set(handle).map_err(|_| TelemetryError::SetUpAlready)?;
+    Ok(guard)
+}
+
+/// Returns how many lines were lost because too many waited.
+pub fn lines_lost() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
 }
 
 /// Changes which lines are written, from now on.

@@ -9,6 +9,7 @@ use crate::relay::Mode;
 use crate::signal::EndReason;
 use crate::signal::LATENCY_BOUNDS_SECS;
 use crate::signal::Stats;
+use crate::telemetry;
 use crate::transport::DataPlane;
 
 /// Registers what the relay counts: the sums over its shards.
@@ -95,6 +96,11 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
             above: counts.last().copied().unwrap_or_default(),
         }
     });
+}
+
+/// Registers what the log lost.
+pub(super) fn log(metrics: &mut Metrics) {
+    metrics.register(metrics::LOG_LINES_LOST, |samples| samples.add([], telemetry::lines_lost()));
 }
 
 /// Registers what the front door counts.

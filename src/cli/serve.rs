@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::telemetry;
 
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(&config.log)?;
+    let _writing = telemetry::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(app::run(config))
 }
