@@ -129,11 +129,11 @@ impl Relay {
         let mut allocation = None;
         while let Some(effect) = self.server.poll_effect() {
             match effect {
-                Effect::Open { request, families, port, .. } => {
+                Effect::Open { request, families, port, near, .. } => {
                     self.next += 1;
                     let random = self.next.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
                     let family = families.iter().next().expect("a family");
-                    let claimed = self.directory.claim_any(family, port, random, NOW.mono).expect("a port");
+                    let claimed = self.directory.claim_any(family, port, near, random, NOW.mono).expect("a port");
                     let opened = Opened { relayed: claimed.relayed, beside: Beside::Nothing, reserved: None };
                     let answer = self.server.handle_opened(request, Ok(opened), NOW, &mut reply);
                     allocation = answer.and_then(|answer| answer.at);

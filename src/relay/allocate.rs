@@ -103,7 +103,8 @@ impl Server {
         }
         let user = credential.user.clone();
         let request = self.openings.insert(Opening { client: *from, echo: Echo::of(message), credential, lifetime });
-        self.effects.push_back(Effect::Open { request, families, port, user, client_ip: from.remote.ip() });
+        let (near, client_ip) = (from.local.ip(), from.remote.ip());
+        self.effects.push_back(Effect::Open { request, families, port, near, user, client_ip });
         Ok(Allocated::Opening)
     }
 

@@ -134,12 +134,20 @@ impl Directory {
         self.port(slot)?.claim(now).then_some(slot)
     }
 
-    /// Claims a port of this family that fits the wish, looking from a place that `random` chooses.
+    /// Claims a port of this family that fits the wish, looking from a place that `random` chooses: on the relay address
+    /// `near`, if there is such a one, else on any.
     ///
     /// A reservation says itself which address it is for, whatever the family.
     /// `random` must come from a cryptographic source: clients must not foresee relay ports, nor tokens.
     /// Several sockets may fail to open on claimed ports: release those and call again.
-    pub fn claim_any(&self, family: Family, wish: PortWish, random: [u8; 8], now: Mono) -> Option<Claimed> {
+    pub fn claim_any(
+        &self,
+        family: Family,
+        wish: PortWish,
+        near: IpAddr,
+        random: [u8; 8],
+        now: Mono,
+    ) -> Option<Claimed> {
         let step = match wish {
             PortWish::Any => 1,
             PortWish::Even | PortWish::EvenAndNext => 2,
@@ -147,14 +155,15 @@ impl Directory {
                 return self.redeem(token, now).map(|relayed| Claimed { relayed, reserved: None });
             }
         };
-        let candidates: Vec<RelayIp> = self.relay_ips().filter(|ip| self.family(*ip) == Some(family)).collect();
         let random = u64::from_be_bytes(random);
+        let candidates = self.relay_ips().filter(|ip| self.family(*ip) == Some(family));
+        let rotation = remainder(random >> 56, candidates.clone().count());
+        let near = candidates.clone().find(|ip| self.is_called(*ip, near));
+        let others = candidates.clone().skip(rotation).chain(candidates.take(rotation));
         let (first, last) = (u32::from(*self.ports.start()), u32::from(*self.ports.end()));
         let first = first.next_multiple_of(step);
         let count = (last.checked_sub(first)? / step) + 1;
-        for turn in 0..candidates.len() {
-            let at = (remainder(random >> 56, candidates.len()) + turn) % candidates.len();
-            let ip = *candidates.get(at)?;
+        for ip in near.into_iter().chain(others.filter(|ip| near != Some(*ip))) {
             let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
             for offset in 0..count {
                 let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
@@ -191,8 +200,7 @@ impl Directory {
 
     /// The relay address that is called `ip`, inside or outside.
     pub fn relay_ip(&self, ip: IpAddr) -> Option<RelayIp> {
-        let at = self.tables.iter().position(|table| table.address.local == ip || table.address.external == ip)?;
-        u8::try_from(at).ok().map(RelayIp)
+        self.relay_ips().find(|at| self.is_called(*at, ip))
     }
 
     /// The address to bind the relay socket to.
@@ -244,8 +252,14 @@ impl Directory {
         }
     }
 
-    fn relay_ips(&self) -> impl Iterator<Item = RelayIp> + '_ {
+    fn relay_ips(&self) -> impl Iterator<Item = RelayIp> + Clone + '_ {
         (0..=u8::MAX).take(self.tables.len()).map(RelayIp)
+    }
+
+    /// Whether a relay address is known by this name, inside or outside.
+    fn is_called(&self, ip: RelayIp, name: IpAddr) -> bool {
+        let table = self.tables.get(usize::from(ip.0));
+        table.is_some_and(|table| table.address.local == name || table.address.external == name)
     }
 
     fn port(&self, slot: RelayedSlot) -> Option<&Port> {

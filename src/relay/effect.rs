@@ -50,6 +50,8 @@ pub enum Effect {
         families: Families,
         /// Which port will do.
         port: PortWish,
+        /// The server's address that the client came to: a relayed address on it is better than on another.
+        near: IpAddr,
         /// Who is charged.
         user: QuotaUser,
         /// The address that is charged.

@@ -58,6 +58,7 @@ struct Holdings {
 struct Wish {
     families: Families,
     port: PortWish,
+    near: IpAddr,
     user: QuotaUser,
     client_ip: IpAddr,
 }
@@ -67,8 +68,8 @@ impl Shard {
     pub(super) fn on_effects(&mut self, now: Now) {
         while let Some(effect) = self.server.poll_effect() {
             match effect {
-                Effect::Open { request, families, port, user, client_ip } => {
-                    let outcome = self.open(&Wish { families, port, user, client_ip }, now);
+                Effect::Open { request, families, port, near, user, client_ip } => {
+                    let outcome = self.open(&Wish { families, port, near, user, client_ip }, now);
                     self.on_open(request, outcome, now);
                 }
                 Effect::Close { at, family, relayed } => self.on_close(at, family, relayed, now),
@@ -147,7 +148,7 @@ impl Shard {
         for _ in 0..BIND_ATTEMPTS {
             let mut random = [0; 8];
             getrandom::fill(&mut random).map_err(|_| OpenError::Socket)?;
-            let Some(claimed) = self.directory.claim_any(family, wish.port, random, now.mono) else {
+            let Some(claimed) = self.directory.claim_any(family, wish.port, wish.near, random, now.mono) else {
                 return Err(match wish.port {
                     PortWish::Reserved(_) => OpenError::NoReservation,
                     PortWish::Any | PortWish::Even | PortWish::EvenAndNext => OpenError::NoPort,

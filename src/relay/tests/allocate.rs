@@ -30,8 +30,9 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     });
     assert_eq!(relay.receive(client.address, &packet).0, FromClient::Opening);
     let effect = relay.server.poll_effect().unwrap();
-    let Effect::Open { request, families, port, ref user, client_ip } = effect else { panic!("{effect:?}") };
-    assert_eq!((families, port, client_ip), (Families::V4, PortWish::Any, ip("9.8.7.6")));
+    let Effect::Open { request, families, port, near, ref user, client_ip } = effect else { panic!("{effect:?}") };
+    assert_eq!((families, port), (Families::V4, PortWish::Any));
+    assert_eq!((near, client_ip), (ip("10.9.0.1"), ip("9.8.7.6")));
     assert_eq!(*user, QuotaUser::of_session("s1.a", "s1".into()));
     assert_eq!(relay.server.allocations(), 0);
 
@@ -41,7 +42,7 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     assert_eq!(relay.try_allocate(&client, |_| {}).code(), 437);
     assert_eq!(relay.server.poll_effect(), None);
 
-    let claimed = relay.directory.claim_any(Family::V4, port, [0; 8], relay.now.mono).unwrap();
+    let claimed = relay.directory.claim_any(Family::V4, port, near, [0; 8], relay.now.mono).unwrap();
     let opened = Opened { relayed: claimed.relayed, beside: Beside::Nothing, reserved: None };
     let mut reply = [0; REPLY_MAX];
     let answer = relay.server.handle_opened(request, Ok(opened), relay.now, &mut reply).unwrap();
@@ -140,6 +141,22 @@ fn a_requested_family_is_honoured() {
             writer.u32(AttributeType::REQUESTED_ADDRESS_FAMILY, u32::from(family) << 24);
         });
         assert_eq!(reply.relayed().ip(), ip(relayed));
+    }
+}
+
+#[test]
+fn the_relayed_address_is_on_the_address_that_the_client_came_to() {
+    let pairs = [(LOCAL_V4, EXTERNAL_V4), ("10.9.0.2", "5.6.7.9"), (RELAY_V6, RELAY_V6), ("2a00:9::2", "2a00:9::9")];
+    let relay_addresses = pairs.map(|(local, external)| RelayAddress { local: ip(local), external: ip(external) });
+    let mut relay = Fixture::with(&Setup { relay_addresses: relay_addresses.to_vec(), ..Setup::default() });
+    for (port, (local, external)) in (1..).zip(pairs) {
+        let mut client = Client::udp(port, "s1");
+        client.address.local.set_ip(ip(local));
+        let reply = relay.try_allocate(&client, |writer| {
+            writer.u32(AttributeType::ADDITIONAL_ADDRESS_FAMILY, 2 << 24);
+        });
+        let relayed: Vec<_> = reply.message().xor_addresses(AttributeType::XOR_RELAYED_ADDRESS).collect();
+        assert!(relayed.iter().any(|relayed| relayed.is_ok_and(|relayed| relayed.ip() == ip(external))), "{local}");
     }
 }
 

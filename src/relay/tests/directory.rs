@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -5,6 +7,9 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::relay::*;
 use crate::time::Mono;
+
+/// No relay address.
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 fn directory(ports: std::ops::RangeInclusive<u16>) -> Directory {
     Directory::new(&Setup::default().relay_addresses, ports)
@@ -38,11 +43,11 @@ fn ports_outside_the_range_are_not_claimed() {
 fn every_port_can_be_had_once_wherever_the_search_begins() {
     for random in [[0; 8], [0xFF; 8], [7; 8], [0, 0, 0, 0, 0, 1, 2, 3]] {
         let directory = directory(50_000..=50_009);
-        let claim = || directory.claim_any(Family::V4, PortWish::Any, random, at(0));
+        let claim = || directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, random, at(0));
         let mut ports: Vec<u16> = std::iter::from_fn(claim).map(|claimed| claimed.relayed.port()).collect();
         ports.sort_unstable();
         assert_eq!(ports, (50_000..=50_009).collect::<Vec<_>>());
-        assert!(directory.claim_any(Family::V6, PortWish::Any, random, at(0)).is_some());
+        assert!(directory.claim_any(Family::V6, PortWish::Any, ANYWHERE, random, at(0)).is_some());
     }
 }
 
@@ -50,16 +55,33 @@ fn every_port_can_be_had_once_wherever_the_search_begins() {
 fn all_relay_addresses_of_a_family_are_used() {
     let address = |text| RelayAddress { local: ip(text), external: ip(text) };
     let directory = Directory::new(&[address("5.6.7.8"), address("5.6.7.9")], 50_000..=50_000);
-    let claim = || directory.claim_any(Family::V4, PortWish::Any, [0; 8], at(0)).map(|claimed| claimed.relayed.ip());
+    let claim =
+        || directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, [0; 8], at(0)).map(|claimed| claimed.relayed.ip());
     let ips = [claim(), claim()];
     assert_eq!(ips, [directory.relay_ip(ip("5.6.7.8")), directory.relay_ip(ip("5.6.7.9"))]);
     assert_eq!(claim(), None);
 }
 
 #[test]
+fn the_relay_address_that_a_client_came_to_is_preferred_while_it_has_ports() {
+    let addresses = [("10.0.0.1", "5.6.7.1"), ("10.0.0.2", "5.6.7.2"), ("10.0.0.3", "5.6.7.3")];
+    let addresses = addresses.map(|(local, external)| RelayAddress { local: ip(local), external: ip(external) });
+    for RelayAddress { local, external } in addresses {
+        for near in [local, external] {
+            let directory = Directory::new(&addresses, 50_000..=50_003);
+            let claim = |random| directory.claim_any(Family::V4, PortWish::Any, near, random, at(0)).unwrap().relayed;
+            for random in 0..4 {
+                assert_eq!(directory.external_address(claim([random << 6; 8])).unwrap().ip(), external);
+            }
+            assert_ne!(directory.external_address(claim([0; 8])).unwrap().ip(), external, "and then any");
+        }
+    }
+}
+
+#[test]
 fn local_and_external_addresses_of_a_slot_are_told_apart() {
     let directory = directory(50_000..=50_009);
-    let slot = directory.claim_any(Family::V4, PortWish::Any, [0; 8], at(0)).unwrap().relayed;
+    let slot = directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, [0; 8], at(0)).unwrap().relayed;
     assert_eq!(directory.local_address(slot).unwrap().ip(), ip(LOCAL_V4));
     assert_eq!(directory.external_address(slot).unwrap().ip(), ip(EXTERNAL_V4));
     assert_eq!(directory.slot(directory.local_address(slot).unwrap()), Some(slot));
@@ -85,12 +107,12 @@ fn a_live_allocation_is_found_under_both_addresses() {
 fn an_empty_or_tiny_range_yields_what_it_has() {
     #[expect(clippy::reversed_empty_ranges, reason = "an operator may write one")]
     let none = directory(50_001..=50_000);
-    assert_eq!(none.claim_any(Family::V4, PortWish::Any, [9; 8], at(0)), None);
+    assert_eq!(none.claim_any(Family::V4, PortWish::Any, ANYWHERE, [9; 8], at(0)), None);
     let odd = directory(50_001..=50_001);
-    assert_eq!(odd.claim_any(Family::V4, PortWish::Even, [9; 8], at(0)), None);
-    assert!(odd.claim_any(Family::V4, PortWish::Any, [9; 8], at(0)).is_some());
+    assert_eq!(odd.claim_any(Family::V4, PortWish::Even, ANYWHERE, [9; 8], at(0)), None);
+    assert!(odd.claim_any(Family::V4, PortWish::Any, ANYWHERE, [9; 8], at(0)).is_some());
     let last = directory(65_534..=65_535);
-    assert!(last.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)).is_some());
+    assert!(last.claim_any(Family::V4, PortWish::EvenAndNext, ANYWHERE, [9; 8], at(0)).is_some());
 }
 
 #[test]
@@ -98,7 +120,7 @@ fn a_failed_pair_leaves_its_even_port_free() {
     let directory = directory(50_000..=50_001);
     let v4 = directory.relay_ip(ip(LOCAL_V4)).unwrap();
     directory.claim(v4, 50_001, at(0)).unwrap();
-    assert_eq!(directory.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)), None);
+    assert_eq!(directory.claim_any(Family::V4, PortWish::EvenAndNext, ANYWHERE, [9; 8], at(0)), None);
     assert!(directory.claim(v4, 50_000, at(0)).is_some());
 }
 
@@ -107,7 +129,7 @@ proptest! {
     fn even_wishes_get_even_ports_inside_the_range(first in 1024_u16..65_000, len in 0_u16..50, random in any::<[u8; 8]>()) {
         let directory = directory(first..=first + len);
         for wish in [PortWish::Even, PortWish::EvenAndNext] {
-            while let Some(claimed) = directory.claim_any(Family::V4, wish, random, at(0)) {
+            while let Some(claimed) = directory.claim_any(Family::V4, wish, ANYWHERE, random, at(0)) {
                 let port = claimed.relayed.port();
                 prop_assert!(port.is_multiple_of(2) && (first..=first + len).contains(&port));
                 prop_assert_eq!(claimed.reserved.is_some(), wish == PortWish::EvenAndNext);
@@ -118,8 +140,8 @@ proptest! {
     #[test]
     fn made_up_tokens_open_nothing(token in any::<[u8; 8]>()) {
         let directory = directory(50_000..=50_009);
-        directory.claim_any(Family::V4, PortWish::EvenAndNext, [9; 8], at(0)).unwrap();
+        directory.claim_any(Family::V4, PortWish::EvenAndNext, ANYWHERE, [9; 8], at(0)).unwrap();
         let wish = PortWish::Reserved(ReservationToken(token));
-        prop_assert_eq!(directory.claim_any(Family::V4, wish, [0; 8], at(1)), None);
+        prop_assert_eq!(directory.claim_any(Family::V4, wish, ANYWHERE, [0; 8], at(1)), None);
     }
 }

@@ -386,8 +386,8 @@ impl Fixture {
         let mut answer = None;
         while let Some(effect) = self.server.poll_effect() {
             match effect {
-                Effect::Open { request, families, port, user, client_ip } => {
-                    answer = self.open(request, families, port, &user, client_ip);
+                Effect::Open { request, families, port, near, user, client_ip } => {
+                    answer = self.open(request, families, (port, near), &user, client_ip);
                 }
                 Effect::Close { at, relayed, .. } => {
                     self.directory.release(relayed, self.now.mono);
@@ -405,7 +405,7 @@ impl Fixture {
         &mut self,
         request: OpenId,
         families: Families,
-        port: PortWish,
+        wish: (PortWish, IpAddr),
         user: &QuotaUser,
         client_ip: IpAddr,
     ) -> Option<Reply> {
@@ -413,7 +413,7 @@ impl Fixture {
         let mut claims = Vec::new();
         for family in families.iter() {
             let charge = self.ledger.charge(user, client_ip);
-            let claim = charge.map_err(OpenError::OverQuota).and_then(|charge| match self.claim(family, port) {
+            let claim = charge.map_err(OpenError::OverQuota).and_then(|charge| match self.claim(family, wish) {
                 Ok(claimed) => {
                     charges.push(charge);
                     Ok(claimed)
@@ -446,14 +446,14 @@ impl Fixture {
         Some(Reply(reply))
     }
 
-    fn claim(&mut self, family: Family, port: PortWish) -> Result<Claimed, OpenError> {
+    fn claim(&mut self, family: Family, (port, near): (PortWish, IpAddr)) -> Result<Claimed, OpenError> {
         if !self.directory.offers(family) {
             return Err(OpenError::FamilyNotOffered);
         }
         self.next_id += 1;
         let random = self.next_id.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
         let none = if matches!(port, PortWish::Reserved(_)) { OpenError::NoReservation } else { OpenError::NoPort };
-        self.directory.claim_any(family, port, random, self.now.mono).ok_or(none)
+        self.directory.claim_any(family, port, near, random, self.now.mono).ok_or(none)
     }
 }
 
