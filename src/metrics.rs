@@ -32,6 +32,12 @@ pub const RELAY_BYTES: Family<1> =
 /// Discarded packets.
 pub const RELAY_DROPPED: Family<1> =
     Family::counter("duologue_relay_dropped_total", "Packets the relay discarded, by reason", ["reason"]);
+/// Ports of relayed addresses that were given out again before they had rested.
+pub const RELAY_PORTS_REUSED_EARLY: Family<0> = Family::counter(
+    "duologue_relay_ports_reused_early_total",
+    "Relay ports given out again before a minute had passed, because no other was near",
+    [],
+);
 /// Answered STUN and TURN requests.
 pub const STUN_REQUESTS: Family<2> = Family::counter(
     "duologue_stun_requests_total",

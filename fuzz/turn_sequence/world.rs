@@ -70,6 +70,7 @@ struct Waiting {
     request: OpenId,
     families: Families,
     port: PortWish,
+    near: IpAddr,
     user: QuotaUser,
     client_ip: IpAddr,
 }
@@ -146,8 +147,8 @@ impl World {
 
     fn on_effect(&mut self, shard: usize, effect: Effect) {
         match effect {
-            Effect::Open { request, families, port, user, client_ip } => {
-                self.shards[shard].waiting.push(Waiting { request, families, port, user, client_ip });
+            Effect::Open { request, families, port, near, user, client_ip } => {
+                self.shards[shard].waiting.push(Waiting { request, families, port, near, user, client_ip });
                 if !self.is_slow {
                     self.open_waiting(shard);
                 }
@@ -221,6 +222,10 @@ impl World {
                 }
                 None => {
                     opened.iter().for_each(|slot| self.directory.release(*slot, self.now.mono));
+                    for token in claims.iter().flatten().filter_map(|claimed| claimed.reserved) {
+                        self.directory.forget(token, self.now.mono);
+                        self.ledger.forget(token);
+                    }
                     charges.into_iter().for_each(|charge| self.ledger.refund(charge));
                 }
             }
@@ -235,29 +240,35 @@ impl World {
         if !self.directory.offers(family) {
             return Err(OpenError::FamilyNotOffered);
         }
-        let charge = self.ledger.charge(&waiting.user, waiting.client_ip)?;
-        match self.claim(family, waiting.port) {
+        let Waiting { port, user, client_ip, .. } = waiting;
+        let (charge, beside) = self.ledger.charge_wish(*port, user, *client_ip, self.now.mono)?;
+        match self.claim(family, waiting) {
             Ok(claimed) => {
                 charges.push(charge);
+                if let (Some(token), Some(beside)) = (claimed.reserved, beside) {
+                    self.ledger.reserve(token, beside, self.now.mono);
+                }
                 Ok(claimed)
             }
             Err(error) => {
-                self.ledger.refund(charge);
+                [Some(charge), beside].into_iter().flatten().for_each(|charge| self.ledger.refund(charge));
                 Err(error)
             }
         }
     }
 
-    fn claim(&mut self, family: Family, port: PortWish) -> Result<Claimed, OpenError> {
-        let none = match port {
+    fn claim(&mut self, family: Family, waiting: &Waiting) -> Result<Claimed, OpenError> {
+        let none = match waiting.port {
             PortWish::Reserved(_) => OpenError::NoReservation,
             PortWish::Any | PortWish::Even | PortWish::EvenAndNext => OpenError::NoPort,
         };
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let random = (self.random ^ self.random >> 29).to_be_bytes();
-        let claimed = self.directory.claim_any(family, port, random, self.now.mono).ok_or(none)?;
+        let claimed =
+            self.directory.claim_any(family, waiting.port, waiting.near, random, self.now.mono).ok_or(none)?;
         if self.is_out_of_sockets {
             self.directory.release(claimed.relayed, self.now.mono);
+            claimed.reserved.into_iter().for_each(|token| self.directory.forget(token, self.now.mono));
             return Err(OpenError::Socket);
         }
         Ok(claimed)
@@ -330,6 +341,7 @@ impl World {
         self.expire();
         self.pass(PORT_REST);
         assert!(self.places.iter().all(|place| place.held.is_none() && place.asked.is_none()));
+        self.ledger.forget_expired(self.now.mono);
         assert_eq!(self.ledger.total(), 0, "charges stay");
         assert_eq!(self.tally.ended, self.tally.allocations);
         let mut traffic = [(0, 0); 3];

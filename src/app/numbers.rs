@@ -56,6 +56,8 @@ pub(super) fn relay(metrics: &mut Metrics, plane: &DataPlane, mode: Mode) {
             }
         }
     });
+    let counted = plane.clone();
+    metrics.register(metrics::RELAY_PORTS_REUSED_EARLY, move |samples| samples.add([], counted.ports_reused_early()));
     let shards = plane.io_counters();
     metrics.register(metrics::RELAY_IO, move |samples| {
         let Some(first) = shards.first() else { return };

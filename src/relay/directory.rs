@@ -1,7 +1,6 @@
 //! Who owns which relayed address, for every shard of the process.
 //!
-//! Each relay address has a table of its ports. A port is free, claimed, resting after use, or reserved for an
-//! EVEN-PORT partner; all changes are compare-and-swap, so shards never wait for each other.
+//! Each relay address has a table of its ports.
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -10,24 +9,27 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use arc_swap::Guard;
 
 use crate::relay::client::Family;
 use crate::relay::pair_view::RelayedEntry;
+use crate::relay::port::Port;
+use crate::relay::port::Vacancy;
 use crate::time::Mono;
 
-/// How long a freed port rests before another user may get it, so late packets meet nobody.
+/// How long a freed port rests before another user may get it, so late packets meet nobody. Where no port nearby has rested, the
+/// one that has rested longest must do.
 pub const PORT_REST: Duration = Duration::from_secs(60);
 
 /// How long a reserved port waits for its Allocate. RFC 8656 §7.2 asks for at least 30 seconds.
-const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
+pub(super) const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
 
-/// A state that no moment can be: the port belongs to somebody.
-const CLAIMED: u64 = u64::MAX;
+/// Ports that a search looks at for one that has rested, before it takes the one that has rested longest. Whoever makes and
+/// deletes allocations as fast as possible thus uses up nobody's ports, and finds most of them rested all the same.
+const SEARCH_WINDOW: u32 = 512;
 
-/// Set beside the moment a reservation ends; monotonic moments stay below it for 292 years.
-const RESERVED: u64 = 1 << 63;
+/// The random bits of a reservation token.
+const SECRET: u64 = 0xFF_FFFF_FFFF;
 
 /// An address that relay sockets are bound to, and what the world calls it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -95,6 +97,7 @@ pub struct Directory {
     tables: Vec<Table>,
     ports: RangeInclusive<u16>,
     rest: Duration,
+    reused_early: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -104,13 +107,12 @@ struct Table {
     ports: Box<[Port]>,
 }
 
-#[derive(Debug, Default)]
-struct Port {
-    /// [`CLAIMED`]; or the moment from which the port is free, with [`RESERVED`] if a token opens it earlier.
-    state: AtomicU64,
-    /// The random part of the reservation's token.
-    secret: AtomicU64,
-    entry: ArcSwapOption<RelayedEntry>,
+/// A port that a search may claim, with its successor for [`PortWish::EvenAndNext`].
+#[derive(Copy, Clone)]
+struct Candidate {
+    slot: RelayedSlot,
+    own: Vacancy,
+    next: Option<(RelayedSlot, Vacancy)>,
 }
 
 impl Directory {
@@ -125,13 +127,15 @@ impl Directory {
             .iter()
             .take(256)
             .map(|address| Table { address: *address, ports: ports.clone().map(|_| Port::default()).collect() });
-        Self { tables: tables.collect(), ports: ports.clone(), rest }
+        Self { tables: tables.collect(), ports: ports.clone(), rest, reused_early: AtomicU64::new(0) }
     }
 
-    /// Claims one port if it is free at `now`.
+    /// Claims one port if it has rested at `now`.
     pub fn claim(&self, ip: RelayIp, port: u16, now: Mono) -> Option<RelayedSlot> {
         let slot = RelayedSlot { ip, port };
-        self.port(slot)?.claim(now).then_some(slot)
+        let port = self.port(slot)?;
+        let vacancy = port.vacancy(now).filter(|vacancy| vacancy.is_rested(now))?;
+        port.claim(vacancy).then_some(slot)
     }
 
     /// Claims a port of this family that fits the wish, looking from a place that `random` chooses: on the relay address
@@ -160,31 +164,106 @@ impl Directory {
         let rotation = remainder(random >> 56, candidates.clone().count());
         let near = candidates.clone().find(|ip| self.is_called(*ip, near));
         let others = candidates.clone().skip(rotation).chain(candidates.take(rotation));
+        let mut ips = near.into_iter().chain(others.filter(|ip| near != Some(*ip)));
+        ips.find_map(|ip| self.claim_on(ip, wish, step, random, now))
+    }
+
+    /// Searches the ports of one relay address, window by window.
+    fn claim_on(&self, ip: RelayIp, wish: PortWish, step: u32, random: u64, now: Mono) -> Option<Claimed> {
         let (first, last) = (u32::from(*self.ports.start()), u32::from(*self.ports.end()));
         let first = first.next_multiple_of(step);
         let count = (last.checked_sub(first)? / step) + 1;
-        for ip in near.into_iter().chain(others.filter(|ip| near != Some(*ip))) {
-            let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
-            for offset in 0..count {
-                let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
-                let Some(relayed) = self.claim(ip, port, now) else { continue };
-                if wish != PortWish::EvenAndNext {
-                    return Some(Claimed { relayed, reserved: None });
+        let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
+        let mut longest: Option<Candidate> = None;
+        for offset in 0..count {
+            if offset % SEARCH_WINDOW == 0
+                && let Some(claimed) = longest.take().and_then(|candidate| self.claim_early(candidate, random, now))
+            {
+                return Some(claimed);
+            }
+            let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
+            let Some(candidate) = self.candidate(RelayedSlot { ip, port }, wish, now) else { continue };
+            if candidate.is_rested(now) {
+                if let Some(claimed) = self.take(candidate, random, now) {
+                    return Some(claimed);
                 }
-                if let Some(reserved) = self.reserve_next(relayed, random >> 24, now) {
-                    return Some(Claimed { relayed, reserved: Some(reserved) });
-                }
-                self.unclaim(relayed);
+            } else if longest.is_none_or(|longest| candidate.rested_at() < longest.rested_at()) {
+                longest = Some(candidate);
             }
         }
-        None
+        longest.and_then(|candidate| self.claim_early(candidate, random, now))
+    }
+
+    /// Claims a port before it has rested, because nothing near it has.
+    fn claim_early(&self, candidate: Candidate, random: u64, now: Mono) -> Option<Claimed> {
+        let claimed = self.take(candidate, random, now)?;
+        self.reused_early.fetch_add(1, Ordering::Relaxed);
+        Some(claimed)
+    }
+
+    fn candidate(&self, slot: RelayedSlot, wish: PortWish, now: Mono) -> Option<Candidate> {
+        let own = self.port(slot)?.vacancy(now)?;
+        let next = match wish {
+            PortWish::EvenAndNext => {
+                let next = RelayedSlot { ip: slot.ip, port: slot.port.checked_add(1)? };
+                Some((next, self.port(next)?.vacancy(now)?))
+            }
+            PortWish::Any | PortWish::Even | PortWish::Reserved(_) => None,
+        };
+        Some(Candidate { slot, own, next })
+    }
+
+    fn take(&self, candidate: Candidate, random: u64, now: Mono) -> Option<Claimed> {
+        let Candidate { slot, own, next } = candidate;
+        let port = self.port(slot)?;
+        if !port.claim(own) {
+            return None;
+        }
+        let Some((next, seen)) = next else { return Some(Claimed { relayed: slot, reserved: None }) };
+        match self.port(next).filter(|port| port.claim(seen)) {
+            Some(next_port) => {
+                let secret = (random >> 24) & SECRET;
+                next_port.keep(secret, now + RESERVATION_LIFETIME);
+                Some(Claimed { relayed: slot, reserved: Some(ReservationToken::pack(next, secret)) })
+            }
+            None => {
+                port.unclaim(own);
+                None
+            }
+        }
+    }
+
+    /// How often a port was claimed before it had rested, since the start.
+    pub fn reused_early(&self) -> u64 {
+        self.reused_early.load(Ordering::Relaxed)
+    }
+
+    /// Gives back a claimed port that another program has: nobody gets it before it has rested, however scarce ports are.
+    pub fn withhold(&self, slot: RelayedSlot, now: Mono) {
+        if let Some(port) = self.port(slot) {
+            port.withhold(now + self.rest);
+        }
+    }
+
+    /// Whether a port is kept under this token.
+    pub fn keeps(&self, token: ReservationToken, now: Mono) -> bool {
+        let (slot, secret) = token.unpack();
+        self.port(slot).is_some_and(|port| port.is_kept_under(secret, now))
+    }
+
+    /// Gives back the port that is kept under a token.
+    pub fn forget(&self, token: ReservationToken, now: Mono) {
+        let (slot, secret) = token.unpack();
+        if let Some(port) = self.port(slot) {
+            port.forget(secret, now);
+        }
     }
 
     /// Gives a claimed port back; it rests before it is claimed again.
     pub fn release(&self, slot: RelayedSlot, now: Mono) {
-        let Some(port) = self.port(slot) else { return };
-        port.entry.store(None);
-        port.state.store(nanos(now + self.rest), Ordering::Release);
+        if let Some(port) = self.port(slot) {
+            port.release(now + self.rest);
+        }
     }
 
     /// The live allocation behind a relayed address, local or external.
@@ -233,14 +312,14 @@ impl Directory {
     /// Lets every shard find the allocation of a claimed port.
     pub(super) fn publish(&self, slot: RelayedSlot, entry: Arc<RelayedEntry>) {
         if let Some(port) = self.port(slot) {
-            port.entry.store(Some(entry));
+            port.publish(Some(entry));
         }
     }
 
     /// Hides an allocation that ended; the port stays claimed until it is released.
     pub(super) fn withdraw(&self, slot: RelayedSlot) {
         if let Some(port) = self.port(slot) {
-            port.entry.store(None);
+            port.publish(None);
         }
     }
 
@@ -267,45 +346,21 @@ impl Directory {
         self.tables.get(usize::from(slot.ip.0))?.ports.get(usize::from(at))
     }
 
-    /// Keeps the port above a claimed one for whoever brings the token.
-    fn reserve_next(&self, claimed: RelayedSlot, random: u64, now: Mono) -> Option<ReservationToken> {
-        let next = RelayedSlot { ip: claimed.ip, port: claimed.port.checked_add(1)? };
-        let port = self.port(next)?;
-        if !port.claim(now) {
-            return None;
-        }
-        let secret = random & 0xFF_FFFF_FFFF;
-        port.secret.store(secret, Ordering::Relaxed);
-        port.state.store(nanos(now + RESERVATION_LIFETIME) | RESERVED, Ordering::Release);
-        Some(ReservationToken::pack(next, secret))
-    }
-
     fn redeem(&self, token: ReservationToken, now: Mono) -> Option<RelayedSlot> {
         let (slot, secret) = token.unpack();
-        let port = self.port(slot)?;
-        let state = port.state.load(Ordering::Acquire);
-        let live = state != CLAIMED && state & RESERVED != 0 && nanos(now) < state & !RESERVED;
-        // The exchange fails if anybody else took the port since, so the secret read here belongs to `state`.
-        let ours = live && port.secret.load(Ordering::Relaxed) == secret;
-        (ours && port.state.compare_exchange(state, CLAIMED, Ordering::AcqRel, Ordering::Relaxed).is_ok())
-            .then_some(slot)
-    }
-
-    /// Gives back a port that was claimed a moment ago and never used.
-    fn unclaim(&self, slot: RelayedSlot) {
-        if let Some(port) = self.port(slot) {
-            port.state.store(0, Ordering::Release);
-        }
+        self.port(slot)?.redeem(secret, now).then_some(slot)
     }
 }
 
-impl Port {
-    fn claim(&self, now: Mono) -> bool {
-        let state = self.state.load(Ordering::Acquire);
-        if state == CLAIMED || nanos(now) < state & !RESERVED {
-            return false;
-        }
-        self.state.compare_exchange(state, CLAIMED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+impl Candidate {
+    /// The moment from which all of it has rested.
+    fn rested_at(self) -> u64 {
+        let next = self.next.map_or(0, |(_, next)| next.rested_at());
+        self.own.rested_at().max(next)
+    }
+
+    fn is_rested(self, now: Mono) -> bool {
+        self.own.is_rested(now) && self.next.is_none_or(|(_, next)| next.is_rested(now))
     }
 }
 
@@ -323,12 +378,8 @@ impl ReservationToken {
     fn unpack(self) -> (RelayedSlot, u64) {
         let [ip, port_high, port_low, ..] = self.0;
         let slot = RelayedSlot { ip: RelayIp(ip), port: u16::from_be_bytes([port_high, port_low]) };
-        (slot, u64::from_be_bytes(self.0) & 0xFF_FFFF_FFFF)
+        (slot, u64::from_be_bytes(self.0) & SECRET)
     }
-}
-
-fn nanos(at: Mono) -> u64 {
-    u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX) & !RESERVED
 }
 
 fn remainder(value: u64, count: usize) -> usize {

@@ -7,7 +7,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::relay::directory::PortWish;
+use crate::relay::directory::RESERVATION_LIFETIME;
+use crate::relay::directory::ReservationToken;
 use crate::relay::effect::QuotaUser;
+use crate::relay::reservations::Reservations;
+use crate::time::Mono;
 
 /// How many allocations may exist at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub enum OverQuota {
     Total,
 }
 
-/// Counts allocations of the whole process until each resource is really free again.
+/// Counts allocations of the whole process, an address or a kept port as one each, until each resource is really free again.
 ///
 /// The shell keeps it behind a lock, off the packet path.
 #[derive(Debug)]
@@ -58,13 +63,14 @@ pub struct Ledger {
     count_by_user: HashMap<QuotaUser, usize>,
     count_by_session: HashMap<Arc<str>, usize>,
     count_by_address: HashMap<IpAddr, usize>,
+    reservations: Reservations,
 }
 
-/// One allocation's place in the ledger; give it back with [`Ledger::refund`].
+/// The place of one relayed address, or of one kept port, in the ledger; give it back with [`Ledger::refund`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a charge that is not refunded counts for ever"]
 pub struct Charge {
-    user: QuotaUser,
+    pub(super) user: QuotaUser,
     address: IpAddr,
 }
 
@@ -77,10 +83,11 @@ impl Ledger {
             count_by_user: HashMap::new(),
             count_by_session: HashMap::new(),
             count_by_address: HashMap::new(),
+            reservations: Reservations::default(),
         }
     }
 
-    /// Charges one allocation.
+    /// Charges one relayed address.
     ///
     /// # Errors
     ///
@@ -119,6 +126,65 @@ impl Ledger {
             decrement(&mut self.count_by_session, session);
         }
         decrement(&mut self.count_by_address, &charge.address);
+    }
+
+    /// Charges what an Allocate with this wish takes: one port, and the one that is to be kept beside it, which nobody else has
+    /// either.
+    ///
+    /// # Errors
+    ///
+    /// The quota that is used up; nothing is charged then.
+    pub fn charge_wish(
+        &mut self,
+        wish: PortWish,
+        user: &QuotaUser,
+        client_ip: IpAddr,
+        now: Mono,
+    ) -> Result<(Charge, Option<Charge>), OverQuota> {
+        self.forget_expired(now);
+        match wish {
+            PortWish::Any | PortWish::Even => Ok((self.charge(user, client_ip)?, None)),
+            PortWish::Reserved(token) => Ok((self.redeem(token, user, client_ip)?, None)),
+            PortWish::EvenAndNext => {
+                let own = self.charge(user, client_ip)?;
+                match self.charge(user, client_ip) {
+                    Ok(beside) => Ok((own, Some(beside))),
+                    Err(over) => {
+                        self.refund(own);
+                        Err(over)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps the charge for a port until it is redeemed, forgotten, or expires.
+    pub fn reserve(&mut self, token: ReservationToken, charge: Charge, now: Mono) {
+        self.reservations.insert(token, charge, now + RESERVATION_LIFETIME);
+    }
+
+    /// Charges whoever redeems a token instead of whoever reserved its port. A user's own reservation makes room for itself.
+    fn redeem(&mut self, token: ReservationToken, user: &QuotaUser, client_ip: IpAddr) -> Result<Charge, OverQuota> {
+        if self.reservations.is_of(token, user) {
+            self.forget(token);
+        }
+        let charge = self.charge(user, client_ip)?;
+        self.forget(token);
+        Ok(charge)
+    }
+
+    /// Takes the charge for a kept port back.
+    pub fn forget(&mut self, token: ReservationToken) {
+        if let Some(charge) = self.reservations.remove(token) {
+            self.refund(charge);
+        }
+    }
+
+    /// Takes back the charges for ports that nobody redeemed in time.
+    pub fn forget_expired(&mut self, now: Mono) {
+        while let Some(charge) = self.reservations.poll_expired(now) {
+            self.refund(charge);
+        }
     }
 
     /// Applies new quotas; allocations above them live on.

@@ -102,6 +102,10 @@ impl Shard {
             (Some((first, second)), Some(at)) => self.keep(at, first, second, stream),
             (Some((first, second)), None) => {
                 for holding in [Some(first), second].into_iter().flatten() {
+                    if let Some(token) = holding.reserved {
+                        self.directory.forget(token, now.mono);
+                        self.ledger().forget(token);
+                    }
                     self.release(holding.socket, holding.relayed, Some(holding.charge), now);
                 }
             }
@@ -134,11 +138,22 @@ impl Shard {
         if !self.directory.offers(family) {
             return Err(OpenError::FamilyNotOffered);
         }
-        let charge = self.ledger().charge(&wish.user, wish.client_ip)?;
+        if let PortWish::Reserved(token) = wish.port
+            && !self.directory.keeps(token, now.mono)
+        {
+            return Err(OpenError::NoReservation);
+        }
+        let (charge, beside) = self.ledger().charge_wish(wish.port, &wish.user, wish.client_ip, now.mono)?;
         match self.claim(family, wish, now) {
-            Ok((Claimed { relayed, reserved }, socket)) => Ok(Holding { relayed, family, charge, socket, reserved }),
+            Ok((Claimed { relayed, reserved }, socket)) => {
+                if let (Some(token), Some(charge)) = (reserved, beside) {
+                    self.ledger().reserve(token, charge, now.mono);
+                }
+                Ok(Holding { relayed, family, charge, socket, reserved })
+            }
             Err(error) => {
-                self.ledger().refund(charge);
+                let mut ledger = self.ledger();
+                [Some(charge), beside].into_iter().flatten().for_each(|charge| ledger.refund(charge));
                 Err(error)
             }
         }
@@ -163,8 +178,13 @@ impl Shard {
                 Ok(socket) => return Ok((claimed, Some(socket))),
                 Err(error) => {
                     self.io.add(IoEvent::RelaySocketFailed, 1);
-                    self.directory.release(claimed.relayed, now.mono);
-                    if error.kind() != io::ErrorKind::AddrInUse {
+                    if let Some(token) = claimed.reserved {
+                        self.directory.forget(token, now.mono);
+                    }
+                    if error.kind() == io::ErrorKind::AddrInUse {
+                        self.directory.withhold(claimed.relayed, now.mono);
+                    } else {
+                        self.directory.release(claimed.relayed, now.mono);
                         tracing::debug!(%error, "relay socket not opened");
                         return Err(OpenError::Socket);
                     }

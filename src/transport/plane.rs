@@ -111,6 +111,7 @@ struct Inner {
     udp_addresses: Vec<SocketAddr>,
     mailboxes: Arc<[Mailbox]>,
     shards: Vec<ShardHandle>,
+    directory: Arc<Directory>,
     ledger: Arc<Mutex<Ledger>>,
     next_adopter: AtomicUsize,
     is_stopping: Arc<AtomicBool>,
@@ -153,6 +154,7 @@ impl DataPlane {
             udp_addresses,
             mailboxes: mailboxes.into(),
             shards: Vec::new(),
+            directory: Arc::clone(&directory),
             ledger: Arc::clone(&ledger),
             next_adopter: AtomicUsize::new(0),
             is_stopping: Arc::new(AtomicBool::new(false)),
@@ -269,6 +271,11 @@ impl DataPlane {
     /// Returns the counters of input and output, one set per shard.
     pub fn io_counters(&self) -> Vec<Arc<IoCounters>> {
         self.inner.shards.iter().map(|shard| Arc::clone(&shard.io)).collect()
+    }
+
+    /// Returns how often a relay port was given out again before it had rested.
+    pub fn ports_reused_early(&self) -> u64 {
+        self.inner.directory.reused_early()
     }
 
     /// Returns whether every shard's thread is running. Once false it never becomes true again.

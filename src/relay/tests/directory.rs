@@ -124,6 +124,58 @@ fn a_failed_pair_leaves_its_even_port_free() {
     assert!(directory.claim(v4, 50_000, at(0)).is_some());
 }
 
+#[test]
+fn where_nothing_has_rested_the_port_that_has_rested_longest_is_taken() {
+    let directory = directory(50_000..=50_003);
+    let claim = |now| directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, [0; 8], at(now)).unwrap().relayed;
+    let claimed: Vec<_> = (0..4).map(|_| claim(0)).collect();
+    for (slot, released_at) in claimed.iter().zip([13, 11, 14, 12]) {
+        directory.release(*slot, at(released_at));
+    }
+    let taken: Vec<_> = (0..4).map(|_| claim(20).port()).collect();
+    assert_eq!((taken, directory.reused_early()), (vec![50_001, 50_003, 50_000, 50_002], 4));
+}
+
+#[test]
+fn the_search_for_a_rested_port_is_bounded_unless_all_are_claimed() {
+    let directory = directory(50_000..=51_999);
+    let claim = |now| directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, [0; 8], at(now)).map(|got| got.relayed);
+    let claimed: Vec<_> = (0..1999).map(|_| claim(0).unwrap()).collect();
+    let ports: Vec<_> = claimed.iter().map(|slot| slot.port()).collect();
+    assert_eq!(ports, (50_000..=51_998).collect::<Vec<_>>());
+    // The one free port lies far behind: nothing nearer can be had at all.
+    let last = claim(0).unwrap();
+    assert_eq!((last.port(), claim(0)), (51_999, None));
+    directory.release(last, at(0));
+    directory.release(claimed[300], at(40));
+    assert_eq!(claim(60).map(|slot| slot.port()), Some(50_300), "resting, but near");
+    assert_eq!(directory.reused_early(), 1);
+    assert_eq!(claim(60).map(|slot| slot.port()), Some(51_999));
+    assert_eq!(directory.reused_early(), 1);
+}
+
+#[test]
+fn a_port_that_another_program_has_is_not_tried_again_before_it_has_rested() {
+    let directory = directory(50_000..=50_000);
+    let claim = |now| directory.claim_any(Family::V4, PortWish::Any, ANYWHERE, [0; 8], at(now)).map(|got| got.relayed);
+    let slot = claim(0).unwrap();
+    directory.withhold(slot, at(0));
+    assert_eq!((claim(59), claim(60)), (None, Some(slot)));
+}
+
+#[test]
+fn a_forgotten_reservation_leaves_its_port_free() {
+    let directory = directory(50_000..=50_001);
+    let pair = || directory.claim_any(Family::V4, PortWish::EvenAndNext, ANYWHERE, [9; 8], at(0));
+    let Claimed { relayed, reserved } = pair().unwrap();
+    let token = reserved.unwrap();
+    assert!(directory.keeps(token, at(29)) && !directory.keeps(token, at(30)));
+    directory.forget(ReservationToken([0xFF; 8]), at(0));
+    assert!(directory.keeps(token, at(0)));
+    directory.forget(token, at(0));
+    assert_eq!(directory.claim(relayed.ip(), 50_001, at(0)).map(|slot| slot.port()), Some(50_001));
+}
+
 proptest! {
     #[test]
     fn even_wishes_get_even_ports_inside_the_range(first in 1024_u16..65_000, len in 0_u16..50, random in any::<[u8; 8]>()) {

@@ -412,14 +412,18 @@ impl Fixture {
         let mut charges = Vec::new();
         let mut claims = Vec::new();
         for family in families.iter() {
-            let charge = self.ledger.charge(user, client_ip);
-            let claim = charge.map_err(OpenError::OverQuota).and_then(|charge| match self.claim(family, wish) {
+            let now = self.now.mono;
+            let charged = self.ledger.charge_wish(wish.0, user, client_ip, now).map_err(OpenError::OverQuota);
+            let claim = charged.and_then(|(charge, beside)| match self.claim(family, wish) {
                 Ok(claimed) => {
                     charges.push(charge);
+                    if let (Some(token), Some(beside)) = (claimed.reserved, beside) {
+                        self.ledger.reserve(token, beside, now);
+                    }
                     Ok(claimed)
                 }
                 Err(error) => {
-                    self.ledger.refund(charge);
+                    [Some(charge), beside].into_iter().flatten().for_each(|charge| self.ledger.refund(charge));
                     Err(error)
                 }
             });

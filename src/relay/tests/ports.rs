@@ -121,3 +121,83 @@ fn a_token_of_an_ipv6_port_needs_no_family() {
         assert_eq!(redeem(&mut relay, 3, &[0xFF; 8]).code(), 508);
     }
 }
+
+/// Makes and deletes an allocation; the port it had.
+fn cycle(relay: &mut Fixture, client: &Client) -> u16 {
+    let port = relay.allocate(client).port();
+    relay.refresh(client, 0);
+    port
+}
+
+#[test]
+fn a_freed_port_rests_while_another_nearby_has_rested() {
+    let mut relay = Fixture::with(&Setup { ports: 50_000..=50_099, ..Setup::default() });
+    let mut ports: Vec<_> = (0..100).map(|_| cycle(&mut relay, &Client::udp(1, "s1"))).collect();
+    ports.sort_unstable();
+    assert_eq!((ports, relay.directory.reused_early()), ((50_000..=50_099).collect(), 0));
+    relay.pass_secs(60);
+    cycle(&mut relay, &Client::udp(1, "s1"));
+    assert_eq!(relay.directory.reused_early(), 0);
+}
+
+#[test]
+fn nobody_uses_up_the_range_by_cycling_through_it() {
+    let mut relay = Fixture::with(&Setup { ports: 50_000..=50_063, ..Setup::default() });
+    let (greedy, other) = (Client::udp(1, "s1"), Client::udp(2, "s2"));
+    let held = relay.allocate(&other).port();
+    let kept = even(&mut relay, 3, 0x80).relayed().port();
+    for _ in 0..1000 {
+        let port = cycle(&mut relay, &greedy);
+        assert!(port != held && port != kept && port != kept + 1, "{port} belongs to somebody");
+    }
+    assert_eq!(relay.directory.reused_early(), 1000 - 61);
+    relay.allocate(&Client::udp(4, "s4"));
+    assert_eq!(even(&mut relay, 5, 0x80).code(), 0, "also by pairs");
+}
+
+#[test]
+fn a_reserved_port_counts_against_the_quota_until_it_is_redeemed_or_expires() {
+    let quotas = Quotas { per_user: 4, ..Quotas::default() };
+    let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
+    let token = token(&even(&mut relay, 1, 0x80));
+    assert_eq!(even(&mut relay, 2, 0x80).code(), 0);
+    assert_eq!((relay.ledger.total(), even(&mut relay, 3, 0).code()), (4, 486));
+    // The reservation makes room for the allocation that it was made for.
+    assert_eq!((redeem(&mut relay, 3, &token).code(), relay.ledger.total()), (0, 4));
+    relay.pass_secs(30);
+    assert_eq!((even(&mut relay, 4, 0).code(), relay.ledger.total()), (0, 4));
+    for port in 1..=4 {
+        relay.refresh(&Client::udp(port, "s1"), 0);
+    }
+    assert_eq!(relay.ledger.total(), 0);
+}
+
+#[test]
+fn nobody_reserves_the_range_by_deleting_what_reserved_it() {
+    let quotas = Quotas { per_user: 8, ..Quotas::default() };
+    let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
+    let reserve = |relay: &mut Fixture| {
+        let code = even(relay, 1, 0x80).code();
+        relay.refresh(&Client::udp(1, "s1"), 0);
+        code
+    };
+    let codes: Vec<_> = (0..10).map(|_| reserve(&mut relay)).collect();
+    assert_eq!(codes, [&[0; 7][..], &[486; 3]].concat());
+    relay.pass_secs(30);
+    assert_eq!((reserve(&mut relay), relay.ledger.total()), (0, 1));
+}
+
+#[test]
+fn whoever_redeems_a_token_is_charged_instead_of_whoever_reserved_it() {
+    let quotas = Quotas { per_user: 2, ..Quotas::default() };
+    let mut relay = Fixture::with(&Setup { quotas, ..Setup::default() });
+    let token = token(&even(&mut relay, 1, 0x80));
+    let ask = |relay: &mut Fixture, port: u16, id: &str| {
+        relay.try_allocate(&Client::udp(port, id), |writer| {
+            writer.attribute(AttributeType::RESERVATION_TOKEN, &token);
+        })
+    };
+    relay.allocate(&Client::udp(2, "s2"));
+    relay.allocate(&Client::udp(3, "s2"));
+    assert_eq!((relay.ledger.total(), ask(&mut relay, 4, "s2").code()), (4, 486));
+}
