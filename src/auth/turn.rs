@@ -190,7 +190,7 @@ fn expires(text: &str) -> Option<u64> {
 
 /// The OpaqueString form, in which usernames are compared; `None` for text that has none. RFC 8265 §4.2.
 fn opaque_string(text: &str) -> Option<Cow<'_, str>> {
-    if text.is_empty() || text.chars().any(char::is_control) {
+    if text.is_empty() || text.chars().any(is_disallowed) {
         return None;
     }
     if text.is_ascii() {
@@ -198,6 +198,13 @@ fn opaque_string(text: &str) -> Option<Cow<'_, str>> {
     }
     let plain_space = |c: char| if c.is_whitespace() { ' ' } else { c };
     Some(Cow::Owned(text.chars().map(plain_space).nfc().collect()))
+}
+
+/// Controls, and what is not seen but turns the text around it or breaks its line: such a name could pass for another in a
+/// log. The other characters that RFC 8264 §4.3 disallows do no harm here.
+fn is_disallowed(c: char) -> bool {
+    let is_invisible = matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+    c.is_control() || is_invisible
 }
 
 /// A password in the form that clients compute with; one that has none is left as it is.
@@ -397,7 +404,9 @@ mod tests {
     #[test]
     fn names_that_are_no_text_are_refused() {
         let verifier = verifier(&["north"], &[]);
-        for username in ["", "5000:s1\n", "5000:\0", "\x1B[2J"] {
+        for username in
+            ["", "5000:s1\n", "5000:\0", "\x1B[2J", "5000:\u{9B}2J", "5000:\u{202E}1s", "5000:\u{2028}", "\u{FEFF}"]
+        {
             assert_eq!(verifier.verify(Claim::Name(username), PasswordAlgorithm::Md5, |_| true), None, "{username:?}");
         }
     }

@@ -15,9 +15,12 @@ use std::time::Duration;
 use duologue::stun::AttributeType;
 use duologue::stun::Class;
 use duologue::stun::IntegrityKey;
+use duologue::stun::IntegrityKind;
 use duologue::stun::Message;
 use duologue::stun::Method;
+use duologue::stun::PasswordAlgorithm;
 use duologue::stun::TransactionId;
+use duologue::stun::UserHash;
 use duologue::stun::Writer;
 use duologue::stun::framing::Framing;
 use duologue::stun::framing::next_frame;
@@ -84,12 +87,33 @@ pub enum Data {
     Channel(u16, Vec<u8>),
 }
 
+/// How a client proves who it is. RFC 8489 §9.2.3.
+#[derive(Copy, Clone, Debug)]
+pub struct Signing {
+    /// The algorithm that it names, and the list that was offered with it; `None`: it knows of none and has an MD5 key.
+    pub algorithm: Option<PasswordAlgorithm>,
+    pub integrity: IntegrityKind,
+    /// USERHASH in place of USERNAME.
+    pub by_hash: bool,
+}
+
+impl Signing {
+    /// As clients of RFC 5389 do, browsers among them.
+    pub const OLD: Signing = Signing { algorithm: None, integrity: IntegrityKind::Sha1, by_hash: false };
+    /// As RFC 8489 wants it.
+    pub const NEW: Signing =
+        Signing { algorithm: Some(PasswordAlgorithm::Sha256), integrity: IntegrityKind::Sha256, by_hash: false };
+}
+
 /// One client.
 pub struct Wire {
     pub way: Way,
     pub local: SocketAddr,
     pub credential: Credential,
     pub nonce: Vec<u8>,
+    /// PASSWORD-ALGORITHMS of the challenge.
+    pub offered: Vec<u8>,
+    pub signing: Signing,
     link: Link,
     realm: String,
     buffered: Vec<u8>,
@@ -132,6 +156,8 @@ impl Wire {
             local,
             credential,
             nonce: Vec::new(),
+            offered: Vec::new(),
+            signing: Signing::OLD,
             link,
             realm: String::new(),
             buffered: Vec::new(),
@@ -157,7 +183,15 @@ impl Wire {
     }
 
     pub fn key(&self) -> IntegrityKey {
-        IntegrityKey::md5(&self.credential.username, &self.realm, &self.credential.password)
+        let algorithm = self.signing.algorithm.unwrap_or(PasswordAlgorithm::Md5);
+        algorithm.key(&self.credential.username, &self.realm, &self.credential.password)
+    }
+
+    /// Goes on from the same address with another server.
+    pub fn turn_to(&mut self, way: &Way) {
+        let Link::Udp(socket) = &self.link else { panic!("a connection stays with its server") };
+        socket.connect(way.addr).expect("connect");
+        self.way = way.clone();
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -228,13 +262,22 @@ impl Wire {
     pub fn signed_message(&mut self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let (credential, realm, nonce, key) =
             (self.credential.clone(), self.realm.clone(), self.nonce.clone(), self.key());
+        let (signing, offered) = (self.signing, self.offered.clone());
         self.message(Class::Request, method, |writer| {
             fill(writer);
-            writer
-                .attribute(AttributeType::USERNAME, credential.username.as_bytes())
-                .attribute(AttributeType::REALM, realm.as_bytes())
-                .attribute(AttributeType::NONCE, &nonce)
-                .integrity(&key);
+            if signing.by_hash {
+                let hash = UserHash::of(&credential.username, &realm);
+                writer.attribute(AttributeType::USERHASH, hash.as_bytes());
+            } else {
+                writer.attribute(AttributeType::USERNAME, credential.username.as_bytes());
+            }
+            writer.attribute(AttributeType::REALM, realm.as_bytes()).attribute(AttributeType::NONCE, &nonce);
+            if let Some(algorithm) = signing.algorithm {
+                writer
+                    .attribute(AttributeType::PASSWORD_ALGORITHMS, &offered)
+                    .attribute(AttributeType::PASSWORD_ALGORITHM, &algorithm.to_bytes());
+            }
+            writer.sign(signing.integrity, &key);
         })
     }
 
@@ -280,6 +323,7 @@ impl Wire {
         let message = answer.message();
         self.realm = message.text(AttributeType::REALM).expect("a realm").expect("UTF-8").to_owned();
         self.nonce = message.attribute(AttributeType::NONCE).expect("a nonce").to_vec();
+        self.offered = message.attribute(AttributeType::PASSWORD_ALGORITHMS).expect("algorithms").to_vec();
         answer
     }
 
@@ -379,7 +423,7 @@ impl Answer {
 
     /// The error code, if the answer proves that the server knows the key.
     pub fn signed_code(&self, key: &IntegrityKey) -> Option<u16> {
-        self.message().verify_integrity(key).then(|| self.code())
+        self.message().verify(key).then(|| self.code())
     }
 
     pub fn relayed(&self) -> SocketAddr {
