@@ -61,13 +61,13 @@ impl Meter {
     /// Charges a packet that passes. The last one may overdraw: else a rate below one packet per burst would let none through.
     pub(super) fn charge(&mut self, rate: Rate, bytes: u64, now: Mono) {
         let cost = rate.byte.of(bytes).max(rate.packet.of(1));
-        self.0 = self.0.max(now.nanos()).saturating_add(cost);
+        self.0 = self.0.max(now.nanos()).wrapping_add(cost);
     }
 }
 
-/// The moment until which everything may be paid for at `now`.
+/// The moment until which everything may be paid for at `now`. Nothing wraps for centuries.
 pub(super) fn horizon(now: Mono) -> u64 {
-    now.nanos().saturating_add(BURST_NANOS)
+    now.nanos().wrapping_add(BURST_NANOS)
 }
 
 #[cfg(test)]
