@@ -15,6 +15,7 @@ use super::plane::settings;
 use super::plane::tcp_pair;
 use crate::relay::EndReason;
 use crate::stun::Method;
+use crate::stun::framing::FRAME_MAX;
 use crate::transport::IoEvent;
 use crate::transport::TurnStream;
 
@@ -109,6 +110,15 @@ fn what_the_front_door_read_early_is_not_lost() {
     client.receive_answer();
     client.send(&request[7..]);
     client.receive_answer();
+}
+
+#[test]
+fn a_connection_with_more_than_one_frame_unread_is_refused() {
+    let plane = Plane::start(settings());
+    let (_ours, theirs) = tcp_pair();
+    let early = vec![0x40; FRAME_MAX + 1];
+    plane.handle.adopt(TurnStream { socket: theirs, tls: None, early, place: None });
+    plane.until_counted(IoEvent::StreamRefused, || {});
 }
 
 #[test]
