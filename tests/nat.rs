@@ -388,3 +388,22 @@ fn marks_of_the_network_are_carried_both_ways() {
     assert_eq!(client.data(PATIENCE), Some(Data::Channel(0x4001, b"marked".to_vec())));
     assert_eq!([internet.middle.counted("there"), internet.middle.counted("back")], [2, 1]);
 }
+
+#[test]
+fn an_address_that_the_server_gets_later_is_no_peer_any_more() {
+    let internet = Internet::new();
+    let client = internet.client();
+    let server = internet.start(&["198.51.100.1"], &["198.51.100.1"], OPEN);
+    let (mut client, _) = allocated(&client, &ways(&server, "198.51.100.1")[0], 1 << 24);
+    let late: SocketAddr = "192.0.2.200:5000".parse().expect("an address");
+    assert_eq!(client.permit(&[late]).code(), 0, "it is anybody's");
+    internet.server.ip("addr add 192.0.2.200/32 dev lo");
+    let service = internet.server.enter(|| UdpSocket::bind(late).expect("bind a service of this machine"));
+    assert!(eventually(CHANGE, || client.permit(&[late]).code() == 403), "it is the server's own now");
+    assert_eq!(client.bind(0x4000, late).code(), 403);
+    client.indicate(late, b"with the permission of before");
+    assert_eq!(heard(&service, SILENCE), None);
+
+    internet.server.ip("addr del 192.0.2.200/32 dev lo");
+    assert!(eventually(CHANGE, || client.permit(&[late]).code() == 0), "and anybody's again");
+}
