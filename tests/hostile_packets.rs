@@ -15,11 +15,25 @@ use duologue::stun::channel_data;
 mod checks;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/seeds.rs"]
+mod seeds;
 
 use random::Random;
+use seeds::seeds;
 
 /// Mutations per test.
 const ROUNDS: usize = 100_000;
+
+#[test]
+fn kept_packets_and_streams_are_read_without_contradiction() {
+    for packet in seeds("stun_message") {
+        checks::packet(&packet);
+    }
+    for input in seeds("stream_framing") {
+        let (cut, stream) = input.split_first().expect("a cut and a stream");
+        checks::stream(stream, *cut);
+    }
+}
 
 #[test]
 fn mutated_packets_are_read_without_contradiction() {

@@ -4,14 +4,24 @@
 mod choices;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/seeds.rs"]
+mod seeds;
 #[path = "../fuzz/turn_sequence/mod.rs"]
 mod turn_sequence;
 
 use random::Random;
+use seeds::seeds;
 use turn_sequence::Tally;
 
 /// Random plans.
 const PLANS: usize = 1000;
+
+#[test]
+fn kept_plans_keep_every_promise() {
+    for plan in seeds("turn_sequence") {
+        turn_sequence::check(&plan);
+    }
+}
 
 #[test]
 fn random_plans_keep_every_promise() {

@@ -6,11 +6,14 @@ mod choices;
 mod config_text;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/seeds.rs"]
+mod seeds;
 #[path = "../fuzz/websocket_frame.rs"]
 mod websocket_frame;
 
 use duologue::signal::Said;
 use random::Random;
+use seeds::seeds;
 
 /// Parts of messages, sound and not.
 const PARTS: [&str; 12] = [
@@ -27,6 +30,16 @@ const PARTS: [&str; 12] = [
     "{",
     ",",
 ];
+
+#[test]
+fn kept_inputs_are_read_without_contradiction() {
+    for input in seeds("websocket_frame") {
+        websocket_frame::check(&input);
+    }
+    for text in seeds("config_text") {
+        config_text::check(&text);
+    }
+}
 
 #[test]
 fn random_websocket_bytes_are_read_as_a_second_reader_reads_them() {
