@@ -42,7 +42,7 @@ pub const STATEMENTS: &[Statement] = &[
     Statement::seen(
         "A24",
         SAFE,
-        "an unauthenticated answer is less than 3.6 times its request (with IP and UDP headers)",
+        "an unauthenticated answer is at most 3.6 times its request; of a bare header, with IP and UDP headers",
         Over::Udp,
         amplification,
     ),
@@ -225,6 +225,13 @@ fn amplification(scene: &Scene<'_>) -> Seen<()> {
         let (asked, answered) = (on_the_wire(scene, request.0.len()), on_the_wire(scene, answer.len()));
         let how = format!("{asked} bytes of {:#06x} are answered with {answered}", request.ty());
         ensure(answered * 10 < asked * 36, how)?;
+    }
+    for request in [Packet::new(BINDING), Packet::allocate()] {
+        let (asked, answered) = (request.0.len(), client.ask(&request)?.len());
+        ensure(
+            answered * 10 <= asked * 36,
+            format!("{asked} bytes are answered with {answered}, headers not counted"),
+        )?;
     }
     Ok(())
 }
