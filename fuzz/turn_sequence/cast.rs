@@ -23,6 +23,8 @@ use duologue::relay::StreamId;
 use duologue::relay::Via;
 use duologue::stun::ChannelRange;
 use duologue::stun::IntegrityKey;
+use duologue::stun::IntegrityKind;
+use duologue::stun::PasswordAlgorithm;
 use duologue::time::Mono;
 use duologue::time::Now;
 use duologue::time::UnixMillis;
@@ -142,7 +144,10 @@ pub(super) fn clients(next_stream: &mut u64) -> Vec<(usize, ClientAddr)> {
 #[derive(Clone, Debug)]
 pub(super) struct Credential {
     pub(super) username: String,
-    pub(super) key: IntegrityKey,
+    password: String,
+    /// The algorithm that requests name; `None`: they name none and the key is MD5's.
+    pub(super) algorithm: Option<PasswordAlgorithm>,
+    pub(super) integrity: IntegrityKind,
     pub(super) session: Option<&'static str>,
     pub(super) expires_unix_secs: Option<u64>,
     /// Which of [`SECRETS`] made it; `None` for a static user.
@@ -151,6 +156,11 @@ pub(super) struct Credential {
 }
 
 impl Credential {
+    pub(super) fn key(&self) -> IntegrityKey {
+        let algorithm = self.algorithm.unwrap_or(PasswordAlgorithm::Md5);
+        algorithm.key(&self.username, REALM, self.password.as_bytes())
+    }
+
     /// Whether an Allocate with it may succeed, revocations apart.
     pub(super) fn is_good(&self, settings: &Settings, now: Now) -> bool {
         self.is_right
@@ -165,8 +175,10 @@ pub(super) fn credentials() -> Vec<Credential> {
         let minter = Minter::new(Secret::new(SECRETS[secret].as_bytes()));
         let minted = minter.mint(id, expires);
         Credential {
-            key: IntegrityKey::md5(&minted.username, REALM, minted.password.as_bytes()),
             username: minted.username.clone(),
+            password: minted.password.clone(),
+            algorithm: None,
+            integrity: IntegrityKind::Sha1,
             session: Some(session),
             expires_unix_secs: Some(expires),
             secret: Some(secret),
@@ -175,7 +187,9 @@ pub(super) fn credentials() -> Vec<Credential> {
     };
     let of_alice = |password: &str, is_right| Credential {
         username: "alice".to_owned(),
-        key: IntegrityKey::md5("alice", REALM, password),
+        password: password.to_owned(),
+        algorithm: None,
+        integrity: IntegrityKind::Sha1,
         session: None,
         expires_unix_secs: None,
         secret: None,
@@ -190,6 +204,14 @@ pub(super) fn credentials() -> Vec<Credential> {
         of_alice("guessed", false),
     ]
 }
+
+/// How requests can be signed: as browsers do, as RFC 8489 wants it, and in between.
+pub(super) const SIGNINGS: [(Option<PasswordAlgorithm>, IntegrityKind); 4] = [
+    (None, IntegrityKind::Sha1),
+    (Some(PasswordAlgorithm::Sha256), IntegrityKind::Sha256),
+    (Some(PasswordAlgorithm::Md5), IntegrityKind::Sha256),
+    (Some(PasswordAlgorithm::Sha256), IntegrityKind::Sha1),
+];
 
 /// Addresses outside that media may go to, and after them those that nobody may reach.
 pub(super) const PEERS: [&str; 14] = [

@@ -7,6 +7,7 @@ use duologue::stun::AttributeType;
 use duologue::stun::ChannelNumber;
 use duologue::stun::Class;
 use duologue::stun::Method;
+use duologue::stun::PasswordAlgorithm;
 use duologue::stun::TransactionId;
 use duologue::stun::Writer;
 use duologue::stun::channel_data;
@@ -75,7 +76,11 @@ pub(super) fn signed(
         writer.attribute(AttributeType::USERNAME, credential.username.as_bytes());
         writer.attribute(AttributeType::REALM, REALM.as_bytes());
         writer.attribute(AttributeType::NONCE, nonce.as_bytes());
-        writer.integrity(&credential.key);
+        if let Some(algorithm) = credential.algorithm {
+            writer.attribute(AttributeType::PASSWORD_ALGORITHMS, &PasswordAlgorithm::OFFERED);
+            writer.attribute(AttributeType::PASSWORD_ALGORITHM, &algorithm.to_bytes());
+        }
+        writer.sign(credential.integrity, &credential.key());
     })
 }
 

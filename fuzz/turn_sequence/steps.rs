@@ -48,7 +48,10 @@ impl World {
                 let bytes = choices.some().to_vec();
                 self.deliver(client, Sent { is_whole: false, ..Sent::data(client, bytes, Meaning::Noise) });
             }
-            16 => self.places[client].credential = choices.below(self.credentials.len()),
+            16 => {
+                self.places[client].credential = choices.below(self.credentials.len());
+                self.places[client].signing = choices.one_of(&cast::SIGNINGS);
+            }
             17 => self.operate(choices),
             18 => self.lose_stream(client),
             19 => self.befriend(client, choices),
@@ -83,7 +86,9 @@ impl World {
     /// Sends a request that is signed with the client's credential.
     fn request(&mut self, client: usize, method: Method, meaning: Meaning, fill: impl FnOnce(&mut Writer<'_>)) {
         let id = self.id();
-        let credential = self.credentials[self.places[client].credential].clone();
+        let place = &self.places[client];
+        let mut credential = self.credentials[place.credential].clone();
+        (credential.algorithm, credential.integrity) = place.signing;
         let bytes = packets::signed(method, id, self.places[client].address, &credential, self.now, fill);
         self.deliver(client, Sent { bytes, client, credential: Some(credential), meaning, is_whole: true });
     }

@@ -13,6 +13,7 @@ use duologue::relay::REPLY_MAX;
 use duologue::stun::AttributeType;
 use duologue::stun::Class;
 use duologue::stun::HEADER_LEN;
+use duologue::stun::IntegrityKind;
 use duologue::stun::Message;
 use duologue::stun::Method;
 use duologue::stun::pad_len;
@@ -283,9 +284,13 @@ pub(super) fn answer<'a>(sent: &Sent, reply: &'a [u8]) -> Message<'a> {
     assert!(matches!(message.class(), Class::Success | Class::Error));
     assert_eq!(Some(&message.transaction_id().0[..]), sent.bytes.get(8..HEADER_LEN));
     padding_is_zero(reply);
-    if message.has_integrity() {
+    if message.has_integrity() || message.has_integrity_sha256() {
         let credential = sent.credential.as_ref().expect("nobody signs to strangers");
-        assert!(message.verify_integrity(&credential.key));
+        let is_alike = match credential.integrity {
+            IntegrityKind::Sha1 => message.verify_integrity(&credential.key()),
+            IntegrityKind::Sha256 => message.verify_integrity_sha256(&credential.key()),
+        };
+        assert!(is_alike, "signed otherwise than it was asked");
     } else {
         let is_unsigned = message.method() == Method::BINDING
             || message.error_code().is_some_and(|code| [400, 401, 420, 438].contains(&code.number()));

@@ -32,6 +32,8 @@ use duologue::relay::ShardId;
 use duologue::relay::StreamId;
 use duologue::relay::Via;
 use duologue::stun::AttributeType;
+use duologue::stun::IntegrityKind;
+use duologue::stun::PasswordAlgorithm;
 use duologue::time::Now;
 use duologue::time::UnixMillis;
 
@@ -51,6 +53,7 @@ pub(super) struct Place {
     pub(super) address: ClientAddr,
     /// Its credential's place in the list.
     pub(super) credential: usize,
+    pub(super) signing: (Option<PasswordAlgorithm>, IntegrityKind),
     pub(super) held: Option<Held>,
     /// The Allocate that waits for its socket, and whether it was right when it came.
     pub(super) asked: Option<(Sent, bool)>,
@@ -112,7 +115,14 @@ impl World {
         };
         let shards = vec![shard(0), shard(1)];
         let mut next_stream = 0;
-        let place = |(at, (shard, address))| Place { shard, address, credential: at % 3, held: None, asked: None };
+        let place = |(at, (shard, address))| Place {
+            shard,
+            address,
+            credential: at % 3,
+            signing: cast::SIGNINGS[at % 2],
+            held: None,
+            asked: None,
+        };
         let places = cast::clients(&mut next_stream).into_iter().enumerate().map(place).collect();
         let quotas = Quotas { per_user: 3, per_session: 5, per_address: 5, total: 6, ..Quotas::default() };
         Self {
@@ -241,6 +251,11 @@ impl World {
             return Err(OpenError::FamilyNotOffered);
         }
         let Waiting { port, user, client_ip, .. } = waiting;
+        if let PortWish::Reserved(token) = *port
+            && !self.directory.keeps(token, self.now.mono)
+        {
+            return Err(OpenError::NoReservation);
+        }
         let (charge, beside) = self.ledger.charge_wish(*port, user, *client_ip, self.now.mono)?;
         match self.claim(family, waiting) {
             Ok(claimed) => {
