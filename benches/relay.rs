@@ -95,6 +95,7 @@ impl Relay {
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: false,
             channel_range: ChannelRange::Rfc8656,
+            alternate_server: None,
             dont_fragment: false,
         };
         let minted = Minter::new(Secret::new(SECRET)).mint("s1.a", NOW.unix.as_secs() + 3600);

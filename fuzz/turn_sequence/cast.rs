@@ -106,6 +106,7 @@ impl Settings {
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: self.strict_expiry,
             channel_range: self.channel_range,
+            alternate_server: None,
             dont_fragment: self.dont_fragment,
         })
     }

@@ -30,11 +30,12 @@ use crate::telemetry;
 use crate::transport::DataPlane;
 
 /// The keys a reload carries out; any other that changed waits for a restart.
-const RELOADABLE: [&str; 20] = [
+const RELOADABLE: [&str; 21] = [
     "log.level",
     "turn.secrets",
     "turn.users",
     "turn.strict_expiry",
+    "turn.alternate_server",
     "relay.allow_private_peers",
     "relay.allow_peers",
     "relay.deny_peers",
@@ -139,6 +140,7 @@ impl Operator {
         self.config.turn.secrets = fresh.turn.secrets;
         self.config.turn.users = fresh.turn.users;
         self.config.turn.strict_expiry = fresh.turn.strict_expiry;
+        self.config.turn.alternate_server = fresh.turn.alternate_server;
         self.config.relay.allow_private_peers = fresh.relay.allow_private_peers;
         self.config.relay.allow_peers = fresh.relay.allow_peers;
         self.config.relay.deny_peers = fresh.relay.deny_peers;
@@ -182,16 +184,23 @@ impl Operator {
         info!(grace_ms = grace.as_millis() as u64, "draining");
         web.drain();
         plane.drain();
-        tokio::select! {
-            () = async {
-                let end = Instant::now() + grace;
-                hub.drain(grace).await;
-                // In vain when the grace is over: who is still there is cut off.
-                let _ = timeout_at(end, allocations_end(plane)).await;
-            } => {}
-            _ = self.terminate.recv() => warn!("stopping at once"),
-            _ = self.interrupt.recv() => warn!("stopping at once"),
+        let end = async {
+            let end = Instant::now() + grace;
+            hub.drain(grace).await;
+            // In vain when the grace is over: who is still there is cut off.
+            let _ = timeout_at(end, allocations_end(plane)).await;
+        };
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return,
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                // Where clients are sent may become known only now.
+                _ = self.hang_up.recv() => self.reload(plane),
+            }
         }
+        warn!("stopping at once");
     }
 }
 

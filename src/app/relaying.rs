@@ -82,6 +82,7 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
         nonce_key: NonceKey::derive(&state.nonce_secret),
         features: features(&config.turn),
         strict_expiry: config.turn.strict_expiry,
+        alternate_server: config.turn.alternate_server,
         dont_fragment: true,
     }
 }

@@ -95,7 +95,9 @@ impl Server {
             return Err(RequestError::FamilyNotSupported);
         }
         if self.draining {
-            return Err(RequestError::InsufficientCapacity);
+            // Nobody can use an address of another family than the one that the client came by. RFC 8489 §14.15.
+            let alternate = self.config.alternate_server.filter(|server| server.is_ipv4() == from.remote.is_ipv4());
+            return Err(alternate.map_or(RequestError::InsufficientCapacity, RequestError::TryAlternate));
         }
         // An expired allocation that no deadline has freed yet makes room.
         if let Some(at) = self.allocations.id_of_client(from) {

@@ -1,5 +1,6 @@
 //! What the core must know to serve. Plain values; the transport fills in what it bound.
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -110,6 +111,8 @@ pub struct Config {
     pub features: SecurityFeatures,
     /// Whether a credential's expiry also ends what was allocated with it.
     pub strict_expiry: bool,
+    /// Where clients of its family are sent while this server drains. RFC 8489 §10.
+    pub alternate_server: Option<SocketAddr>,
     /// Whether the shell can set the DF bit when a verdict asks for it; otherwise DONT-FRAGMENT is answered with 420.
     pub dont_fragment: bool,
 }

@@ -1,4 +1,6 @@
 //! Answers to requests. RFC 8489 §6.3, RFC 8656 §5.
+use std::net::SocketAddr;
+
 use crate::auth::nonce::Nonce;
 use crate::relay::unknown_attributes::UnknownAttributes;
 use crate::stun::AttributeType;
@@ -54,6 +56,18 @@ impl Echo {
         let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
         writer.error_code(code);
         self.finish(writer, key)
+    }
+
+    /// Writes 300: an error that names another server. RFC 8489 §10.
+    pub(super) fn alternate(
+        &self,
+        reply: &mut [u8],
+        server: SocketAddr,
+        key: &IntegrityKey,
+    ) -> Result<usize, Overflow> {
+        let mut writer = Writer::new(reply, Class::Error, self.method, self.transaction);
+        writer.error_code(ErrorCode::TRY_ALTERNATE).plain_address(AttributeType::ALTERNATE_SERVER, server);
+        self.finish(writer, Some(key))
     }
 
     /// Writes 401 or 438: an error that brings realm, nonce and algorithms, and no integrity. RFC 8489 §9.2.4.

@@ -1,4 +1,5 @@
 //! Requests: who may ask, what was asked, what is answered. RFC 8489 §6.3, RFC 8656 §5.
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::relay::allocate::Allocated;
@@ -44,6 +45,9 @@ const KNOWN: [AttributeType; 14] = [
 /// Why a request with a proved sender is refused. Each has one code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RequestError {
+    /// 300: this server drains, that one may serve.
+    #[error("try another server")]
+    TryAlternate(SocketAddr),
     /// 400: an attribute is missing, malformed, or contradicts another.
     #[error("bad request")]
     BadRequest,
@@ -82,6 +86,7 @@ pub(super) enum RequestError {
 impl RequestError {
     const fn code(self) -> ErrorCode {
         match self {
+            RequestError::TryAlternate(_) => ErrorCode::TRY_ALTERNATE,
             RequestError::BadRequest => ErrorCode::BAD_REQUEST,
             RequestError::NoLongerValid => ErrorCode::UNAUTHENTICATED,
             RequestError::Forbidden(_) => ErrorCode::FORBIDDEN,
@@ -249,6 +254,7 @@ impl Server {
     ) -> (RequestResult, Result<usize, Overflow>) {
         let code = error.code();
         let written = match error {
+            RequestError::TryAlternate(server) => echo.alternate(reply, server, key),
             RequestError::NoLongerValid => self.write_challenge(code, echo, from, now, reply),
             RequestError::BadRequest
             | RequestError::Forbidden(_)

@@ -2,6 +2,7 @@ use super::fixture::*;
 use crate::relay::*;
 use crate::stun::AttributeType;
 use crate::stun::Method;
+use crate::stun::TransactionId;
 
 #[test]
 fn success_tells_relayed_address_lifetime_and_mapped_address() {
@@ -282,10 +283,39 @@ fn a_socket_that_does_not_open_is_insufficient_capacity() {
 fn a_draining_server_refuses_newcomers_and_keeps_the_others() {
     let mut relay = Fixture::new();
     let client = Client::udp(1, "s1");
-    relay.allocate(&client);
+    let request = client.signed(Method::ALLOCATE, TransactionId([9; 12]), relay.now, |writer| {
+        writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);
+    });
+    let success = relay.exchange(client.address, &request);
     relay.server.drain();
     assert_eq!(relay.try_allocate(&Client::udp(2, "s1"), |_| {}).code(), 508);
-    assert_eq!(relay.refresh(&client, 600).code(), 0);
+    assert_eq!(relay.exchange(client.address, &request), success, "its answer may have been lost");
+    assert_eq!((relay.refresh(&client, 600).code(), relay.permit(&client, &[address("9.9.1.1:5000")])), (0, 0));
+}
+
+#[test]
+fn a_draining_server_names_another_one_to_clients_of_its_family() {
+    let mut v6 = Client::udp(2, "s1");
+    v6.address.remote = address("[2a00:1::5]:1234");
+    let tcp = Client::tcp(3, "s1");
+    let v4 = Client::udp(4, "s1");
+    for (alternate, codes) in [("5.6.7.99:3478", [300, 508, 300]), ("[2a00:9::99]:443", [508, 300, 508])] {
+        let mut setup = Setup::default();
+        let mut relay = Fixture::with(&setup);
+        relay.server.drain();
+        setup.alternate_server = Some(address(alternate));
+        relay.server.reconfigure(setup.config());
+        for (client, code) in [&v4, &v6, &tcp].into_iter().zip(codes) {
+            let reply = relay.try_allocate(client, |_| {});
+            assert_eq!(reply.code(), code, "{client:?}");
+            assert!(reply.message().verify_integrity(&client.key()));
+            let told = reply.message().plain_address(AttributeType::ALTERNATE_SERVER);
+            assert_eq!(told, (code == 300).then(|| Ok(address(alternate))));
+        }
+        let nobody = Client { password: "wrong".to_owned(), ..v4.clone() };
+        assert_eq!(relay.try_allocate(&nobody, |_| {}).code(), 401, "nobody else is told");
+        assert_eq!((relay.server.allocations(), relay.ledger.total()), (0, 0));
+    }
 }
 
 #[test]

@@ -64,6 +64,7 @@ pub(super) struct Setup {
     pub(super) secrets: Vec<&'static [u8]>,
     pub(super) strict_expiry: bool,
     pub(super) channel_range: ChannelRange,
+    pub(super) alternate_server: Option<SocketAddr>,
     pub(super) dont_fragment: bool,
     pub(super) relay_addresses: Vec<RelayAddress>,
     pub(super) ports: RangeInclusive<u16>,
@@ -85,6 +86,7 @@ impl Default for Setup {
             secrets: vec![SECRET],
             strict_expiry: false,
             channel_range: ChannelRange::Rfc8656,
+            alternate_server: None,
             dont_fragment: true,
             relay_addresses: vec![
                 RelayAddress { local: ip(LOCAL_V4), external: ip(EXTERNAL_V4) },
@@ -109,6 +111,7 @@ impl Setup {
             features: FEATURES,
             strict_expiry: self.strict_expiry,
             channel_range: self.channel_range,
+            alternate_server: self.alternate_server,
             dont_fragment: self.dont_fragment,
         })
     }

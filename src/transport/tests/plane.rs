@@ -83,6 +83,7 @@ pub(super) fn config() -> Config {
         features: SecurityFeatures::PasswordAlgorithms,
         strict_expiry: false,
         channel_range: ChannelRange::Rfc8656,
+        alternate_server: None,
         dont_fragment: true,
     }
 }
