@@ -1,6 +1,8 @@
 //! Between signaling and the data plane: what the relay is told, and what it tells of a session.
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::fmt;
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -20,6 +22,7 @@ use crate::config::Config;
 use crate::config::RelayMode;
 use crate::config::Turn;
 use crate::relay;
+use crate::relay::DropReason;
 use crate::relay::Mode;
 use crate::relay::PeerPolicy;
 use crate::relay::Quotas;
@@ -175,6 +178,7 @@ impl Sessions {
             packets_handed_in = usage.handed_in.packets,
             bytes_handed_in = usage.handed_in.bytes,
             dropped = usage.dropped.iter().map(|count| u64::from(*count)).sum::<u64>(),
+            dropped_by_reason = usage.dropped.iter().any(|count| *count > 0).then(|| display(DroppedByReason(usage))),
             reason = usage.end.label(),
             "allocation ended"
         );
@@ -204,11 +208,25 @@ impl Sessions {
     }
 }
 
+/// The packets discarded for each reason there was, as a JSON object.
+struct DroppedByReason<'a>(&'a Usage);
+
+impl fmt::Display for DroppedByReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = DropReason::ALL.into_iter().map(|reason| (reason, self.0.dropped(reason)));
+        for (at, (reason, count)) in counts.filter(|(_, count)| *count > 0).enumerate() {
+            let before = if at == 0 { '{' } else { ',' };
+            // A label is a plain word.
+            write!(f, "{before}\"{}\":{count}", reason.label())?;
+        }
+        f.write_char('}')
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::relay::ClientTransport;
-    use crate::relay::DropReason;
     use crate::relay::Families;
     use crate::relay::Traffic;
 
@@ -242,6 +260,16 @@ mod tests {
         assert_eq!((relayed.allocations, relayed.packets_to_peer, relayed.bytes_to_client), (2, 2, 400));
         assert_eq!((relayed.packets_handed_over, relayed.bytes_handed_over), (6, 600));
         assert_eq!(sessions.take("s"), Relayed::default());
+    }
+
+    #[test]
+    fn dropped_packets_are_told_by_reason_as_a_json_object() {
+        let mut usage = usage("s");
+        let place = |reason| DropReason::ALL.iter().position(|other| *other == reason).expect("a reason");
+        usage.dropped[place(DropReason::NoPermission)] = 3;
+        assert_eq!(DroppedByReason(&usage).to_string(), r#"{"no_permission":3}"#);
+        usage.dropped[place(DropReason::PeerPort)] = u32::MAX;
+        assert_eq!(DroppedByReason(&usage).to_string(), r#"{"no_permission":3,"peer_port":4294967295}"#);
     }
 
     #[test]
