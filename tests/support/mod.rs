@@ -10,6 +10,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::path::Path;
@@ -78,6 +79,12 @@ impl Server {
     /// The bound IPv6 address of a listener kind.
     pub fn addr_v6(&self, kind: &str) -> SocketAddr {
         self.find(kind, SocketAddr::is_ipv6)
+    }
+
+    /// The bound address of a listener kind on this IP address.
+    pub fn addr_on(&self, kind: &str, ip: &str) -> SocketAddr {
+        let ip: IpAddr = ip.parse().expect("an address");
+        self.find(kind, |addr| addr.ip() == ip)
     }
 
     fn find(&self, kind: &str, wanted: impl Fn(&SocketAddr) -> bool) -> SocketAddr {
