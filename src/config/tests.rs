@@ -225,6 +225,18 @@ fn each_mistake_names_its_line_its_key_and_a_remedy() {
             "2: turn.udp_listen: \"0.0.0.0\" is no address with a port; add the port: \"0.0.0.0:3478\"",
         ),
         (
+            "[turn]\nalternate_server = \"turn.example\"",
+            "2: turn.alternate_server: \"turn.example\" is no address with a port",
+        ),
+        (
+            "[turn]\nalternate_server = \"0.0.0.0:3478\"",
+            "2: turn.alternate_server: clients cannot be sent to 0.0.0.0:3478; write the public address and port",
+        ),
+        (
+            "[turn]\nalternate_server = \"203.0.113.8:0\"",
+            "2: turn.alternate_server: clients cannot be sent to 203.0.113.8:0; write the public address and port",
+        ),
+        (
             "[server]\npublic_host = \"https://a.b/\"",
             "2: server.public_host: \"https://a.b/\" is no host name; write only the name",
         ),
