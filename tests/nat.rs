@@ -285,7 +285,7 @@ fn told(client: &mut Wire) -> Option<(SocketAddr, u8, u8, u32)> {
     assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
     let peer = message.xor_address(AttributeType::XOR_PEER_ADDRESS)?.expect("an address");
     let &[_, _, kind, code, a, b, c, d] = message.attribute(AttributeType::ICMP)? else { panic!("eight bytes") };
-    Some((peer, kind >> 1, code, u32::from_be_bytes([a, b, c, d])))
+    Some((peer, kind, code, u32::from_be_bytes([a, b, c, d])))
 }
 
 #[test]

@@ -36,7 +36,10 @@ impl IcmpError {
         }
     }
 
-    /// The value of the ICMP attribute: 16 reserved bits, 7 bits of type, 9 bits of code, 32 bits of data. RFC 8656 §18.13.
+    /// The value of the ICMP attribute: 16 reserved bits, type, code, 32 bits of data. RFC 8656 §18.13.
+    ///
+    /// The picture there gives the type 7 bits and the code 9. Both are octets in ICMP, and clients that know the
+    /// attribute read octets, so octets are sent.
     fn attribute(&self) -> [u8; 8] {
         let is_too_long = match self.peer {
             SocketAddr::V4(_) => (self.kind, self.code) == (3, 4),
@@ -44,7 +47,7 @@ impl IcmpError {
         };
         let data = if is_too_long { self.mtu } else { 0 };
         let [a, b, c, d] = data.to_be_bytes();
-        [0, 0, self.kind << 1, self.code, a, b, c, d]
+        [0, 0, self.kind, self.code, a, b, c, d]
     }
 }
 

@@ -183,11 +183,10 @@ fn tells_of_an_error(client: &mut Client, peer: SocketAddr, due: [u8; 2], mtu: O
     }
 }
 
-/// RFC 8656 §18.13: 16 reserved bits, 7 bits of type, 9 bits of code.
+/// RFC 8656 §18.13: 16 reserved bits, type, code. Its picture splits the second half into 7 and 9 bits, ICMP itself and
+/// the clients that read the attribute into octets.
 fn icmp_type_and_code(value: &[u8]) -> [u8; 2] {
-    let packed = u16::from_be_bytes([value[2], value[3]]);
-    let low = |number: u16| u8::try_from(number & 0xFF).expect("one byte");
-    [low(packed >> 9), low(packed & 0x1FF)]
+    [value[2], value[3]]
 }
 
 fn foreign_icmp(scene: &Scene<'_>) -> Seen<()> {

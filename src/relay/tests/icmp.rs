@@ -37,13 +37,13 @@ fn permitted() -> Fixture {
 
 #[test]
 fn a_client_is_told_of_an_unreachable_port_with_the_peer_it_sent_to() {
-    let value = vec![0, 0, 3 << 1, 3, 0, 0, 0, 0];
+    let value = vec![0, 0, 3, 3, 0, 0, 0, 0];
     assert_eq!(told(&mut permitted(), error(PEER, 3, 3, 1400)), Some((PEER.to_owned(), value)));
 }
 
 #[test]
 fn a_client_is_told_the_mtu_where_its_datagram_was_too_long() {
-    let value = vec![0, 0, 3 << 1, 4, 0, 0, 0x05, 0x00];
+    let value = vec![0, 0, 3, 4, 0, 0, 0x05, 0x00];
     assert_eq!(told(&mut permitted(), error(PEER, 3, 4, 1280)), Some((PEER.to_owned(), value)));
 }
 
@@ -53,7 +53,7 @@ fn a_client_of_an_ipv6_address_is_told_its_types() {
     let client = Client::udp(1, "s1");
     relay.allocate_v6(&client);
     assert_eq!(relay.permit(&client, &[address(PEER_V6)]), 0);
-    let value = vec![0, 0, 2 << 1, 0, 0, 0, 0x05, 0x00];
+    let value = vec![0, 0, 2, 0, 0, 0, 0x05, 0x00];
     assert_eq!(told(&mut relay, error(PEER_V6, 2, 0, 1280)), Some((PEER_V6.to_owned(), value)));
     assert!(told(&mut relay, error(PEER_V6, 1, 4, 0)).is_some() && told(&mut relay, error(PEER_V6, 3, 0, 0)).is_some());
     assert_eq!(told(&mut relay, error(PEER_V6, 4, 0, 0)), None, "a type that is not told");

@@ -42,8 +42,8 @@ fn allocate(client: &mut Client, ip: IpAddr) {
 fn every_client_is_told_of_a_closed_port() {
     let plane = Plane::start(Settings { udp_listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..settings() });
     for (ip, value) in [
-        (IpAddr::V4(Ipv4Addr::LOCALHOST), vec![0, 0, 3 << 1, 3, 0, 0, 0, 0]),
-        (IpAddr::V6(Ipv6Addr::LOCALHOST), vec![0, 0, 1 << 1, 4, 0, 0, 0, 0]),
+        (IpAddr::V4(Ipv4Addr::LOCALHOST), vec![0, 0, 3, 3, 0, 0, 0, 0]),
+        (IpAddr::V6(Ipv6Addr::LOCALHOST), vec![0, 0, 1, 4, 0, 0, 0, 0]),
     ] {
         for mut client in [plane.udp_client("session"), plane.tcp_client("session"), plane.tls_client("session")] {
             allocate(&mut client, ip);
@@ -91,5 +91,5 @@ fn a_client_is_told_the_mtu_that_its_unfragmentable_datagram_did_not_fit() {
     client.indicate(address, &[7; 65_489], |writer| {
         writer.attribute(AttributeType::DONT_FRAGMENT, &[]);
     });
-    assert_eq!(told(&mut client), (address, vec![0, 0, 2 << 1, 0, 0, 1, 0, 0]));
+    assert_eq!(told(&mut client), (address, vec![0, 0, 2, 0, 0, 1, 0, 0]));
 }
