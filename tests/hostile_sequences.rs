@@ -14,7 +14,7 @@ use seeds::seeds;
 use turn_sequence::Tally;
 
 /// Random plans.
-const PLANS: usize = 1000;
+const PLANS: usize = 500;
 
 #[test]
 fn kept_plans_keep_every_promise() {
@@ -41,5 +41,5 @@ fn random_plans_keep_every_promise() {
         tally.to_clients,
         tally.handed_over,
     ];
-    assert!(enough.iter().all(|count| *count > 60), "{tally:?}");
+    assert!(enough.iter().all(|count| *count > 30), "{tally:?}");
 }
