@@ -25,7 +25,7 @@ mod tenancies;
 #[cfg(test)]
 mod tests;
 mod token;
-mod udp;
+pub(crate) mod udp;
 
 pub use counters::IoCounters;
 pub use counters::IoEvent;

@@ -1,7 +1,8 @@
 //! The system calls on UDP sockets that no safe crate offers: batches, control messages, steering.
 //!
 //! This is the only file of the package with `unsafe`. Everything it offers is safe to call: memory comes in as
-//! slices, and no pointer handed to the kernel is used after the call that it was made for.
+//! slices, and no pointer handed to the kernel is used after the call that it was made for. The load generator
+//! (`bench`) sends and receives through it too: it must not be slower than the server.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -19,16 +20,16 @@ use std::ptr;
 use libc::c_int;
 
 /// Datagrams per receive call at most: beyond this the cost per datagram no longer falls.
-pub(super) const RECEIVE_BATCH: usize = 32;
+pub(crate) const RECEIVE_BATCH: usize = 32;
 
 /// Messages per send call at most; one may be many datagrams ([`Envelope::segment`]).
-pub(super) const SEND_BATCH: usize = 32;
+pub(crate) const SEND_BATCH: usize = 32;
 
 /// Pieces of memory per send call at most.
 pub(super) const SEND_PARTS: usize = 1024;
 
 /// Datagrams that one message may be cut into: older kernels take 64, newer ones 128.
-pub(super) const SEGMENTS: usize = 64;
+pub(crate) const SEGMENTS: usize = 64;
 
 /// Room for the control messages of one datagram: packet info (40), traffic class (24), segment length (24), and drop
 /// count or DF (24).
@@ -37,7 +38,7 @@ const CONTROL_LEN: usize = 128;
 /// DSCP and ECN of a datagram: the second byte of its IPv4 header, the traffic class of its IPv6 header. RFC 2474 §3,
 /// RFC 3168 §5. Zero is best effort, not ECN-capable.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct TrafficClass(pub(super) u8);
+pub(crate) struct TrafficClass(pub(crate) u8);
 
 /// A socket address as the kernel writes it: `sockaddr_in` or `sockaddr_in6`.
 ///
@@ -55,27 +56,27 @@ struct Control([u8; CONTROL_LEN]);
 
 /// What the kernel said about one received datagram.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Datagram {
+pub(crate) struct Datagram {
     /// Length in bytes, from the start of its slot.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     /// Where it came from; `None` for an address family that is not ours.
-    pub(super) from: Option<SocketAddr>,
+    pub(crate) from: Option<SocketAddr>,
     /// The address that it was sent to, on sockets with [`enable_packet_info`].
-    pub(super) local: Option<IpAddr>,
+    pub(crate) local: Option<IpAddr>,
     /// The datagrams that the kernel dropped on this socket since it was opened (modulo 2^32), on sockets with
     /// [`enable_drop_count`]; `None` means unchanged since zero.
-    pub(super) drops: Option<u32>,
+    pub(crate) drops: Option<u32>,
     /// The datagram did not fit into its slot.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
     /// How it was marked, on sockets with [`enable_traffic_class`].
-    pub(super) class: TrafficClass,
+    pub(crate) class: TrafficClass,
     /// On sockets with [`enable_coalescing`] several datagrams of one flow may come as one. Then all but the last are
     /// this long, which is never zero.
-    pub(super) segment: Option<usize>,
+    pub(crate) segment: Option<usize>,
 }
 
 /// The scratch memory of `recvmmsg`.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     names: Box<[Name; RECEIVE_BATCH]>,
     controls: Box<[Control; RECEIVE_BATCH]>,
     iovecs: Box<[libc::iovec; RECEIVE_BATCH]>,
@@ -84,7 +85,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Allocates the scratch memory.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // SAFETY: all-zero bytes are a valid `iovec` and a valid `mmsghdr` (null pointers, zero lengths).
         let (iovec, header) = unsafe { (mem::zeroed::<libc::iovec>(), mem::zeroed::<libc::mmsghdr>()) };
         Self {
@@ -101,7 +102,7 @@ impl Receiver {
     /// # Errors
     ///
     /// What `recvmmsg` reports; `WouldBlock` when nothing is there.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, slots: &mut [u8], slot_len: usize) -> io::Result<usize> {
         let mut count = 0;
         for (at, slot) in slots.chunks_exact_mut(slot_len).take(RECEIVE_BATCH).enumerate() {
             self.iovecs[at] = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
@@ -130,7 +131,7 @@ impl Receiver {
     }
 
     /// Describes datagram `at` of the last [`Receiver::receive`].
-    pub(super) fn datagram(&self, at: usize) -> Datagram {
+    pub(crate) fn datagram(&self, at: usize) -> Datagram {
         let header = &self.headers[at];
         let mut datagram = Datagram {
             len: header.msg_len as usize,
@@ -249,21 +250,21 @@ pub(super) fn receive_error(socket: BorrowedFd<'_>) -> io::Result<Option<SocketE
 
 /// How a message leaves.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     /// Where to.
-    pub(super) to: SocketAddr,
+    pub(crate) to: SocketAddr,
     /// The source address, on a socket that is bound to the unspecified address.
-    pub(super) source: Option<IpAddr>,
+    pub(crate) source: Option<IpAddr>,
     /// How it is marked.
-    pub(super) class: TrafficClass,
+    pub(crate) class: TrafficClass,
     /// Refuse it rather than fragment it. Acts on IPv6 only: for IPv4 it is a property of the socket.
-    pub(super) dont_fragment: bool,
+    pub(crate) dont_fragment: bool,
     /// The kernel cuts the message into datagrams of this many bytes, the last one taking the rest.
-    pub(super) segment: Option<u16>,
+    pub(crate) segment: Option<u16>,
 }
 
 /// The scratch memory of `sendmmsg`.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     names: Box<[Name; SEND_BATCH]>,
     controls: Box<[Control; SEND_BATCH]>,
     headers: Box<[libc::mmsghdr; SEND_BATCH]>,
@@ -272,7 +273,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Allocates the scratch memory.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // SAFETY: all-zero bytes are a valid `mmsghdr` and a valid `iovec` (null pointers, zero lengths).
         let (header, iovec) = unsafe { (mem::zeroed::<libc::mmsghdr>(), mem::zeroed::<libc::iovec>()) };
         Self {
@@ -284,13 +285,13 @@ impl Sender {
     }
 
     /// Begins a batch of messages whose bytes live for `'a`.
-    pub(super) fn batch<'a>(&mut self) -> Batch<'_, 'a> {
+    pub(crate) fn batch<'a>(&mut self) -> Batch<'_, 'a> {
         Batch { sender: self, count: 0, parts: 0, bytes: PhantomData }
     }
 }
 
 /// Messages that leave in one system call.
-pub(super) struct Batch<'s, 'a> {
+pub(crate) struct Batch<'s, 'a> {
     sender: &'s mut Sender,
     count: usize,
     /// How many of the sender's iovecs are in use.
@@ -301,17 +302,17 @@ pub(super) struct Batch<'s, 'a> {
 
 impl<'a> Batch<'_, 'a> {
     /// Returns whether one more message of this many parts fits.
-    pub(super) fn has_room(&self, parts: usize) -> bool {
+    pub(crate) fn has_room(&self, parts: usize) -> bool {
         self.count < SEND_BATCH && SEND_PARTS - self.parts >= parts
     }
 
     /// Returns the number of messages.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     /// Adds a message: the concatenation of `parts`, of which empty ones cost nothing. What has no room is left out.
-    pub(super) fn push(&mut self, envelope: &Envelope, parts: impl Iterator<Item = &'a [u8]>) {
+    pub(crate) fn push(&mut self, envelope: &Envelope, parts: impl Iterator<Item = &'a [u8]>) {
         let Some(header) = self.sender.headers.get_mut(self.count) else { return };
         let first = self.parts;
         let free = self.sender.iovecs[first..].iter_mut();
@@ -340,7 +341,7 @@ impl<'a> Batch<'_, 'a> {
     /// # Errors
     ///
     /// What `sendmmsg` reports about message `first`; an error of a later one comes out when that is first.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
+    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
         let headers = &mut self.sender.headers[first.min(self.count)..self.count];
         // SAFETY: `push` made each of these headers point at a name, a control buffer and iovecs that the sender owns,
         // and those at bytes that are borrowed for `'a`, which this batch does not outlive. The kernel only reads them
@@ -375,7 +376,7 @@ pub(super) fn enable_packet_info(socket: BorrowedFd<'_>, ipv6: bool) -> io::Resu
 /// # Errors
 ///
 /// What `setsockopt` reports.
-pub(super) fn enable_drop_count(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn enable_drop_count(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &c_int::from(true))
 }
 
@@ -397,7 +398,7 @@ pub(super) fn enable_traffic_class(socket: BorrowedFd<'_>, ipv6: bool) -> io::Re
 /// # Errors
 ///
 /// What `setsockopt` reports; kernels before 5.0 do not know it.
-pub(super) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn enable_coalescing(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, &c_int::from(true))
 }
 
