@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong input.
+mod bench;
 mod check_config;
 mod creds;
 mod healthcheck;
@@ -63,6 +64,11 @@ enum Command {
     },
     /// Ask the running server whether it is alive
     Healthcheck,
+    /// Put a TURN server under load and measure what it makes of it
+    Bench {
+        #[command(subcommand)]
+        load: Box<bench::Load>,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -82,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::CheckConfig => check_config::run(&config),
         Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
         Command::Healthcheck => healthcheck::run(&config),
+        Command::Bench { load } => bench::run(*load),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

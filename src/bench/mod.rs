@@ -1,0 +1,64 @@
+//! The load generator: a bounded load on any TURN server, and what the server makes of it. Linux only.
+//!
+//! One thread does everything. It sends and receives with the server's own means (`transport::udp`), because a
+//! generator that is slower than the server measures itself.
+mod cycles;
+mod desk;
+mod flow;
+mod histogram;
+mod hold;
+mod load;
+mod pace;
+mod plan;
+mod process;
+mod report;
+mod session;
+mod stamp;
+mod stream;
+mod tally;
+mod volley;
+mod wire;
+
+use anyhow::Context;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+use rustix::thread::CpuSet;
+
+pub(crate) use pace::Pace;
+pub(crate) use plan::Direction;
+pub(crate) use plan::Kind;
+pub(crate) use plan::Login;
+pub(crate) use plan::Plan;
+pub(crate) use plan::Transport;
+pub(crate) use plan::Trust;
+pub(crate) use report::Report;
+
+/// Carries out a plan.
+///
+/// # Errors
+///
+/// The plan is refused, the server refuses, does not answer or hangs up, or what the system calls report.
+pub(crate) fn run(plan: &Plan) -> anyhow::Result<Report> {
+    plan.check()?;
+    if let Some(cpu) = plan.cpu {
+        pin(cpu).with_context(|| format!("stay on core {cpu}"))?;
+    }
+    raise_file_limit().context("raise the limit of open files")?;
+    match plan.kind {
+        Kind::Relay(_) | Kind::Pair | Kind::Binding => load::run(plan),
+        Kind::Allocate { is_reused } => cycles::run(plan, is_reused),
+        Kind::Hold => hold::run(plan),
+    }
+}
+
+fn pin(cpu: usize) -> rustix::io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    rustix::thread::sched_setaffinity(None, &set)
+}
+
+/// A client over TCP, or to a server on another machine, is one socket.
+fn raise_file_limit() -> rustix::io::Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+}
