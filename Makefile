@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/target/venv/bin:$(PATH)
 export DUOLOGUE_BIN ?= $(CURDIR)/target/debug/duologue
 
 # Folders with npm packages.
-NPM := $(patsubst %/package-lock.json,%,$(wildcard clients/js/package-lock.json tests/browser/package-lock.json))
+NPM := $(patsubst %/package-lock.json,%,$(wildcard clients/js/package-lock.json tests/browser/package-lock.json tests/node/package-lock.json))
 
 .PHONY: help
 help:
@@ -44,7 +44,7 @@ deny:
 	cargo deny check
 
 .PHONY: test
-test: set-up lint rust-tests sdk-tests browser-tests
+test: set-up lint rust-tests sdk-tests node-tests browser-tests
 	@echo "all tests passed"
 
 .PHONY: set-up
@@ -76,6 +76,11 @@ conformance: system
 .PHONY: sdk-tests
 sdk-tests: set-up
 	cd clients/js && npm run check && npm test
+
+# Two WebRTC stacks that are no browsers.
+.PHONY: node-tests
+node-tests: set-up rust-tests
+	cd tests/node && npm test
 
 # Two real browsers that call each other through the built server.
 .PHONY: browser-tests

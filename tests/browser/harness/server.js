@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -69,6 +69,28 @@ export class Server {
     return this.#log;
   }
 
+  /** The certificate of the authority that the server made for itself. */
+  get authority() {
+    return readFileSync(join(this.#directory, 'state/tls/local-ca.pem'), 'utf8');
+  }
+
+  /**
+   * What an RTCPeerConnection needs to reach the relay in one way only.
+   *
+   * @param {'udp' | 'tcp' | 'tls'} via
+   * @param {string} user Whom the credential is for.
+   */
+  iceServer(via, user) {
+    const options = ['creds', '--config', join(this.#directory, 'duologue.toml'), '--user', user];
+    const { username, password } = JSON.parse(execFileSync(findBinary(), options, { cwd: this.#directory, encoding: 'utf8' }));
+    const urls = {
+      udp: `turn:127.0.0.1:${this.ports.turn}?transport=udp`,
+      tcp: `turn:127.0.0.1:${this.ports.turn}?transport=tcp`,
+      tls: `turns:localhost:${this.ports.shared}?transport=tcp`,
+    };
+    return { urls: urls[via], username, credential: password };
+  }
+
   async stop() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
@@ -80,12 +102,18 @@ export class Server {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** Allocations the relay holds, over all modes, transports and families. */
-  async allocations() {
+  /**
+   * Allocations the relay holds, over all modes, transports and families.
+   *
+   * @param {string} [label] Only those with this label, as `transport="tls"`.
+   */
+  async allocations(label = '') {
     const response = await fetch(new URL('/metrics', this.url), { signal: AbortSignal.timeout(5_000) });
-    const values = [...(await response.text()).matchAll(/^duologue_relay_allocations(?:\{[^}]*\})? ([0-9.e+]+)/gm)];
-    if (values.length === 0) throw new Error('/metrics has no duologue_relay_allocations');
-    return values.reduce((total, [, value]) => total + Number(value), 0);
+    const samples = [...(await response.text()).matchAll(/^duologue_relay_allocations(\{[^}]*\})? ([0-9.e+]+)/gm)];
+    if (samples.length === 0) throw new Error('/metrics has no duologue_relay_allocations');
+    return samples
+      .filter(([, labels = '']) => labels.includes(label))
+      .reduce((total, [, , value]) => total + Number(value), 0);
   }
 
   /** Waits until the relay holds nothing. */
