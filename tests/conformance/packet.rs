@@ -52,6 +52,7 @@ pub const ADDRESS_ERROR: u16 = 0x8001;
 pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
 pub const ICMP: u16 = 0x8004;
 pub const SOFTWARE: u16 = 0x8022;
+pub const ALTERNATE_SERVER: u16 = 0x8023;
 pub const FINGERPRINT: u16 = 0x8028;
 
 pub const COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];

@@ -48,16 +48,21 @@ pub enum Setup {
     Guarded,
     /// Clients on loopback are rationed like any other.
     Rationed,
+    /// There is another server for new clients, at [`ALTERNATE`], while this one drains.
+    Alternate,
 }
 
 /// Name and password.
 pub const STATIC_USER: (&str, &str) = ("appliance", "a password");
 /// Composed; a client may as well send it decomposed. RFC 8265 §4.2.
 pub const ACCENTED_USER: (&str, &str) = ("Ren\u{e9}", "caf\u{e9}");
+pub const ALTERNATE: &str = "127.0.0.1:3479";
 pub const NEXT_SECRET: &str = "the secret that comes after the first one";
 /// The seconds for which a credential of the suite is good.
 const CREDENTIAL_LIFE_S: u64 = 1200;
 
+/// Above the ephemeral ports of Linux (32768 to 60999): a port that is reserved is not taken by a client of the suite.
+const RELAY_PORTS: RangeInclusive<u16> = 61_000..=65_535;
 /// Below the ephemeral ports of Linux, so that the small ranges are ours alone.
 const SMALL_RANGES_FROM: u16 = 21_001;
 
@@ -94,12 +99,11 @@ impl Target {
         set("http", "tls_listen = [\"127.0.0.1:0\", \"[::1]:0\"]");
         set("turn", "tls_listen = [\"127.0.0.1:0\", \"[::1]:0\"]");
         set("relay.limits", "allocations_per_address = 50000");
-        let mut ports = 49_152..=65_535;
+        let ports = relay_ports(setup);
+        set("relay", &format!("port_range = \"{}-{}\"", ports.start(), ports.end()));
         match setup {
             Setup::Plain => {}
             Setup::OddPort | Setup::FourPorts => {
-                ports = small_range(setup);
-                set("relay", &format!("port_range = \"{}-{}\"", ports.start(), ports.end()));
                 // A small range on one shard: else half of it would be on the other.
                 set("relay", "shards = 1");
             }
@@ -114,6 +118,10 @@ impl Target {
             }
             Setup::TwoSecrets => set("turn", &format!("secrets = [\"{NEXT_SECRET}\", \"{TURN_SECRET}\"]")),
             Setup::Guarded => set("relay", "allow_peers = []"),
+            Setup::Alternate => {
+                set("server", "shutdown_grace = \"20s\"");
+                set("turn", &format!("alternate_server = \"{ALTERNATE}\""));
+            }
             Setup::Rationed => {
                 set("limits", "exempt = []");
                 set("relay.limits", "unauthenticated_per_second = 50");
@@ -136,10 +144,7 @@ impl Target {
 
     /// Debian's coturn on loopback.
     pub fn coturn(setup: Setup) -> Target {
-        let ports = match setup {
-            Setup::OddPort | Setup::FourPorts => small_range(setup),
-            _ => 49_152..=65_535,
-        };
+        let ports = relay_ports(setup);
         let coturn = Coturn::start(setup, &ports);
         let tls = tls_config(&coturn.authority());
         let at = |port: u16, ip: &str| SocketAddr::new(ip.parse().expect("an address"), port);
@@ -311,13 +316,15 @@ pub fn now_unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-/// A range of this process: another run of the suite at the same time takes another one.
-fn small_range(setup: Setup) -> RangeInclusive<u16> {
+/// A range that the system gives nobody else, and if it is small, one of this process: another run of the suite at the
+/// same time takes another one.
+fn relay_ports(setup: Setup) -> RangeInclusive<u16> {
     let place = u16::try_from(std::process::id() % 500).expect("small");
     let first = SMALL_RANGES_FROM + place * 16;
     match setup {
         Setup::OddPort => first..=first,
-        _ => first + 5..=first + 8,
+        Setup::FourPorts => first + 5..=first + 8,
+        _ => RELAY_PORTS,
     }
 }
 
