@@ -297,14 +297,6 @@ impl Wire {
         }
     }
 
-    /// Whether nothing is answered to these bytes, and the server goes on answering.
-    pub fn is_ignored(&mut self, bytes: &[u8]) -> bool {
-        self.send(bytes);
-        let binding = self.message(Class::Request, Method::BINDING, |_| {});
-        self.ask(&binding);
-        self.unread.is_empty()
-    }
-
     pub fn plain(&mut self, method: Method, fill: impl FnOnce(&mut Writer<'_>)) -> Answer {
         let request = self.message(Class::Request, method, fill);
         self.ask(&request)
