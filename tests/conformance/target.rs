@@ -48,7 +48,9 @@ pub enum Setup {
     Guarded,
     /// Clients on loopback are rationed like any other.
     Rationed,
-    /// There is another server for new clients, at [`ALTERNATE`], while this one drains.
+    /// A stop leaves time for what there is.
+    Patient,
+    /// The same, and there is another server for new clients, at [`ALTERNATE`].
     Alternate,
 }
 
@@ -56,6 +58,8 @@ pub enum Setup {
 pub const STATIC_USER: (&str, &str) = ("appliance", "a password");
 /// Composed; a client may as well send it decomposed. RFC 8265 §4.2.
 pub const ACCENTED_USER: (&str, &str) = ("Ren\u{e9}", "caf\u{e9}");
+/// Longer than any probe of a drain.
+const GRACE: &str = "shutdown_grace = \"60s\"";
 pub const ALTERNATE: &str = "127.0.0.1:3479";
 pub const NEXT_SECRET: &str = "the secret that comes after the first one";
 /// The seconds for which a credential of the suite is good.
@@ -118,8 +122,9 @@ impl Target {
             }
             Setup::TwoSecrets => set("turn", &format!("secrets = [\"{NEXT_SECRET}\", \"{TURN_SECRET}\"]")),
             Setup::Guarded => set("relay", "allow_peers = []"),
+            Setup::Patient => set("server", GRACE),
             Setup::Alternate => {
-                set("server", "shutdown_grace = \"20s\"");
+                set("server", GRACE);
                 set("turn", &format!("alternate_server = \"{ALTERNATE}\""));
             }
             Setup::Rationed => {
