@@ -82,7 +82,7 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
             own_listeners: listeners.to_vec(),
         },
         verifier: Verifier::new(config.turn.realm.as_str(), turn_secrets(config, state), config.turn.users.clone()),
-        nonce_key: NonceKey::derive(&state.nonce_secret),
+        nonce_key: NonceKey::derive(&state.nonce_secret).with_lifetime(config.turn.nonce_lifetime),
         features: features(&config.turn),
         strict_expiry: config.turn.strict_expiry,
         alternate_server: config.turn.alternate_server,

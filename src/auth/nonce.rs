@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,8 +21,8 @@ use crate::auth::secret::Secret;
 /// Bytes of a nonce.
 pub const NONCE_LEN: usize = 29;
 
-/// How long a nonce is good; RFC 8489 §9.2 leaves it to the server, RFC 8656 §5 asks for at most an hour.
-pub const NONCE_LIFE_SECS: u32 = 3600;
+/// How long a nonce is good at most; RFC 8489 §9.2 leaves it to the server, RFC 8656 §5 asks for at most an hour.
+pub const NONCE_LIFETIME_MAX: Duration = Duration::from_secs(3600);
 
 /// The nonce cookie, in which the characters of the security features follow. RFC 8489 §9.2.
 const COOKIE: &[u8; 9] = b"obMatJos2";
@@ -88,13 +89,21 @@ pub enum NonceCheck {
 pub struct NonceKey {
     /// Keyed and ready, so that a nonce costs two hash blocks fewer.
     mac: Hmac<Sha256>,
+    lifetime_secs: u32,
 }
 
 impl NonceKey {
-    /// Derives the key from a secret that outlives restarts.
+    /// Derives the key from a secret that outlives restarts. Its nonces are good for an hour.
     pub fn derive(secret: &Secret) -> Self {
         let derived = keyed(secret.expose()).chain_update(PURPOSE).finalize().into_bytes();
-        Self { mac: keyed(&derived) }
+        Self { mac: keyed(&derived), lifetime_secs: whole_seconds(NONCE_LIFETIME_MAX) }
+    }
+
+    /// The same key, whose nonces are good for `lifetime` in whole seconds, an hour at most.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime_secs = whole_seconds(lifetime.min(NONCE_LIFETIME_MAX));
+        self
     }
 
     /// The nonce for this client at this moment.
@@ -114,7 +123,7 @@ impl NonceKey {
             return NonceCheck::Stale;
         }
         let now = seconds(now_unix_secs);
-        let is_fresh = now.wrapping_sub(issued) < NONCE_LIFE_SECS || issued.wrapping_sub(now) <= CLOCK_STEP_SECS;
+        let is_fresh = now.wrapping_sub(issued) < self.lifetime_secs || issued.wrapping_sub(now) <= CLOCK_STEP_SECS;
         if is_fresh { NonceCheck::Valid } else { NonceCheck::Stale }
     }
 
@@ -163,6 +172,11 @@ fn seconds(unix_secs: u64) -> u32 {
     (unix_secs & u64::from(u32::MAX)) as u32
 }
 
+/// The seconds of a lifetime, which is an hour at most.
+fn whole_seconds(lifetime: Duration) -> u32 {
+    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
+}
+
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
@@ -196,6 +210,16 @@ mod tests {
         assert_eq!(key().verify(nonce.as_bytes(), client(), NOW), NonceCheck::Valid);
         assert_eq!(key().verify(nonce.as_bytes(), client(), NOW + 3599), NonceCheck::Valid);
         assert_eq!(key().verify(nonce.as_bytes(), client(), NOW + 3600), NonceCheck::Stale);
+    }
+
+    #[test]
+    fn a_nonce_lives_as_long_as_was_configured_but_never_more_than_an_hour() {
+        for (lifetime_secs, lives_secs) in [(20, 20), (60, 60), (7200, 3600)] {
+            let key = key().with_lifetime(Duration::from_secs(lifetime_secs));
+            let nonce = key.issue(FEATURES, client(), NOW);
+            assert_eq!(key.verify(nonce.as_bytes(), client(), NOW + lives_secs - 1), NonceCheck::Valid);
+            assert_eq!(key.verify(nonce.as_bytes(), client(), NOW + lives_secs), NonceCheck::Stale);
+        }
     }
 
     #[test]

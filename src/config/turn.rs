@@ -1,11 +1,14 @@
 //! `[turn]`: STUN and TURN listeners and credentials.
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::auth::secret::Secret;
 
+use super::duration;
 use super::mask;
 use super::parse::FromText;
 use super::problem::Complaint;
@@ -32,6 +35,9 @@ pub struct Turn {
     pub username_anonymity: bool,
     /// Which numbers channels may have.
     pub channel_numbers: ChannelNumbers,
+    /// How long a nonce is good. RFC 8489 §9.2.
+    #[serde(serialize_with = "duration::serialize")]
+    pub nonce_lifetime: Duration,
     /// Whether an allocation ends when its credential expires.
     pub strict_expiry: bool,
     /// Where clients are sent while this node drains. RFC 8489 §10.
@@ -51,6 +57,7 @@ impl Default for Turn {
             users: BTreeMap::new(),
             username_anonymity: false,
             channel_numbers: ChannelNumbers::Rfc8656,
+            nonce_lifetime: *NONCE_LIFETIME.end(),
             strict_expiry: false,
             alternate_server: None,
         }
@@ -69,12 +76,24 @@ impl Turn {
             users: section.passwords("users"),
             username_anonymity: section.value("username_anonymity", default.username_anonymity),
             channel_numbers: section.value("channel_numbers", default.channel_numbers),
+            nonce_lifetime: section.checked("nonce_lifetime", default.nonce_lifetime, check_nonce_lifetime),
             strict_expiry: section.value("strict_expiry", default.strict_expiry),
             alternate_server: section.checked("alternate_server", default.alternate_server, connectable),
         };
         section.finish();
         read
     }
+}
+
+/// RFC 8656 §5 asks for at most an hour. A client must come back with its nonce before it is over.
+const NONCE_LIFETIME: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(3600);
+
+fn check_nonce_lifetime(lifetime: &Duration) -> Result<(), Complaint> {
+    if NONCE_LIFETIME.contains(lifetime) {
+        return Ok(());
+    }
+    let what = format!("nonces cannot live {}", duration::format(*lifetime));
+    Err(Complaint::new(what, "write \"10s\" to \"1h\", best a minute or more"))
 }
 
 /// Which numbers channels may have.
