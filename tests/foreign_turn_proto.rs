@@ -192,6 +192,23 @@ fn a_client_asks_for_ipv6_alone() {
 }
 
 #[test]
+fn a_stale_nonce_is_replaced_without_harm_over_every_transport() {
+    let server = Server::start("[turn]\nnonce_lifetime = \"10s\"\n");
+    let peer = echo(V4);
+    let mut clients: Vec<Client> = Way::ALL.map(|way| Client::open(&server, way, time_limited())).into();
+    for client in &mut clients {
+        client.wait_allocated(1);
+    }
+    std::thread::sleep(Duration::from_secs(11));
+    for client in &mut clients {
+        assert_echoes(client, peer);
+        client.delete();
+    }
+    let stale = server.metric("duologue_stun_requests_total", "result=\"stale_nonce\"");
+    assert!(stale >= 3.0, "{stale} nonces were stale");
+}
+
+#[test]
 fn a_client_is_told_that_nobody_listens_at_its_peer() {
     let server = Server::start("");
     // Port unreachable: type 3, code 3 of RFC 792; type 1, code 4 of RFC 4443.
