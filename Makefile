@@ -3,6 +3,7 @@
 # make lint   formatting and warnings only
 # make deny   licences, sources and advisories of the dependencies (needs cargo-deny and the internet)
 # make bench  the benchmarks
+# make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
 SHELL := /bin/bash
@@ -37,6 +38,12 @@ bench:
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+MINUTES ?= 15
+.PHONY: long-call
+long-call: set-up
+	cargo build --release --locked
+	cd tests/browser && DUOLOGUE_BIN=$(CURDIR)/target/release/duologue node long-call.js $(MINUTES)
 
 .PHONY: deny
 deny:

@@ -11,10 +11,11 @@ const STEP_MS = 5_000;
  *
  * @param {import('./server.js').Server} server
  * @param {import('./person.js').Person[]} people Exactly two.
- * @param {string} [query] Settings in the address, as `?relay=only&via=tcp`.
+ * @param {string | string[]} [query] Settings in the address, as `?relay=only&via=tcp`, of both or of each.
  */
 export async function meet(server, people, query = '') {
-  await Promise.all(people.map((person) => person.visit(server.url + query)));
+  const queries = [query, query].flat();
+  await Promise.all(people.map((person, index) => person.visit(server.url + queries[index])));
   await Promise.all(
     people.map(async (person) => {
       await person.type('tag-input', 'chess,');

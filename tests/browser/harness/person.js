@@ -170,6 +170,8 @@ export class Person {
         remoteType: remote?.candidateType,
         relayProtocol: local?.relayProtocol,
         framesDecoded: inbound('video')?.framesDecoded ?? 0,
+        videoBytes: inbound('video')?.bytesReceived ?? 0,
+        freezes: inbound('video')?.freezeCount ?? 0,
         videoPackets: inbound('video')?.packetsReceived ?? 0,
         videoLost: inbound('video')?.packetsLost ?? 0,
         audioPackets: inbound('audio')?.packetsReceived ?? 0,

@@ -11,14 +11,15 @@ const PLAY_MS = 150_000;
  * @param {import('./server.js').Choices} choices
  * @param {((server: Server) => Promise<import('./person.js').Person>)[]} arrivals
  * @param {(server: Server, people: import('./person.js').Person[]) => Promise<void>} play
+ * @param {{ playMs?: number }} [longest]
  */
-export async function scene(choices, arrivals, play) {
+export async function scene(choices, arrivals, play, { playMs = PLAY_MS } = {}) {
   const server = await Server.start(choices);
   const people = [];
   try {
     // One after the other: two browsers starting at once on two cores slow each other down.
     for (const arrive of arrivals) people.push(await arrive(server));
-    await within(PLAY_MS, play(server, people));
+    await within(playMs, play(server, people));
   } catch (error) {
     error.message += `\n--- server log ---\n${server.log}`;
     throw error;

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { makeCertificate } from './certificate.js';
 import { until } from './until.js';
 
 const READY_MS = 20_000;
@@ -23,16 +24,20 @@ const RELAY_PORTS = 400;
  * @property {'all' | 'relay'} [icePolicy]
  * @property {'ports' | 'single-port'} [relayMode]
  * @property {string} [sessionLimit]
+ * @property {string} [nonceLifetime]
+ * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
  */
 export class Server {
   #child;
   #directory;
   #log = '';
 
-  constructor(child, directory, ports) {
+  constructor(child, directory, ports, certificateHashes) {
     this.#child = child;
     this.#directory = directory;
     this.ports = ports;
+    /** What Chromium is told to trust, if the server is renewable. @type {string[]} */
+    this.certificateHashes = certificateHashes;
     this.url = `http://localhost:${ports.http}/`;
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
@@ -48,13 +53,16 @@ export class Server {
     const directory = mkdtempSync(join(tmpdir(), 'duologue-browser-'));
     const ports = { http: await freePort(), shared: await freePort(), turn: await freePort() };
     const file = join(directory, 'duologue.toml');
+    const names = choices.renewable ? ['first', 'second'] : [];
+    const hashes = names.map((name) => hashOf(makeCertificate(directory, name)));
+    if (choices.renewable) useCertificate(directory, 'first');
     writeFileSync(file, configuration(directory, ports, choices));
     const child = spawn(binary, ['serve', '--config', file], {
       cwd: directory,
       env: { PATH: process.env.PATH, HOME: directory, RUST_BACKTRACE: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const server = new Server(child, directory, ports);
+    const server = new Server(child, directory, ports, hashes);
     try {
       await server.#ready();
     } catch (error) {
@@ -91,6 +99,22 @@ export class Server {
     return { urls: urls[via], username, credential: password };
   }
 
+  /** Puts the second certificate where the first one was, and waits until new connections get it. */
+  async renewCertificate() {
+    useCertificate(this.#directory, 'second');
+    this.#child.kill('SIGHUP');
+    await until('the second certificate', READY_MS, async () => (await this.certificateHash()) === this.certificateHashes[1]);
+  }
+
+  /**
+   * How many requests ended in a way.
+   *
+   * @param {string} result As `stale_nonce`.
+   */
+  async requests(result) {
+    return this.#sum('duologue_stun_requests_total', `result="${result}"`);
+  }
+
   async stop() {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
@@ -108,12 +132,7 @@ export class Server {
    * @param {string} [label] Only those with this label, as `transport="tls"`.
    */
   async allocations(label = '') {
-    const response = await fetch(new URL('/metrics', this.url), { signal: AbortSignal.timeout(5_000) });
-    const samples = [...(await response.text()).matchAll(/^duologue_relay_allocations(\{[^}]*\})? ([0-9.e+]+)/gm)];
-    if (samples.length === 0) throw new Error('/metrics has no duologue_relay_allocations');
-    return samples
-      .filter(([, labels = '']) => labels.includes(label))
-      .reduce((total, [, , value]) => total + Number(value), 0);
+    return this.#sum('duologue_relay_allocations', label);
   }
 
   /** Waits until the relay holds nothing. */
@@ -148,8 +167,17 @@ export class Server {
         socket.destroy();
       });
     });
-    const key = new X509Certificate(raw).publicKey.export({ type: 'spki', format: 'der' });
-    return createHash('sha256').update(key).digest('base64');
+    return hashOf(raw);
+  }
+
+  /** A metric, summed over its samples with a label. */
+  async #sum(name, label) {
+    const response = await fetch(new URL('/metrics', this.url), { signal: AbortSignal.timeout(5_000) });
+    const samples = [...(await response.text()).matchAll(new RegExp(`^${name}(\\{[^}]*\\})? ([0-9.e+]+)`, 'gm'))];
+    if (samples.length === 0) throw new Error(`/metrics has no ${name}`);
+    return samples
+      .filter(([, labels = '']) => labels.includes(label))
+      .reduce((total, [, , value]) => total + Number(value), 0);
   }
 
   async #ready() {
@@ -161,6 +189,17 @@ export class Server {
     });
     await until('shared port', READY_MS, () => isListening(this.ports.shared));
   }
+}
+
+/** The hash of a certificate's key, in PEM or DER. */
+function hashOf(certificate) {
+  const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(key).digest('base64');
+}
+
+/** Puts a certificate and its key where the server looks. */
+function useCertificate(directory, name) {
+  for (const part of ['cert', 'key']) copyFileSync(join(directory, `${name}.${part}`), join(directory, `used.${part}`));
 }
 
 function findBinary() {
@@ -178,9 +217,10 @@ function findBinary() {
  *
  * @param {string} directory
  * @param {{ http: number, shared: number, turn: number }} ports
- * @param {Choices} choices
+ * @param {Choices} choice
  */
-function configuration(directory, ports, { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m' }) {
+function configuration(directory, ports, choice) {
+  const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h', renewable = false } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
   return `
 [server]
@@ -194,6 +234,10 @@ tls_listen = ["127.0.0.1:${ports.shared}"]
 udp_listen = ["127.0.0.1:${ports.turn}"]
 tcp_listen = ["127.0.0.1:${ports.turn}"]
 tls_listen = []
+nonce_lifetime = "${nonceLifetime}"
+[tls]
+cert = "${renewable ? `${directory}/used.cert` : ''}"
+key = "${renewable ? `${directory}/used.key` : ''}"
 [relay]
 mode = "${relayMode}"
 addresses = ["127.0.0.1"]
