@@ -4,6 +4,7 @@
 //! generator that is slower than the server measures itself.
 mod cycles;
 mod desk;
+mod floor;
 mod flow;
 mod histogram;
 mod hold;
@@ -12,6 +13,7 @@ mod pace;
 mod plan;
 mod process;
 mod report;
+mod runs;
 mod session;
 mod stamp;
 mod stream;
@@ -19,11 +21,17 @@ mod tally;
 mod volley;
 mod wire;
 
+use std::io;
+use std::io::Write;
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::thread::CpuSet;
 
+use floor::Floor;
+pub(crate) use floor::Merging;
 pub(crate) use pace::Pace;
 pub(crate) use plan::Direction;
 pub(crate) use plan::Kind;
@@ -49,6 +57,21 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Report> {
         Kind::Allocate { is_reused } => cycles::run(plan, is_reused),
         Kind::Hold => hold::run(plan),
     }
+}
+
+/// Runs the floor, the forwarder without protocol, until the process is ended.
+///
+/// # Errors
+///
+/// What the system calls report.
+pub(crate) fn run_floor(listen: SocketAddr, merging: Merging, cpu: Option<usize>) -> anyhow::Result<()> {
+    if let Some(cpu) = cpu {
+        pin(cpu).with_context(|| format!("stay on core {cpu}"))?;
+    }
+    raise_file_limit().context("raise the limit of open files")?;
+    let floor = Floor::open(listen, merging).with_context(|| format!("listen on {listen}"))?;
+    writeln!(io::stdout(), "ready {}", floor.address()?).context("tell that it is ready")?;
+    floor.run().context("forward")
 }
 
 fn pin(cpu: usize) -> rustix::io::Result<()> {

@@ -145,7 +145,7 @@ impl Wire {
         match self.route_by_client[client] {
             Route::Datagrams { port, source: None } => {
                 let local = SocketAddr::new(self.ports[port].socket.local_addr()?.ip(), 0);
-                let socket = bind(local)?;
+                let socket = bind(local, true)?;
                 epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(port as u64), EventFlags::IN)?;
                 self.ports[port] = Port { socket, side: Side::Client, drops: 0 };
             }
@@ -183,7 +183,7 @@ impl Wire {
     }
 
     fn open_port(&mut self, local: SocketAddr, side: Side) -> io::Result<usize> {
-        let socket = bind(local)?;
+        let socket = bind(local, true)?;
         let at = self.ports.len();
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(at as u64), EventFlags::IN)?;
         self.ports.push(Port { socket, side, drops: 0 });
@@ -278,14 +278,21 @@ fn pieces<'a>(datagram: &Datagram, slot: &'a [u8]) -> impl Iterator<Item = &'a [
     bytes.chunks(datagram.segment.unwrap_or(bytes.len()).max(1))
 }
 
-fn bind(local: SocketAddr) -> io::Result<UdpSocket> {
+/// Opens a UDP socket with large buffers; with `is_merging` datagrams may come several as one.
+///
+/// # Errors
+///
+/// What the system calls report.
+pub(super) fn bind(local: SocketAddr, is_merging: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     socket.bind(&local.into())?;
     grow_buffers(&socket)?;
     let socket = UdpSocket::from(socket);
     udp::enable_drop_count(socket.as_fd())?;
-    // Old kernels do not know it: then everything comes singly.
-    let _ = udp::enable_coalescing(socket.as_fd());
+    if is_merging {
+        // Old kernels do not know it: then everything comes singly.
+        let _ = udp::enable_coalescing(socket.as_fd());
+    }
     Ok(socket)
 }
 

@@ -15,6 +15,7 @@ use crate::bench;
 use crate::bench::Direction;
 use crate::bench::Kind;
 use crate::bench::Login;
+use crate::bench::Merging;
 use crate::bench::Pace;
 use crate::bench::Plan;
 use crate::bench::Transport;
@@ -30,6 +31,25 @@ const RATE: f64 = 1000.0;
 
 /// Bytes of a payload where nothing is said: a voice packet.
 const SIZE: usize = 160;
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    #[command(flatten)]
+    Load(Box<Load>),
+    /// Be the floor: forward packets without any protocol, to measure what the kernel alone costs
+    Floor {
+        /// Where clients reach it
+        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Whether packets of one destination and length leave, and arrive, as one
+        #[arg(long, default_value = "both")]
+        merging: MergingName,
+        /// Stay on this core
+        #[arg(long, value_name = "N")]
+        cpu: Option<usize>,
+    },
+}
 
 /// The load.
 #[derive(Debug, Subcommand)]
@@ -91,6 +111,14 @@ pub(super) enum Load {
 pub(super) enum Way {
     ToPeer,
     ToClient,
+    Both,
+}
+
+/// When packets are merged.
+#[derive(Copy, Clone, Debug, ValueEnum)]
+pub(super) enum MergingName {
+    Plain,
+    Send,
     Both,
 }
 
@@ -185,8 +213,11 @@ struct Shape {
     segmentation: bool,
 }
 
-pub(super) fn run(load: Load) -> anyhow::Result<()> {
-    let (shape, common) = load.split();
+pub(super) fn run(task: Task) -> anyhow::Result<()> {
+    let (shape, common) = match task {
+        Task::Load(load) => load.split(),
+        Task::Floor { listen, merging, cpu } => return bench::run_floor(listen, merging.into(), cpu),
+    };
     let json = common.json;
     let plan = plan(shape, common)?;
     let report = bench::run(&plan)?;
@@ -225,6 +256,16 @@ impl TrafficArgs {
         let pace = if self.pace.max { Pace::Max } else { Pace::Fixed(self.pace.rate.unwrap_or(RATE)) };
         let Self { size, burst, no_segmentation, .. } = self;
         Shape { kind, indications, pace, size, burst, segmentation: !no_segmentation }
+    }
+}
+
+impl From<MergingName> for Merging {
+    fn from(name: MergingName) -> Self {
+        match name {
+            MergingName::Plain => Merging::Plain,
+            MergingName::Send => Merging::Send,
+            MergingName::Both => Merging::Both,
+        }
     }
 }
 

@@ -67,7 +67,7 @@ enum Command {
     /// Put a TURN server under load and measure what it makes of it
     Bench {
         #[command(subcommand)]
-        load: Box<bench::Load>,
+        task: bench::Task,
     },
 }
 
@@ -88,7 +88,7 @@ pub fn run() -> ExitCode {
         Command::CheckConfig => check_config::run(&config),
         Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
         Command::Healthcheck => healthcheck::run(&config),
-        Command::Bench { load } => bench::run(*load),
+        Command::Bench { task } => bench::run(task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
