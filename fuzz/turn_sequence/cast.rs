@@ -41,6 +41,7 @@ const SECRETS: [&str; 2] = ["north", "south"];
 pub(super) const LOCAL_V4: &str = "10.9.0.1";
 pub(super) const EXTERNAL_V4: &str = "5.6.7.8";
 const RELAY_V6: &str = "2a00:9::1";
+const ALTERNATE: &str = "9.9.2.1:3478";
 /// The address that a reload closes.
 pub(super) const CLOSED_BY_RELOAD: &str = "8.8.8.8";
 
@@ -67,6 +68,8 @@ pub(super) struct Settings {
     strict_expiry: bool,
     dont_fragment: bool,
     channel_range: ChannelRange,
+    /// Whether clients are sent to another server while this one drains.
+    is_sent_on: bool,
     /// How many of [`SECRETS`] are good.
     pub(super) secrets: usize,
     /// Whether [`CLOSED_BY_RELOAD`] is closed.
@@ -81,6 +84,7 @@ impl Settings {
             strict_expiry: flags & 2 != 0,
             dont_fragment: flags & 4 == 0,
             channel_range: if flags & 8 == 0 { ChannelRange::Rfc8656 } else { ChannelRange::Rfc5766 },
+            is_sent_on: flags & 16 != 0,
             secrets: SECRETS.len(),
             is_closed: false,
         }
@@ -106,7 +110,7 @@ impl Settings {
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: self.strict_expiry,
             channel_range: self.channel_range,
-            alternate_server: None,
+            alternate_server: self.is_sent_on.then(|| address(ALTERNATE)),
             dont_fragment: self.dont_fragment,
         })
     }

@@ -285,7 +285,7 @@ impl World {
                 self.settle();
             }
             6 => self.is_out_of_sockets = choices.is_set(),
-            _ if choices.below(8) == 0 => {
+            _ if choices.below(4) == 0 => {
                 for shard in &mut self.shards {
                     shard.server.drain();
                 }
