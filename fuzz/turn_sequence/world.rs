@@ -1,4 +1,5 @@
 //! A process of the relay without sockets: two shards, what they share, and the shell's part of the work.
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ use duologue::relay::Via;
 use duologue::stun::AttributeType;
 use duologue::stun::IntegrityKind;
 use duologue::stun::PasswordAlgorithm;
+use duologue::time::Mono;
 use duologue::time::Now;
 use duologue::time::UnixMillis;
 
@@ -45,6 +47,14 @@ use super::packets::Sent;
 use super::tally::Tally;
 use super::verdicts;
 use crate::choices::Choices;
+
+thread_local! {
+    /// The tables of the defences are large, so one plan after the other has them, later on the same clock.
+    static SHARED: Cell<(Arc<Defences>, Mono)> = Cell::default();
+}
+
+/// Clocks have no more than 292 years.
+const SHARED_LIFE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// A seat at the relay: a 5-tuple and what its user holds.
 #[derive(Debug)]
@@ -82,6 +92,7 @@ struct Waiting {
 pub(super) struct World {
     pub(super) settings: Settings,
     pub(super) directory: Arc<Directory>,
+    defences: Arc<Defences>,
     ledger: Ledger,
     pub(super) shards: Vec<Shard>,
     pub(super) places: Vec<Place>,
@@ -106,7 +117,7 @@ impl World {
     pub(super) fn new(choices: &mut Choices<'_>) -> Self {
         let settings = Settings::chosen(choices);
         let directory = Arc::new(Directory::new(&cast::relay_addresses(), cast::PORTS));
-        let defences = Arc::new(Defences::default());
+        let (defences, begin) = SHARED.take();
         let shard = |id| {
             let counters = Arc::new(Counters::new());
             let (config, directory) = (settings.config(), Arc::clone(&directory));
@@ -132,7 +143,8 @@ impl World {
             shards,
             places,
             credentials: cast::credentials(),
-            now: cast::start(),
+            defences,
+            now: Now { mono: begin, ..cast::start() },
             is_slow: false,
             is_out_of_sockets: false,
             refused_until: HashMap::new(),
@@ -376,6 +388,11 @@ impl World {
             for port in cast::PORTS {
                 assert!(self.directory.claim(ip, port, self.now.mono).is_some(), "port {port} is lost");
             }
+        }
+        // Long enough for whatever was counted to be forgotten.
+        let next = self.now.mono + Duration::from_secs(3600);
+        if next < Mono::from_start(SHARED_LIFE) {
+            SHARED.set((self.defences, next));
         }
         self.tally
     }
