@@ -12,8 +12,7 @@ pub(crate) fn check(input: &[u8]) -> bool {
     if ["/dev", "/proc", "/sys"].iter().any(|place| input.windows(place.len()).any(|part| part == place.as_bytes())) {
         return false;
     }
-    let directory = directory();
-    let file = directory.join("duologue.toml");
+    let file = PLACE.with(|place| place.0.join("duologue.toml"));
     fs::write(&file, input).expect("write the configuration");
     let sources = Sources::default().with_file(Some(file.clone()));
     let Ok(text) = std::str::from_utf8(input) else {
@@ -53,12 +52,26 @@ pub(crate) fn check(input: &[u8]) -> bool {
     true
 }
 
-/// A place in memory of this thread's own.
-fn directory() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let name = format!("duologue-config-{}-{:?}", std::process::id(), std::thread::current().id());
-    let directory = base.join(name.replace(['(', ')'], ""));
-    fs::create_dir_all(&directory).expect("make a directory");
-    directory
+thread_local! {
+    static PLACE: Place = Place::new();
+}
+
+/// A directory of this thread's own, in memory if that can be; gone with the thread.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        let memory = PathBuf::from("/dev/shm");
+        let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "");
+        let directory = base.join(format!("duologue-config-{}-{thread}", std::process::id()));
+        fs::create_dir_all(&directory).expect("make a directory");
+        Self(directory)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
