@@ -357,6 +357,13 @@ fn a_closed_port_harms_no_other_peer_and_no_other_allocation() {
     }
 }
 
+/// Marks what leaves a socket with these bits of TOS or traffic class.
+fn mark(socket: &UdpSocket, bits: u32) {
+    let is_ipv4 = socket.local_addr().expect("an address").is_ipv4();
+    let socket = socket2::SockRef::from(socket);
+    if is_ipv4 { socket.set_tos_v4(bits) } else { socket.set_tclass_v6(bits) }.expect("mark what leaves");
+}
+
 #[test]
 fn marks_of_the_network_are_carried_both_ways() {
     let internet = Internet::new();
@@ -368,25 +375,33 @@ fn marks_of_the_network_are_carried_both_ways() {
             chain seen {
                 type filter hook forward priority 0
                 udp sport 61000-61999 ip dscp ef ip ecn ect0 counter name there
-                ip daddr 203.0.113.5 udp sport 3478 ip dscp af41 ip ecn ect1 counter name back
+                udp sport 61000-61999 ip6 dscp ef ip6 ecn ect0 counter name there
+                udp sport 3478 ip dscp af41 ip ecn ect1 counter name back
+                udp sport 3478 ip6 dscp af41 ip6 ecn ect1 counter name back
             }
         }",
     );
-    let server = internet.start(&["198.51.100.1"], &["198.51.100.1"], OPEN);
-    let (mut client, answer) = allocated(&client, &ways(&server, "198.51.100.1")[0], 1 << 24);
-    let friend = internet.peer(PEER);
-    assert_relayed(&mut client, answer.relayed(), &friend);
-    assert_eq!([internet.middle.counted("there"), internet.middle.counted("back")], [0, 0]);
-    // EF with ECT(0), and AF41 with ECT(1). RFC 2474 §3, RFC 3168 §5.
-    socket2::SockRef::from(client.socket()).set_tos_v4(46 << 2 | 2).expect("mark what leaves");
-    socket2::SockRef::from(&friend.0).set_tos_v4(34 << 2 | 1).expect("mark what leaves");
-    client.indicate(friend.1, b"marked");
-    assert_eq!(heard(&friend.0, PATIENCE), Some((b"marked".to_vec(), answer.relayed())));
-    client.channel(0x4001, b"marked too");
-    assert_eq!(heard(&friend.0, PATIENCE), Some((b"marked too".to_vec(), answer.relayed())));
-    friend.0.send_to(b"marked", answer.relayed()).expect("send");
-    assert_eq!(client.data(PATIENCE), Some(Data::Channel(0x4001, b"marked".to_vec())));
-    assert_eq!([internet.middle.counted("there"), internet.middle.counted("back")], [2, 1]);
+    let counted = || [internet.middle.counted("there"), internet.middle.counted("back")];
+    let listen = ["198.51.100.1", "2001:db8:2::1"];
+    let server = internet.start(&listen, &listen, OPEN);
+    for (at, family, peer) in [(listen[0], 1 << 24, PEER), (listen[1], IPV6, PEER_V6)] {
+        let (mut client, answer) = allocated(&client, &ways(&server, at)[0], family);
+        let friend = internet.peer(peer);
+        let before = counted();
+        assert_relayed(&mut client, answer.relayed(), &friend);
+        assert_eq!(counted(), before, "{peer}: nothing is marked by itself");
+        // EF with ECT(0), and AF41 with ECT(1). RFC 2474 §3, RFC 3168 §5.
+        mark(client.socket(), 46 << 2 | 2);
+        mark(&friend.0, 34 << 2 | 1);
+        client.indicate(friend.1, b"marked");
+        assert_eq!(heard(&friend.0, PATIENCE), Some((b"marked".to_vec(), answer.relayed())));
+        client.channel(0x4001, b"marked too");
+        assert_eq!(heard(&friend.0, PATIENCE), Some((b"marked too".to_vec(), answer.relayed())));
+        friend.0.send_to(b"marked", answer.relayed()).expect("send");
+        assert_eq!(client.data(PATIENCE), Some(Data::Channel(0x4001, b"marked".to_vec())));
+        assert_eq!(counted(), [before[0] + 2, before[1] + 1], "{peer}");
+        assert_eq!(client.refresh(0).code(), 0);
+    }
 }
 
 #[test]
