@@ -10,7 +10,6 @@ const BOUND = { timeout: 180_000 };
 
 const chromium = (name) => async (server) =>
   Person.inChromium(name, { certificateHash: await server.certificateHash() });
-const firefox = (name) => () => Person.inFirefox(name);
 
 for (const via of ['udp', 'tcp', 'tls']) {
   test(`two Chromium pages talk through the relay over ${via}`, BOUND, () =>
@@ -26,17 +25,6 @@ for (const via of ['udp', 'tcp', 'tls']) {
       await assertNoErrors(people);
     }));
 }
-
-test('Chromium talks with Firefox through the relay over udp', BOUND, () =>
-  scene({}, [chromium('Ada'), firefox('Finn')], async (server, people) => {
-    await meet(server, people, '?relay=only&via=udp');
-    await assertRelayed(people, 'udp');
-    await chatBothWays(people);
-    await watchMedia(people, WATCH_MS);
-    await hangUp(people);
-    await server.waitForNoAllocation();
-    await assertNoErrors(people);
-  }));
 
 test('with ice_policy all the call finds its direct path', BOUND, () =>
   scene({ icePolicy: 'all' }, [chromium('Ada'), chromium('Ben')], async (server, people) => {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -66,9 +67,14 @@ export class Person {
     return new Person(name, page, () => context.close(), directory);
   }
 
-  /** @param {string} name */
-  static async inFirefox(name) {
+  /**
+   * @param {string} name
+   * @param {object} [options]
+   * @param {string} [options.authority] PEM of the authority whose certificates it trusts for TURN over TLS.
+   */
+  static async inFirefox(name, { authority } = {}) {
     const directory = mkdtempSync(join(tmpdir(), 'duologue-firefox-'));
+    if (authority) trust(join(directory, 'profile'), authority);
     const browser = await puppeteer.launch({
       browser: 'firefox',
       executablePath: FIREFOX,
@@ -180,6 +186,11 @@ export class Person {
     });
   }
 
+  /** Servers that the browser could not use while it gathered candidates for the newest connection. */
+  candidateErrors() {
+    return this.evaluate(() => window.keptCandidateErrors);
+  }
+
   /** Every error so far: thrown, rejected, or refused by the content security policy. */
   async allErrors() {
     return [...this.errors, ...(await this.debug()).errors];
@@ -191,14 +202,32 @@ export class Person {
   }
 }
 
+/**
+ * Puts an authority into the certificate store of a Firefox profile that has never been used.
+ *
+ * @param {string} profile
+ * @param {string} authority PEM
+ */
+function trust(profile, authority) {
+  mkdirSync(profile);
+  const file = join(profile, 'authority.pem');
+  writeFileSync(file, authority);
+  execFileSync('certutil', ['-d', `sql:${profile}`, '-N', '--empty-password']);
+  execFileSync('certutil', ['-d', `sql:${profile}`, '-A', '-n', 'authority', '-t', 'C,,', '-i', file]);
+}
+
 /** Runs in the page before its scripts: remembers each connection, so that a test can read it. */
 function keepPeerConnections() {
   window.keptPeerConnections = [];
+  window.keptCandidateErrors = [];
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(...configuration) {
       super(...configuration);
       window.keptPeerConnections.push(this);
+      this.addEventListener('icecandidateerror', ({ errorCode, errorText, url, address }) => {
+        window.keptCandidateErrors.push({ errorCode, errorText, url, address });
+      });
     }
   };
 }

@@ -25,6 +25,7 @@ const RELAY_PORTS = 400;
  * @property {'ports' | 'single-port'} [relayMode]
  * @property {string} [sessionLimit]
  * @property {string} [nonceLifetime]
+ * @property {string} [recentPartnerPause]
  * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
  */
 export class Server {
@@ -220,7 +221,8 @@ function findBinary() {
  * @param {Choices} choice
  */
 function configuration(directory, ports, choice) {
-  const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h', renewable = false } = choice;
+  const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h' } = choice;
+  const { recentPartnerPause = '1h', renewable = false } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
   return `
 [server]
@@ -246,6 +248,8 @@ allow_peers = ["127.0.0.0/8"]
 [session]
 limit = "${sessionLimit}"
 ice_policy = "${icePolicy}"
+[matchmaking]
+recent_partner_pause = "${recentPartnerPause}"
 [log]
 level = "debug"
 `;
