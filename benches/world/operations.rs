@@ -1,0 +1,171 @@
+//! Single operations of the relay core, each a function that is not inlined, so that its instructions can be counted.
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use duologue::relay::AllocationId;
+use duologue::relay::ClientAddr;
+use duologue::relay::FromClient;
+use duologue::relay::FromPeer;
+use duologue::relay::Mode;
+use duologue::relay::REPLY_MAX;
+use duologue::stun::AttributeType;
+use duologue::stun::ChannelNumber;
+use duologue::stun::Class;
+use duologue::stun::Method;
+use duologue::stun::TransactionId;
+use duologue::stun::channel_data;
+use duologue::time::Now;
+
+use super::NOW;
+use super::RELAY_IP;
+use super::Relay;
+use super::UDP;
+use super::client;
+use super::message;
+use super::peer;
+use super::send;
+
+/// Clients of each kind.
+const CLIENTS: u32 = 16;
+
+/// Between two packets: slow enough for what one allocation may relay per second.
+const STEP: Duration = Duration::from_micros(1);
+
+/// Bytes of application data.
+const PAYLOAD: usize = 160;
+
+/// An allocation and its peer.
+#[derive(Copy, Clone)]
+struct Way {
+    client: ClientAddr,
+    peer: SocketAddr,
+    at: AllocationId,
+}
+
+/// Relays with clients, and the packets of all operations.
+pub struct Operations {
+    /// In `ports` mode.
+    open: Relay,
+    channels: Vec<Way>,
+    permissions: Vec<Way>,
+    sends: Vec<Vec<u8>>,
+    /// In `single-port` mode, where clients are each other's peers.
+    closed: Relay,
+    pairs: Vec<ClientAddr>,
+    channel_data: Vec<u8>,
+    binding: Vec<u8>,
+    allocate: Vec<u8>,
+    delete: Vec<u8>,
+    reply: Box<[u8]>,
+    turn: usize,
+    now: Now,
+}
+
+impl Operations {
+    pub fn new() -> Self {
+        let mut open = Relay::new(Mode::Ports);
+        let (mut channels, mut permissions) = (Vec::new(), Vec::new());
+        for number in 0..CLIENTS {
+            let (here, there, peer) = (client(number), client(number + CLIENTS), peer(number));
+            channels.push(Way { client: here, peer, at: open.allocate(here) });
+            open.bind(here, peer);
+            permissions.push(Way { client: there, peer, at: open.allocate(there) });
+            open.permit(there, peer);
+        }
+        let mut closed = Relay::new(Mode::SinglePort);
+        for number in 0..CLIENTS {
+            closed.allocate(client(number));
+        }
+        let addresses = (1024..=65535).map(|port| SocketAddr::new(RELAY_IP.into(), port));
+        let live: Vec<_> = addresses.filter_map(|address| closed.directory.find(address)).collect();
+        for (here, there) in live.iter().zip(live.iter().rev()) {
+            closed.bind(here.client, there.relayed);
+        }
+        let guest = client(5000);
+        let allocate = closed.request(guest, Method::ALLOCATE, |writer| {
+            writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);
+        });
+        let delete = closed.request(guest, Method::REFRESH, |writer| {
+            writer.u32(AttributeType::LIFETIME, 0);
+        });
+        Self {
+            sends: permissions.iter().map(|way| send(way.peer)).collect(),
+            pairs: live.iter().map(|entry| entry.client).collect(),
+            channel_data: [&channel_data::header(ChannelNumber::MIN, PAYLOAD as u16)[..], &[0xA5; PAYLOAD]].concat(),
+            binding: message(Class::Request, Method::BINDING, TransactionId([1; 12]), |_| {}),
+            reply: vec![0; REPLY_MAX].into_boxed_slice(),
+            turn: 0,
+            now: NOW,
+            open,
+            channels,
+            permissions,
+            closed,
+            allocate,
+            delete,
+        }
+    }
+
+    /// Whose turn it is.
+    fn next(&mut self) -> usize {
+        self.turn = (self.turn + 1) % CLIENTS as usize;
+        self.now = Now { mono: self.now.mono + STEP, ..self.now };
+        self.turn
+    }
+
+    #[inline(never)]
+    pub fn channel_data_to_peer(&mut self) {
+        let turn = self.next();
+        let way = self.channels[turn];
+        let packet = black_box(&self.channel_data);
+        let verdict = self.open.server.handle_client(way.client, packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::ToPeer { .. }));
+    }
+
+    #[inline(never)]
+    pub fn peer_to_channel_data(&mut self) {
+        let turn = self.next();
+        let way = self.channels[turn];
+        let verdict = self.open.server.handle_peer(way.at, black_box(way.peer), PAYLOAD, self.now);
+        assert!(matches!(verdict, FromPeer::ToClient(delivery) if delivery.head.as_slice().len() == 4));
+    }
+
+    #[inline(never)]
+    pub fn send_indication_to_peer(&mut self) {
+        let turn = self.next();
+        let packet = black_box(&self.sends[turn]);
+        let verdict = self.open.server.handle_client(self.permissions[turn].client, packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::ToPeer { .. }));
+    }
+
+    #[inline(never)]
+    pub fn peer_to_data_indication(&mut self) {
+        let turn = self.next();
+        let way = self.permissions[turn];
+        let verdict = self.open.server.handle_peer(way.at, black_box(way.peer), PAYLOAD, self.now);
+        assert!(matches!(verdict, FromPeer::ToClient(delivery) if delivery.head.as_slice().len() == 36));
+    }
+
+    #[inline(never)]
+    pub fn hand_over(&mut self) {
+        let turn = self.next();
+        let from = self.pairs[turn];
+        let packet = black_box(&self.channel_data);
+        let verdict = self.closed.server.handle_client(from, packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::HandOver { .. }));
+    }
+
+    #[inline(never)]
+    pub fn binding(&mut self) {
+        let from = client(self.next() as u32);
+        let packet = black_box(&self.binding);
+        let verdict = self.open.server.handle_client(from, packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::Reply { .. }));
+    }
+
+    #[inline(never)]
+    pub fn allocate_and_delete(&mut self) {
+        assert!(self.closed.send(client(5000), black_box(&self.allocate)).is_some());
+        self.closed.send(client(5000), black_box(&self.delete));
+    }
+}
