@@ -1,5 +1,6 @@
 # make run    the server with development defaults on http://localhost:8080
 # make test   everything: installs what it needs (Debian, PyPI, npm), checks, tests
+# make test-heavy  what takes minutes of all cores: many clients at once; after make test
 # make lint   formatting and warnings only
 # make deny   licences, sources and advisories of the dependencies (needs cargo-deny and the internet)
 # make bench  the benchmarks
@@ -53,6 +54,10 @@ deny:
 .PHONY: test
 test: set-up lint rust-tests sdk-tests node-tests browser-tests
 	@echo "all tests passed"
+
+.PHONY: test-heavy
+test-heavy: set-up
+	cargo test --locked --test many_connections -- --ignored --nocapture
 
 .PHONY: set-up
 set-up: system python $(NPM:%=%/node_modules/.installed)

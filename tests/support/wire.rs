@@ -128,29 +128,35 @@ impl Wire {
     }
 
     pub fn with(way: &Way, credential: Credential) -> Wire {
+        if !way.is_udp() {
+            return Self::over_stream(way, credential, TcpStream::connect(way.addr).expect("connect"));
+        }
         let any = match way.addr.ip() {
             IpAddr::V4(ip) => IpAddr::V4(if ip.is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }),
             IpAddr::V6(ip) => IpAddr::V6(if ip.is_loopback() { Ipv6Addr::LOCALHOST } else { Ipv6Addr::UNSPECIFIED }),
         };
-        let (link, local) = if way.is_udp() {
-            let socket = UdpSocket::bind((any, 0)).expect("bind a client");
-            socket.connect(way.addr).expect("connect");
-            let local = socket.local_addr().expect("an address");
-            (Link::Udp(socket), local)
-        } else {
-            let socket = TcpStream::connect(way.addr).expect("connect");
-            socket.set_nodelay(true).expect("set an option");
-            let local = socket.local_addr().expect("an address");
-            let link = match &way.tls {
-                None => Link::Tcp(socket),
-                Some(config) => {
-                    let name = "localhost".try_into().expect("a name");
-                    let tls = rustls::ClientConnection::new(Arc::clone(config), name).expect("a TLS client");
-                    Link::Tls(Box::new(rustls::StreamOwned::new(tls, socket)))
-                }
-            };
-            (link, local)
+        let socket = UdpSocket::bind((any, 0)).expect("bind a client");
+        socket.connect(way.addr).expect("connect");
+        let local = socket.local_addr().expect("an address");
+        Self::on(way, credential, Link::Udp(socket), local)
+    }
+
+    /// A client over TCP or TLS on a connection that the test has made.
+    pub fn over_stream(way: &Way, credential: Credential, socket: TcpStream) -> Wire {
+        socket.set_nodelay(true).expect("set an option");
+        let local = socket.local_addr().expect("an address");
+        let link = match &way.tls {
+            None => Link::Tcp(socket),
+            Some(config) => {
+                let name = "localhost".try_into().expect("a name");
+                let tls = rustls::ClientConnection::new(Arc::clone(config), name).expect("a TLS client");
+                Link::Tls(Box::new(rustls::StreamOwned::new(tls, socket)))
+            }
         };
+        Self::on(way, credential, link, local)
+    }
+
+    fn on(way: &Way, credential: Credential, link: Link, local: SocketAddr) -> Wire {
         Wire {
             way: way.clone(),
             local,
