@@ -148,6 +148,7 @@ impl Server {
 }
 
 /// What goes before and behind a payload from `source` on its way to a client; `None` if it is too long for it.
+#[inline]
 fn head(reach: Reach, via: Via, source: SocketAddr, payload_len: usize, ids: &mut IndicationIds) -> Option<(Head, u8)> {
     match reach {
         Reach::Channel(number) => {

@@ -26,6 +26,7 @@ impl Head {
     }
 
     /// A Data indication's header, which `write` puts into the buffer, returning its length in bytes.
+    #[inline]
     pub(super) fn data_indication(write: impl FnOnce(&mut [u8; HEAD_MAX]) -> Option<usize>) -> Option<Self> {
         let mut bytes = [0; HEAD_MAX];
         let len = u8::try_from(write(&mut bytes)?).ok()?;
