@@ -2,6 +2,8 @@
 //!
 //! `turnutils_uclient` 4.6.1 binds channels in the range of RFC 5766 (0x4000-0x7FFF), of which RFC 8656 left a quarter:
 //! the channel runs therefore switch `turn.channel_numbers` to the old range, as an operator with such clients would.
+//! Its `-Z` is not run: it asks for a second family by a number from before RFC 8656 (0x8032, which servers ignore), then
+//! refreshes a family at random and gives up at the 443 that is due. Both families are tried in `foreign_turn_proto.rs`.
 mod support;
 
 use std::process::Child;
@@ -174,13 +176,6 @@ fn each_way_to_ask_over_streams_loses_nothing() {
         runs.spawn(move || assert_nothing_lost(server, "turn-tls", &["-t", "-S", "-s"], peer));
         runs.spawn(move || assert_nothing_lost(server, "turn-tcp", &["-t", "-y"], None));
     });
-}
-
-#[test]
-fn two_families_at_once_lose_nothing() {
-    let server = Server::start(OLD_CHANNELS);
-    assert_nothing_lost(&server, "turn-udp", &["-Z", "-y"], None);
-    assert_nothing_lost(&server, "turn-udp", &["-Z", "-y", "-s"], None);
 }
 
 #[test]
