@@ -49,7 +49,7 @@ class Agent:
         self.agent.connect("component-state-changed", self.on_state)
         self.agent.connect("new-selected-pair-full", self.on_pair)
         self.io_stream = self.agent.get_io_stream(self.stream, COMPONENT)
-        # Who does not read gets no answer of the server either.
+        # From the beginning: who does not read gets no answer of the server either.
         self.read(self.io_stream.get_input_stream())
         if not self.agent.gather_candidates(self.stream):
             sys.exit(f"{name} cannot gather candidates")
@@ -77,8 +77,8 @@ class Agent:
     def read(self, source, result=None):
         if result is not None:
             self.received += source.read_bytes_finish(result).get_data()
-        if len(self.received) < STREAM_BYTES:
-            source.read_bytes_async(65_536, GLib.PRIORITY_DEFAULT, None, self.read)
+        # Also when all is here: who does not read is not told either what the other side has got.
+        source.read_bytes_async(65_536, GLib.PRIORITY_DEFAULT, None, self.read)
 
 
 def wait(what, condition):
