@@ -34,6 +34,7 @@ impl Shard {
         // An error is "nothing there": level-triggered epoll asks again if there is.
         let Ok(received) = self.receiver.receive(listener.socket.as_fd(), room, Arena::STRIDE) else { return };
         let bound = listener.bound;
+        self.has_more |= received == RECEIVE_BATCH;
         self.io.add(IoEvent::ReceiveCall, 1);
         for at in 0..received {
             let (start, datagram) = self.take(at, SocketKey::Listener(ListenerId(index)));
@@ -55,6 +56,7 @@ impl Shard {
         let at = relay.at;
         let room = self.arena.vacant(RELAY_BATCH);
         let Ok(received) = self.receiver.receive(relay.socket.as_fd(), room, Arena::STRIDE) else { return };
+        self.has_more |= received == RELAY_BATCH;
         self.io.add(IoEvent::ReceiveCall, 1);
         for index in 0..received {
             let (start, datagram) = self.take(index, key);

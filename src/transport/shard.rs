@@ -107,6 +107,8 @@ pub(super) struct Shard {
     pub(super) swept: Mono,
     /// Packets of clients and peers in this wake-up.
     pub(super) packets: usize,
+    /// Whether a socket gave as much as was asked for in this wake-up: then it has more.
+    pub(super) has_more: bool,
     pace: Pace,
     is_stopping: Arc<AtomicBool>,
 }
@@ -148,6 +150,7 @@ impl Shard {
             cipher: vec![0; READ_LEN].into_boxed_slice(),
             swept: parts.clock.now().mono,
             packets: 0,
+            has_more: false,
             pace: Pace::new(parts.moderation),
             is_stopping: parts.is_stopping,
         })
@@ -166,7 +169,10 @@ impl Shard {
             now = self.clock.now();
             self.wake_up(&events, now);
             let packets = std::mem::take(&mut self.packets);
-            if let Some(next) = self.pace.on_wake_up(packets, now.mono) {
+            let has_more = std::mem::take(&mut self.has_more);
+            if let Some(next) = self.pace.on_wake_up(packets, now.mono)
+                && !has_more
+            {
                 self.pause(next);
             }
         }
