@@ -105,11 +105,13 @@ fn allocations_are_cycled_from_new_and_from_old_addresses() {
 
 #[test]
 fn the_memory_of_kept_allocations_is_told() {
-    let server = Server::start("");
-    let report = report(&server, "udp", &["hold"]);
-    assert!(number(&report, "/rss_held_kib") >= number(&report, "/rss_before_kib"), "{report}");
-    assert!(number(&report, "/rss_after_kib") > 1000.0, "{report}");
-    assert_eq!(server.allocations(), 0.0);
+    for mode in ["ports", "single-port"] {
+        let server = Server::start(&format!("[relay]\nmode = \"{mode}\"\n"));
+        let report = report(&server, "udp", &["hold"]);
+        assert!(number(&report, "/rss_held_kib") >= number(&report, "/rss_before_kib"), "{report}");
+        assert!(number(&report, "/rss_after_kib") > 1000.0, "{report}");
+        assert_eq!(server.allocations(), 0.0);
+    }
 }
 
 /// The forwarder without protocol, ended with the test.

@@ -1,5 +1,6 @@
 //! Requests on their way: sent, sent again, and matched with their answers.
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -59,8 +60,9 @@ impl Desk {
         Self { sessions, pending_by_client, pending: 0, requests: 0, repeated_at: 0 }
     }
 
-    pub(super) fn session(&self, client: usize) -> &Session {
-        &self.sessions[client]
+    /// The relayed address of a client, if there is such a client and it has one.
+    pub(super) fn relayed(&self, client: usize) -> Option<SocketAddr> {
+        self.sessions.get(client)?.relayed()
     }
 
     pub(super) fn session_mut(&mut self, client: usize) -> &mut Session {

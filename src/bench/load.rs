@@ -87,8 +87,9 @@ impl Party {
 /// What lets data through between a client and its peer.
 fn join(plan: &Plan, desk: &Desk, client: usize, peer: std::net::SocketAddr) -> Ask {
     let peer = match plan.kind {
-        Kind::Pair => desk.session(partner(client)).relayed().unwrap_or(peer),
-        Kind::Relay(_) | Kind::Binding | Kind::Allocate { .. } | Kind::Hold => peer,
+        // Peers inside of the server are allowed everywhere, also where there are no others.
+        Kind::Pair | Kind::Hold => desk.relayed(partner(client)).unwrap_or(peer),
+        Kind::Relay(_) | Kind::Binding | Kind::Allocate { .. } => peer,
     };
     if plan.indications { Ask::Permit { peer } } else { Ask::Bind { channel: channel(client), peer } }
 }
@@ -111,7 +112,7 @@ fn flows(plan: &Plan, party: &Party) -> anyhow::Result<Vec<Flow>> {
     let form = |client| if plan.indications { Form::Indication } else { Form::Channel(channel(client)) };
     let of_client = |client: usize| match plan.kind {
         Kind::Pair => {
-            let to = party.desk.session(partner(client)).relayed().unwrap_or(peer);
+            let to = party.desk.relayed(partner(client)).unwrap_or(peer);
             Flow::of_client(wire, client, form(client), to, plan.size, Side::Client, form(partner(client)))
         }
         Kind::Binding => Flow::of_client(wire, client, Form::Binding, peer, 0, Side::Client, Form::Binding),
@@ -120,7 +121,7 @@ fn flows(plan: &Plan, party: &Party) -> anyhow::Result<Vec<Flow>> {
         }
     };
     let of_peer = |client| {
-        let relayed = party.desk.session(client).relayed()?;
+        let relayed = party.desk.relayed(client)?;
         Some(Flow::of_peer(relayed, plan.size, form(client)))
     };
     let mut flows = Vec::new();
