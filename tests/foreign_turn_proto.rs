@@ -23,6 +23,7 @@ use client::Heard;
 use client::Way;
 use support::Server;
 use support::turn::Credential;
+use support::wire::peer;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -46,8 +47,7 @@ fn config(username: &str, password: &str) -> TurnConfig {
 
 /// A peer that sends every datagram back until its socket is gone.
 fn echo(ip: IpAddr) -> SocketAddr {
-    let socket = UdpSocket::bind((ip, 0)).expect("bind a peer");
-    let addr = socket.local_addr().expect("an address");
+    let (socket, addr) = peer(&ip.to_string());
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("set a timeout");
     std::thread::spawn(move || {
         let mut room = [0; 2048];

@@ -140,9 +140,8 @@ fn frame(random: &mut Random) -> Vec<u8> {
 fn assert_serves(server: &Server) {
     let turn = server.addr("turn-udp");
     let mut client = TurnClient::allocate_udp(turn, Credential::for_session("alive")).expect("allocate");
-    let peer = UdpSocket::bind("127.0.0.1:0").expect("bind a peer");
+    let (peer, peer_addr) = support::wire::peer("127.0.0.1");
     peer.set_read_timeout(Some(Duration::from_secs(3))).expect("set a timeout");
-    let peer_addr = peer.local_addr().expect("an address");
     client.create_permission(peer_addr).expect("permit");
     client.send_to(peer_addr, b"still here");
     let mut buffer = [0; 64];

@@ -3,6 +3,7 @@ use std::io;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
@@ -101,7 +102,7 @@ impl Wire {
             room: vec![0; SLOT * RECEIVE_BATCH].into_boxed_slice(),
             events: Vec::with_capacity(EVENTS),
         };
-        wire.open_port(SocketAddr::new(local_ip(server)?, 0), Side::Peer)?;
+        wire.add_port(bind_peers(local_ip(server)?)?, Side::Peer)?;
         for _ in 0..clients {
             let route = wire.open_route(transport)?;
             wire.route_by_client.push(route);
@@ -183,7 +184,10 @@ impl Wire {
     }
 
     fn open_port(&mut self, local: SocketAddr, side: Side) -> io::Result<usize> {
-        let socket = bind(local, true)?;
+        self.add_port(bind(local, true)?, side)
+    }
+
+    fn add_port(&mut self, socket: UdpSocket, side: Side) -> io::Result<usize> {
         let at = self.ports.len();
         epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(at as u64), EventFlags::IN)?;
         self.ports.push(Port { socket, side, drops: 0 });
@@ -276,6 +280,18 @@ impl Wire {
 fn pieces<'a>(datagram: &Datagram, slot: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let bytes = slot.get(..datagram.len).unwrap_or_default();
     bytes.chunks(datagram.segment.unwrap_or(bytes.len()).max(1))
+}
+
+/// Opens the socket of the peers at a port number that no TCP listener of this machine has: a server may refuse those of its
+/// own, whatever their protocol.
+fn bind_peers(ip: IpAddr) -> io::Result<UdpSocket> {
+    loop {
+        let socket = bind(SocketAddr::new(ip, 0), true)?;
+        match TcpListener::bind(socket.local_addr()?) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Ok(_) | Err(_) => return Ok(socket),
+        }
+    }
 }
 
 /// Opens a UDP socket with large buffers; with `is_merging` datagrams may come several as one.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -437,12 +438,17 @@ impl Answer {
     }
 }
 
-/// A peer on this machine.
+/// A peer on this machine. The server refuses peers that have the port number of one of its listeners, TCP ones included, and
+/// the kernel may give a UDP socket just that number: then another one is taken.
 pub fn peer(ip: &str) -> (UdpSocket, SocketAddr) {
     let ip: IpAddr = ip.parse().expect("an address");
-    let socket = UdpSocket::bind((ip, 0)).expect("bind a peer");
-    let address = socket.local_addr().expect("an address");
-    (socket, address)
+    loop {
+        let socket = UdpSocket::bind((ip, 0)).expect("bind a peer");
+        let address = socket.local_addr().expect("an address");
+        if TcpListener::bind(address).is_ok() {
+            return (socket, address);
+        }
+    }
 }
 
 /// The next datagram of a peer; `None` if none comes in time.
