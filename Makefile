@@ -4,6 +4,8 @@
 # make lint   formatting and warnings only
 # make deny   licences, sources and advisories of the dependencies (needs cargo-deny and the internet)
 # make bench  the benchmarks
+# make instructions  counts the instructions of each operation of the relay core, compares with benches/instructions.txt
+# make peers  throughput beside coturn and the floor (docs/PERFORMANCE.md); needs two idle cores
 # make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
@@ -34,6 +36,14 @@ run:
 .PHONY: bench
 bench:
 	cargo bench --locked
+
+.PHONY: instructions
+instructions: system
+	python3 benches/instructions.py
+
+.PHONY: peers
+peers: system
+	benches/peers.sh
 
 .PHONY: lint
 lint:

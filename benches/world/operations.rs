@@ -32,6 +32,9 @@ const CLIENTS: u32 = 16;
 /// Between two packets: slow enough for what one allocation may relay per second.
 const STEP: Duration = Duration::from_micros(1);
 
+/// The client that makes allocations and gives them back.
+const GUEST: u32 = 5000;
+
 /// Bytes of application data.
 const PAYLOAD: usize = 160;
 
@@ -55,8 +58,12 @@ pub struct Operations {
     pairs: Vec<ClientAddr>,
     channel_data: Vec<u8>,
     binding: Vec<u8>,
+    /// Allocate requests: without credentials, and with them.
+    bare: Vec<u8>,
     allocate: Vec<u8>,
     delete: Vec<u8>,
+    /// By a client that has an allocation.
+    refresh: Vec<u8>,
     reply: Box<[u8]>,
     turn: usize,
     now: Now,
@@ -82,18 +89,21 @@ impl Operations {
         for (here, there) in live.iter().zip(live.iter().rev()) {
             closed.bind(here.client, there.relayed);
         }
-        let guest = client(5000);
-        let allocate = closed.request(guest, Method::ALLOCATE, |writer| {
+        let allocate = closed.request(client(GUEST), Method::ALLOCATE, |writer| {
             writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);
         });
-        let delete = closed.request(guest, Method::REFRESH, |writer| {
+        let delete = closed.request(client(GUEST), Method::REFRESH, |writer| {
             writer.u32(AttributeType::LIFETIME, 0);
+        });
+        let refresh = closed.request(client(0), Method::REFRESH, |writer| {
+            writer.u32(AttributeType::LIFETIME, 600);
         });
         Self {
             sends: permissions.iter().map(|way| send(way.peer)).collect(),
             pairs: live.iter().map(|entry| entry.client).collect(),
             channel_data: [&channel_data::header(ChannelNumber::MIN, PAYLOAD as u16)[..], &[0xA5; PAYLOAD]].concat(),
             binding: message(Class::Request, Method::BINDING, TransactionId([1; 12]), |_| {}),
+            bare: message(Class::Request, Method::ALLOCATE, TransactionId([1; 12]), |_| {}),
             reply: vec![0; REPLY_MAX].into_boxed_slice(),
             turn: 0,
             now: NOW,
@@ -103,6 +113,7 @@ impl Operations {
             closed,
             allocate,
             delete,
+            refresh,
         }
     }
 
@@ -161,11 +172,38 @@ impl Operations {
         let packet = black_box(&self.binding);
         let verdict = self.open.server.handle_client(from, packet, self.now, &mut self.reply);
         assert!(matches!(verdict, FromClient::Reply { .. }));
+        assert_eq!(self.reply[..2], [0x01, 0x01]);
     }
 
     #[inline(never)]
+    pub fn challenge(&mut self) {
+        let from = client(self.next() as u32);
+        let packet = black_box(&self.bare);
+        let verdict = self.closed.server.handle_client(from, packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::Reply { .. }));
+        assert_eq!(self.reply[..2], [0x01, 0x13]);
+    }
+
+    #[inline(never)]
+    pub fn refresh(&mut self) {
+        let packet = black_box(&self.refresh);
+        let verdict = self.closed.server.handle_client(client(0), packet, self.now, &mut self.reply);
+        assert!(matches!(verdict, FromClient::Reply { .. }));
+        assert_eq!(self.reply[..2], [0x01, 0x04]);
+    }
+
     pub fn allocate_and_delete(&mut self) {
-        assert!(self.closed.send(client(5000), black_box(&self.allocate)).is_some());
-        self.closed.send(client(5000), black_box(&self.delete));
+        self.allocate();
+        self.delete();
+    }
+
+    #[inline(never)]
+    fn allocate(&mut self) {
+        assert!(self.closed.send(client(GUEST), black_box(&self.allocate)).is_some());
+    }
+
+    #[inline(never)]
+    fn delete(&mut self) {
+        assert!(self.closed.send(client(GUEST), black_box(&self.delete)).is_none());
     }
 }
