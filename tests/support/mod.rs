@@ -209,7 +209,7 @@ pub fn require_program(name: &str, package: &str) -> PathBuf {
 /// A GET over a fresh connection; status and body.
 pub fn http_get(addr: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(addr).expect("connect to the HTTP listener");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set a timeout");
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n").expect("send a request");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("read the answer");

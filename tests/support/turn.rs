@@ -16,7 +16,7 @@ use duologue::stun::TransactionId;
 use duologue::stun::Writer;
 
 /// How long an answer or a datagram may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// UDP as the requested transport. RFC 8656 §18.7.
 const REQUESTED_UDP: [u8; 4] = [17, 0, 0, 0];
 

@@ -30,7 +30,7 @@ use super::Server;
 use super::turn::Credential;
 
 /// How long an answer may take.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to listen for what must not come.
 pub const SILENCE: Duration = Duration::from_millis(60);
 /// UDP in REQUESTED-TRANSPORT. RFC 8656 §18.8.
