@@ -6,6 +6,10 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use socket2::Domain;
+use socket2::Protocol;
+use socket2::Socket;
+use socket2::Type;
 
 use super::*;
 use crate::relay::ListenerId;
@@ -134,6 +138,28 @@ fn a_run_that_the_kernel_will_not_cut_leaves_singly_and_the_next_is_not_tried() 
         assert_eq!([(); 4].map(|()| received(&peer)[1]), [0, 1, 2, 3]);
     }
     assert_eq!(sending.counts([IoEvent::RunRefused, IoEvent::SentInRun, IoEvent::DatagramSent]), [1, 0, 8]);
+}
+
+#[test]
+fn where_nothing_can_be_cut_the_kernel_is_asked_once() {
+    // Buffers of UDP-Lite cannot be cut (EIO), as those for a route whose packets are encrypted. RFC 3828.
+    let lite = || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::from(libc::IPPROTO_UDPLITE)));
+        let socket = socket.expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("an address");
+        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        UdpSocket::from(socket)
+    };
+    let (peer, mut sending) = (lite(), Sending::from(lite()));
+    let to = peer.local_addr().expect("an address");
+    for (round, len) in [1200, 1200, 4].into_iter().enumerate() {
+        for at in 0..4_u8 {
+            sending.push(to, 0, &vec![at; len]);
+        }
+        sending.flush();
+        assert_eq!([(); 4].map(|()| received(&peer)), [0, 1, 2, 3].map(|at| vec![at; len]), "round {round}");
+    }
+    assert_eq!(sending.counts([IoEvent::RunRefused, IoEvent::SentInRun, IoEvent::DatagramSent]), [1, 0, 12]);
 }
 
 #[test]
