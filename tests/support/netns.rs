@@ -8,8 +8,6 @@ use std::sync::atomic::Ordering;
 use rustix::thread::LinkNameSpaceType;
 use rustix::thread::move_into_link_name_space;
 
-use super::require_program;
-
 /// Tells the namespaces of one process apart.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -23,7 +21,6 @@ impl Host {
     /// A host whose only interface is a loopback.
     pub fn new(role: &'static str) -> Host {
         assert!(rustix::process::geteuid().is_root(), "network namespaces need root: sudo -E make test");
-        require_program("ip", "iproute2");
         let name = format!("duologue-{}-{}-{role}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         run(Command::new("ip").args(["netns", "add", &name]));
         let host = Host { role, name };
@@ -65,7 +62,6 @@ impl Host {
 
     /// Loads rules of nftables.
     pub fn filter(&self, rules: &str) {
-        require_program("nft", "nftables");
         self.run("nft", &[rules]);
     }
 
@@ -104,7 +100,8 @@ pub fn join(one: &Host, addresses: &[&str], other: &Host, others: &[&str]) {
 }
 
 fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().expect("start a program");
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}; scripts/setup-system installs it"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -73,6 +73,11 @@ impl Client {
         }
     }
 
+    /// How many requests were sent, Binding included.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests
+    }
+
     /// Sends bytes as they are: one datagram, or a part of the stream.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         match &mut self.link {

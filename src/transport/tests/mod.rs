@@ -3,6 +3,10 @@
 mod client;
 mod control;
 mod icmp;
+mod mixture;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the whole program")]
+#[path = "../../../tests/support/netns.rs"]
+mod netns;
 mod pair;
 mod plane;
 mod runs;
