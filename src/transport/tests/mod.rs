@@ -1,5 +1,6 @@
 //! The data plane over loopback, as clients and peers see it.
 
+mod calls;
 mod client;
 mod control;
 mod icmp;

@@ -30,13 +30,13 @@ use crate::transport::shard::Parts;
 use crate::transport::shard::Shard;
 use crate::transport::sockets::ClosedGroup;
 
-const CHANNEL: u16 = 0x4001;
+pub(super) const CHANNEL: u16 = 0x4001;
 
 pub(super) struct StillShard {
     pub(super) shard: Shard,
     pub(super) io: Arc<IoCounters>,
     pub(super) now: Now,
-    server: SocketAddr,
+    pub(super) server: SocketAddr,
 }
 
 impl StillShard {
@@ -79,8 +79,13 @@ impl StillShard {
         self.shard.wake_up(&events, now);
     }
 
+    /// Does what there is to do already.
+    pub(super) fn turn_now(&mut self) {
+        self.turn(self.now, Duration::ZERO);
+    }
+
     /// Serves while `clients` lives its own life, and returns what became of it.
-    fn serve<T: Send + 'static>(&mut self, clients: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+    pub(super) fn serve<T: Send + 'static>(&mut self, clients: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
         let server = self.server;
         let clients = thread::spawn(move || clients(server));
         while !clients.is_finished() {
@@ -91,7 +96,7 @@ impl StillShard {
 }
 
 /// A client with a channel to `peer`, and its relayed address.
-fn bound_client(server: SocketAddr, peer: SocketAddr) -> (Client, SocketAddr) {
+pub(super) fn bound_client(server: SocketAddr, peer: SocketAddr) -> (Client, SocketAddr) {
     let socket = UdpSocket::bind((server.ip(), 0)).expect("a socket");
     let mut client = Client::udp(socket, server, credential("session"));
     let relayed = client.allocate();
@@ -114,7 +119,7 @@ fn one_wake_up_relays_more_packets_than_fit_into_its_buffers() {
             peer.send_to(&[number; 100], relayed).expect("sending");
         }
     }
-    still.turn(still.now, Duration::ZERO);
+    still.turn_now();
     for (client, _) in &mut clients {
         for number in 0..PACKETS {
             assert_eq!(client.receive(), Received::Channel(CHANNEL, vec![number; 100]));
@@ -134,11 +139,11 @@ fn datagrams_that_the_kernel_dropped_are_counted() {
         peer.send_to(&[0; 1200], relayed).expect("sending");
     }
     for _ in 0..flood / 8 {
-        still.turn(still.now, Duration::ZERO);
+        still.turn_now();
     }
     // The count comes with the first datagram that is queued after the drops.
     peer.send_to(b"one more", relayed).expect("sending");
-    still.turn(still.now, Duration::ZERO);
+    still.turn_now();
     let received = still.io.count(IoEvent::DatagramReceived) - received_before;
     let dropped = still.io.count(IoEvent::KernelDrop);
     assert!(dropped > 0);
@@ -157,7 +162,7 @@ fn what_a_client_sent_before_it_let_go_still_leaves() {
     });
     client.send(&refresh);
     // Both are judged in one wake-up.
-    still.turn(still.now, Duration::ZERO);
+    still.turn_now();
     client.receive_answer();
     let mut datagram = [0; 16];
     assert_eq!(peer.recv(&mut datagram).expect("a datagram in time"), 8);
