@@ -248,6 +248,19 @@ fn named_tests(page: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 #[test]
+fn the_data_plane_reads_no_clock_for_a_packet() {
+    let transport = root().join("src/transport");
+    let is_shipped = |path: &PathBuf| !path.components().any(|part| part.as_os_str() == "tests");
+    let readings = files(&transport, &[".rs"]).into_iter().filter(is_shipped).filter_map(|path| {
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let count = [".now()", "::now("].map(|call| text.matches(call).count()).iter().sum::<usize>();
+        (count > 0).then(|| (path.file_name().expect("a name").to_string_lossy().into_owned(), count))
+    });
+    // When a shard is made, before its first wake-up, at each wake-up, and before each pause.
+    assert_eq!(readings.collect::<Vec<_>>(), [("shard.rs".to_owned(), 4)]);
+}
+
+#[test]
 fn every_defence_names_a_test_that_exists() {
     let page = fs::read_to_string(root().join("docs/SECURITY.md")).expect("the page");
     assert!(named_tests(&page).count() > 20, "the table is read");
