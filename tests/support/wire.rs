@@ -55,6 +55,11 @@ impl Way {
         Way { name, addr, tls }
     }
 
+    /// The way over UDP to a data plane without the program around it.
+    pub fn udp(addr: SocketAddr) -> Way {
+        Way { name: "udp", addr, tls: None }
+    }
+
     pub fn is_udp(&self) -> bool {
         self.name.starts_with("udp")
     }
