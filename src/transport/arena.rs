@@ -58,8 +58,7 @@ impl Arena {
         &self.memory[range]
     }
 
-    /// Puts bytes where the kernel would.
-    #[cfg(test)]
+    /// Overwrites bytes of kept slots.
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
         self.memory[at..at + bytes.len()].copy_from_slice(bytes);
     }

@@ -22,6 +22,13 @@ use crate::transport::udp::Datagram;
 use crate::transport::udp::RECEIVE_BATCH;
 use crate::transport::udp::TrafficClass;
 
+/// Application data in the arena.
+struct Received {
+    payload: Range<usize>,
+    /// Bytes before it that nobody reads any more: the head it came with.
+    spent: usize,
+}
+
 /// Buffers taken from one relay socket at once: it serves one allocation, and the others wait meanwhile.
 const RELAY_BATCH: usize = 8;
 
@@ -64,7 +71,8 @@ impl Shard {
             for piece in pieces(&datagram) {
                 match self.server.handle_peer(at, from, piece.len(), now) {
                     FromPeer::ToClient(delivery) => {
-                        self.deliver(&delivery, start + piece.start..start + piece.end, datagram.class, now);
+                        let data = Received { payload: start + piece.start..start + piece.end, spent: 0 };
+                        self.deliver(&delivery, data, datagram.class, now);
                     }
                     FromPeer::Nothing => {}
                 }
@@ -107,7 +115,9 @@ impl Shard {
                 );
             }
             FromClient::HandOver { to, payload } => {
-                self.deliver(&to, start + payload.start..start + payload.end, class, now);
+                let spent = payload.start;
+                let data = Received { payload: start + payload.start..start + payload.end, spent };
+                self.deliver(&to, data, class, now);
             }
             FromClient::Opening | FromClient::Nothing => {}
         }
@@ -136,28 +146,41 @@ impl Shard {
         }
     }
 
-    /// Sends `payload` of the arena to a client of this or another shard.
-    fn deliver(&mut self, delivery: &Delivery, payload: Range<usize>, class: TrafficClass, now: Now) {
+    /// Sends received data to a client of this or another shard.
+    fn deliver(&mut self, delivery: &Delivery, data: Received, class: TrafficClass, now: Now) {
         let client = delivery.client;
         match client.via {
             // Every shard has a socket on the client's listener, and to the client they are one.
             Via::Udp(listener) => {
                 self.make_sendable(now);
                 let route = self.route_to(listener, client, class);
-                let payload = Payload::Received(payload);
-                self.egress.push(route, Message { head: Some(delivery.head), payload, pad: delivery.pad });
+                let message = self.message(delivery, data);
+                self.egress.push(route, message);
             }
             Via::Tcp(stream) | Via::Tls(stream) if delivery.shard == self.id => {
-                self.write_received(stream, delivery.head, payload, now);
+                self.write_received(stream, delivery.head, data.payload, now);
             }
             Via::Tcp(stream) | Via::Tls(stream) => {
-                let parts = [delivery.head.as_slice(), self.arena.bytes(payload)];
+                let parts = [delivery.head.as_slice(), self.arena.bytes(data.payload)];
                 let mailbox = self.mailboxes.get(usize::from(delivery.shard.0));
                 if mailbox.is_none_or(|mailbox| mailbox.parcel(stream, parts).is_err()) {
                     self.io.add(IoEvent::MailboxFull, 1);
                 }
             }
         }
+    }
+
+    /// Makes one datagram of head and data. The head takes the place of the one that the data came with, if it is no longer: then
+    /// both lie in one piece, and so do those that came one behind the other.
+    fn message(&mut self, delivery: &Delivery, data: Received) -> Message {
+        let head = delivery.head.as_slice();
+        let Received { payload, spent } = data;
+        if head.len() > spent {
+            return Message { head: Some(delivery.head), payload: Payload::Received(payload), pad: delivery.pad };
+        }
+        let start = payload.start - head.len();
+        self.arena.write(start, head);
+        Message { head: None, payload: Payload::Received(start..payload.end), pad: delivery.pad }
     }
 
     fn route_to(&self, listener: ListenerId, client: ClientAddr, class: TrafficClass) -> Route {

@@ -311,15 +311,22 @@ impl<'a> Batch<'_, 'a> {
         self.count
     }
 
-    /// Adds a message: the concatenation of `parts`, of which empty ones cost nothing. What has no room is left out.
+    /// Adds a message: the concatenation of `parts`, of which empty ones cost nothing, and neighbours in memory count as one. What
+    /// has no room is left out.
     pub(crate) fn push(&mut self, envelope: &Envelope, parts: impl Iterator<Item = &'a [u8]>) {
         let Some(header) = self.sender.headers.get_mut(self.count) else { return };
         let first = self.parts;
-        let free = self.sender.iovecs[first..].iter_mut();
-        for (iovec, part) in free.zip(parts.filter(|part| !part.is_empty())) {
+        for part in parts.filter(|part| !part.is_empty()) {
             // Sending does not write to it.
-            *iovec = libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() };
-            self.parts += 1;
+            let iov_base = part.as_ptr().cast_mut().cast();
+            match self.sender.iovecs[first..self.parts].last_mut() {
+                Some(last) if last.iov_base.wrapping_byte_add(last.iov_len) == iov_base => last.iov_len += part.len(),
+                Some(_) | None => {
+                    let Some(free) = self.sender.iovecs.get_mut(self.parts) else { break };
+                    *free = libc::iovec { iov_base, iov_len: part.len() };
+                    self.parts += 1;
+                }
+            }
         }
         let name = &mut self.sender.names[self.count];
         let control = &mut self.sender.controls[self.count];
@@ -554,6 +561,21 @@ mod tests {
     #[test]
     fn an_unknown_family_has_no_address() {
         assert_eq!(decode_name(&[0xff; 32]), None);
+    }
+
+    #[test]
+    fn neighbours_in_memory_leave_as_one_piece() {
+        let bytes = [0; 12];
+        let to = "192.0.2.1:3478".parse().expect("an address");
+        let class = TrafficClass::default();
+        let mut sender = Sender::new();
+        let mut batch = sender.batch();
+        for (ranges, pieces) in [([0..4, 4..4, 4..9], 1), ([0..4, 5..9, 9..12], 2), ([4..8, 0..4, 8..12], 3)] {
+            let before = batch.parts;
+            let envelope = Envelope { to, source: None, class, dont_fragment: false, segment: None };
+            batch.push(&envelope, ranges.into_iter().map(|range| &bytes[range]));
+            assert_eq!(batch.parts - before, pieces);
+        }
     }
 
     #[test]
