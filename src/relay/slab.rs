@@ -1,7 +1,7 @@
 //! Storage with ids that never name a successor by mistake.
 
 /// An allocation of one shard. The slot is a dense index, the generation tells successive holders of a slot apart.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId {
     slot: u32,
     generation: u32,
