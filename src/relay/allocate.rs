@@ -37,6 +37,7 @@ use crate::relay::request_result::RequestResult;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
 use crate::relay::usage::EndReason;
+use crate::relay::usage::Traffic;
 use crate::stun::AttributeType;
 use crate::stun::ErrorCode;
 use crate::stun::IntegrityKey;
@@ -192,6 +193,7 @@ impl Server {
             acquaintances: Acquaintances::default(),
             outward: Outward::default(),
             inward: Inward::default(),
+            handed_in: Traffic::default(),
             dropped: [0; DropReason::ALL.len()],
         });
         let at = at.ok_or(RequestError::InsufficientCapacity)?;

@@ -15,6 +15,7 @@ use crate::relay::halves::Half;
 use crate::relay::halves::Halves;
 use crate::relay::meter::Meter;
 use crate::relay::pair_view::PairView;
+use crate::relay::pair_view::Shortcut;
 use crate::relay::usage::EndReason;
 use crate::relay::usage::Traffic;
 use crate::relay::usage::Usage;
@@ -49,6 +50,8 @@ pub(super) struct Allocation {
     pub(super) acquaintances: Acquaintances,
     pub(super) outward: Outward,
     pub(super) inward: Inward,
+    /// Straight from other clients of the same shard.
+    pub(super) handed_in: Traffic,
     pub(super) dropped: [u32; DropReason::ALL.len()],
 }
 
@@ -97,12 +100,18 @@ pub(super) enum Scope {
 }
 
 /// A peer's address under a number. RFC 8656 §12.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Channel {
     pub(super) number: ChannelNumber,
     pub(super) peer: SocketAddr,
     pub(super) expires_at: Mono,
+    /// To the other side, if it is of this process and was found.
+    pub(super) shortcut: Option<Shortcut>,
 }
+
+/// Which of an allocation's channels, until they change.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct ChannelIndex(usize);
 
 impl Allocation {
     /// The relayed address that serves this peer, unless it has expired.
@@ -120,10 +129,24 @@ impl Allocation {
         (now < permission.expires_at).then_some(permission.scope)
     }
 
-    /// The peer behind a live channel.
-    pub(super) fn channel_peer(&self, number: u16, now: Mono) -> Option<SocketAddr> {
-        let channel = self.channels.iter().find(|channel| channel.number.number() == number)?;
-        (now < channel.expires_at).then_some(channel.peer)
+    /// A live channel and its peer.
+    pub(super) fn channel(&self, number: u16, now: Mono) -> Option<(ChannelIndex, SocketAddr)> {
+        let mut numbered = self.channels.iter().enumerate();
+        let (at, channel) = numbered.find(|(_, channel)| channel.number.number() == number)?;
+        (now < channel.expires_at).then_some((ChannelIndex(at), channel.peer))
+    }
+
+    /// The way to the other side of a channel that was found earlier, taken out, if it still holds.
+    pub(super) fn take_shortcut(&mut self, channel: Option<ChannelIndex>, now: Mono) -> Option<Shortcut> {
+        let ChannelIndex(at) = channel?;
+        self.channels.get_mut(at)?.shortcut.take().filter(|shortcut| shortcut.holds(now))
+    }
+
+    /// Keeps the way to the other side for the channel's next packets.
+    pub(super) fn keep_shortcut(&mut self, channel: Option<ChannelIndex>, shortcut: Shortcut) {
+        if let Some(channel) = channel.and_then(|ChannelIndex(at)| self.channels.get_mut(at)) {
+            channel.shortcut = Some(shortcut);
+        }
     }
 
     /// The live channel of a peer.
@@ -149,10 +172,10 @@ impl Allocation {
     pub(super) fn bind(&mut self, number: ChannelNumber, peer: SocketAddr, now: Mono) {
         let expires_at = now + CHANNEL_LIFETIME;
         match self.channels.iter_mut().find(|channel| channel.number == number) {
-            Some(channel) => *channel = Channel { number, peer, expires_at },
+            Some(channel) => channel.expires_at = expires_at,
             None => {
                 self.channels.reserve_exact(1);
-                self.channels.push(Channel { number, peer, expires_at });
+                self.channels.push(Channel { number, peer, expires_at, shortcut: None });
             }
         }
     }
@@ -195,7 +218,7 @@ impl Allocation {
 
     /// The record of this allocation, ending now.
     pub(super) fn usage(&self, end: EndReason, now: Now) -> Usage {
-        let mut handed_in = Traffic::default();
+        let mut handed_in = self.handed_in;
         for half in self.halves.iter() {
             let (packets, bytes) = half.entry.handed();
             handed_in.packets += packets;

@@ -29,7 +29,7 @@ impl Server {
         let allocation = self.allocations.get_mut(at).ok_or(RequestError::AllocationMismatch)?;
         let own = allocation.half(peer.ip(), now).ok_or(RequestError::PeerFamilyMismatch)?.slot();
         allocation.forget_expired(now);
-        let bound_peer = allocation.channel_peer(number.number(), now);
+        let bound_peer = allocation.channel(number.number(), now).map(|(_, peer)| peer);
         let bound_number = allocation.peer_channel(peer, now);
         if bound_peer.is_some_and(|bound| bound != peer) || bound_number.is_some_and(|bound| bound != number) {
             return Err(RequestError::BadRequest);

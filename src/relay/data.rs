@@ -6,13 +6,17 @@ use std::hash::RandomState;
 use std::net::SocketAddr;
 use std::ops::Range;
 
+use crate::relay::allocation::ChannelIndex;
 use crate::relay::allocation::Scope;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Family;
 use crate::relay::client::Via;
 use crate::relay::counters::Direction;
+use crate::relay::directory::Directory;
+use crate::relay::directory::RelayedSlot;
 use crate::relay::drop_reason::DropReason;
 use crate::relay::pair_view::Reach;
+use crate::relay::pair_view::Shortcut;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
 use crate::relay::verdict::Delivery;
@@ -29,6 +33,8 @@ use crate::time::Mono;
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     pub(super) peer: SocketAddr,
+    /// The channel it came on.
+    pub(super) channel: Option<ChannelIndex>,
     pub(super) payload: Range<usize>,
     pub(super) dont_fragment: bool,
 }
@@ -65,10 +71,10 @@ impl Server {
         let Some((at, allocation)) = self.allocations.live(from, now) else {
             return self.discard(DropReason::NoAllocation);
         };
-        let Some(peer) = allocation.channel_peer(data.number, now) else {
+        let Some((channel, peer)) = allocation.channel(data.number, now) else {
             return self.discard_of(at, DropReason::NoChannel);
         };
-        self.relay(at, Outgoing { peer, payload: data.payload, dont_fragment: false }, now)
+        self.relay(at, Outgoing { peer, channel: Some(channel), payload: data.payload, dont_fragment: false }, now)
     }
 
     /// Sends data of a client on its way, if its permission reaches that far.
@@ -80,27 +86,36 @@ impl Server {
     }
 
     fn route(&mut self, at: AllocationId, outgoing: Outgoing, now: Mono) -> Result<FromClient, DropReason> {
-        let Outgoing { peer, payload, dont_fragment } = outgoing;
+        let Outgoing { peer, channel, payload, dont_fragment } = outgoing;
         let allocation = self.allocations.get_mut(at).ok_or(DropReason::NoAllocation)?;
         let scope = allocation.permission(peer.ip(), now).ok_or(DropReason::NoPermission)?;
         let own = allocation.halves.live(Family::of(peer.ip()), now).ok_or(DropReason::NoPermission)?;
         let bytes = payload.len() as u64;
-        if let Some(slot) = self.directory.slot(peer)
-            && let Some(other) = self.directory.find_slot(slot).as_ref()
-        {
-            if slot == own.slot() {
-                return Err(DropReason::SelfPeer);
-            }
-            let reach = other.reach(own.slot(), now).ok_or(DropReason::PairNotPermitted)?;
+        let (own, source) = (own.slot(), own.relayed());
+        let shortcut = match allocation.take_shortcut(channel, now) {
+            Some(shortcut) => Some(shortcut),
+            None => meet(&self.directory, peer, own, now)?,
+        };
+        if let Some(shortcut) = shortcut {
             if !self.scales.admit(&mut allocation.outward.meter, bytes, now) {
                 return Err(DropReason::Bandwidth);
             }
-            let (head, pad) = head(reach, other.client.via, own.relayed(), payload.len(), &mut self.indications)
+            let other = &shortcut.entry;
+            let (head, pad) = head(shortcut.reach, other.client.via, source, payload.len(), &mut self.indications)
                 .ok_or(DropReason::TooLong)?;
-            other.count_handed(bytes);
-            allocation.outward.handed_over.count(bytes);
-            self.counters.count_relayed(Direction::HandedOver, bytes);
             let to = Delivery { client: other.client, shard: other.shard, head, pad };
+            let receiver = other.allocation;
+            allocation.outward.handed_over.count(bytes);
+            if to.shard != self.shard {
+                other.count_handed(bytes);
+            }
+            allocation.keep_shortcut(channel, shortcut);
+            if to.shard == self.shard
+                && let Some(receiver) = self.allocations.get_mut(receiver)
+            {
+                receiver.handed_in.count(bytes);
+            }
+            self.counters.count_relayed(Direction::HandedOver, bytes);
             return Ok(FromClient::HandOver { to, payload });
         }
         if scope == Scope::RelayedOnly {
@@ -145,6 +160,16 @@ impl Server {
         self.counters.count_relayed(Direction::ToClient, len as u64);
         FromPeer::ToClient(Delivery { client: allocation.client, shard: self.shard, head, pad })
     }
+}
+
+/// The other side, if the peer is a live relayed address of this process. `own` is the sender's.
+fn meet(directory: &Directory, peer: SocketAddr, own: RelayedSlot, now: Mono) -> Result<Option<Shortcut>, DropReason> {
+    let Some(slot) = directory.slot(peer) else { return Ok(None) };
+    let Some(other) = directory.find_slot(slot).clone() else { return Ok(None) };
+    if slot == own {
+        return Err(DropReason::SelfPeer);
+    }
+    other.shortcut(own, now).map(Some).ok_or(DropReason::PairNotPermitted)
 }
 
 /// What goes before and behind a payload from `source` on its way to a client; `None` if it is too long for it.

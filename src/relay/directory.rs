@@ -312,14 +312,14 @@ impl Directory {
     /// Lets every shard find the allocation of a claimed port.
     pub(super) fn publish(&self, slot: RelayedSlot, entry: Arc<RelayedEntry>) {
         if let Some(port) = self.port(slot) {
-            port.publish(Some(entry));
+            port.entry.store(Some(entry));
         }
     }
 
     /// Hides an allocation that ended; the port stays claimed until it is released.
     pub(super) fn withdraw(&self, slot: RelayedSlot) {
-        if let Some(port) = self.port(slot) {
-            port.publish(None);
+        if let Some(entry) = self.port(slot).and_then(|port| port.entry.swap(None)) {
+            entry.withdraw();
         }
     }
 

@@ -28,9 +28,14 @@ pub struct RelayedEntry {
     /// Its client.
     pub client: ClientAddr,
     view: ArcSwap<PairView>,
+    /// Which view this is, counted from zero; [`WITHDRAWN`] when nobody may find the allocation any more.
+    edition: AtomicU64,
     handed_packets: AtomicU64,
     handed_bytes: AtomicU64,
 }
+
+/// The edition after the last.
+const WITHDRAWN: u64 = u64::MAX;
 
 /// How a hand-over reaches the client of the receiving allocation.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -52,20 +57,38 @@ pub(super) struct PairView {
     pub(super) channels: Vec<(RelayedSlot, ChannelNumber, Mono)>,
 }
 
+/// The other side of a channel, found once, so that its packets need not look for it: holds for one edition of the other's view.
+#[derive(Clone, Debug)]
+pub(super) struct Shortcut {
+    pub(super) entry: Arc<RelayedEntry>,
+    pub(super) reach: Reach,
+    edition: u64,
+    until: Mono,
+}
+
+impl Shortcut {
+    /// Whether looking again would find the same.
+    pub(super) fn holds(&self, now: Mono) -> bool {
+        now < self.until && self.entry.edition.load(Ordering::Acquire) == self.edition
+    }
+}
+
 impl PairView {
     /// The view of an allocation without permissions.
     pub(super) const fn empty(expires_at: Mono) -> Self {
         Self { expires_at, permissions: Vec::new(), channels: Vec::new() }
     }
 
-    /// How data from `source` reaches this allocation's client; `None` without a live permission. RFC 8656 §11.3, §12.7.
-    pub(super) fn reach(&self, source: RelayedSlot, now: Mono) -> Option<Reach> {
-        if self.expires_at <= now {
-            return None;
-        }
-        self.permissions.iter().find(|(ip, expires_at)| *ip == source.ip() && now < *expires_at)?;
+    /// How data from `source` reaches this allocation's client, and until when; `None` without a live permission.
+    /// RFC 8656 §11.3, §12.7.
+    fn reach(&self, source: RelayedSlot, now: Mono) -> Option<(Reach, Mono)> {
+        let permission = self.permissions.iter().find(|(ip, _)| *ip == source.ip());
+        let until = permission.map(|(_, expires_at)| self.expires_at.min(*expires_at)).filter(|until| now < *until)?;
         let channel = self.channels.iter().find(|(peer, _, expires_at)| *peer == source && now < *expires_at);
-        Some(channel.map_or(Reach::Indication, |(_, number, _)| Reach::Channel(*number)))
+        Some(match channel {
+            Some((_, number, expires_at)) => (Reach::Channel(*number), until.min(*expires_at)),
+            None => (Reach::Indication, until),
+        })
     }
 }
 
@@ -85,27 +108,45 @@ impl RelayedEntry {
             allocation,
             client,
             view: ArcSwap::from_pointee(view),
+            edition: AtomicU64::new(0),
             handed_packets: AtomicU64::new(0),
             handed_bytes: AtomicU64::new(0),
         }
     }
 
-    /// Publishes a new view; senders on every shard see it with their next packet.
+    /// Publishes a new view; senders on every shard see it with their next packet. Only the shard that owns it may.
     pub(super) fn show(&self, view: PairView) {
         self.view.store(Arc::new(view));
+        let edition = self.edition.load(Ordering::Relaxed);
+        if edition != WITHDRAWN {
+            // Behind the view: whoever knows this edition has seen it.
+            self.edition.store(edition + 1, Ordering::Release);
+        }
     }
 
-    pub(super) fn reach(&self, source: RelayedSlot, now: Mono) -> Option<Reach> {
-        self.view.load().reach(source, now)
+    /// Ends every shortcut, for good.
+    pub(super) fn withdraw(&self) {
+        self.edition.store(WITHDRAWN, Ordering::Release);
     }
 
-    /// Accounts one packet handed to this allocation's client by whichever shard.
+    /// How data from `source` reaches this allocation's client; `None` without a live permission, and when it is withdrawn.
+    pub(super) fn shortcut(self: Arc<Self>, source: RelayedSlot, now: Mono) -> Option<Shortcut> {
+        // Before the view: it may be newer than the edition, never older.
+        let edition = self.edition.load(Ordering::Acquire);
+        if edition == WITHDRAWN {
+            return None;
+        }
+        let (reach, until) = self.view.load().reach(source, now)?;
+        Some(Shortcut { entry: self, reach, edition, until })
+    }
+
+    /// Accounts one packet handed to this allocation's client by another shard; its own shard counts at the allocation.
     pub(super) fn count_handed(&self, bytes: u64) {
         self.handed_packets.fetch_add(1, Ordering::Relaxed);
         self.handed_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Packets and bytes handed to this allocation's client so far.
+    /// Packets and bytes handed to this allocation's client by other shards so far.
     pub fn handed(&self) -> (u64, u64) {
         (self.handed_packets.load(Ordering::Relaxed), self.handed_bytes.load(Ordering::Relaxed))
     }

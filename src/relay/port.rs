@@ -1,5 +1,4 @@
 //! One port of a relay address: free, claimed, resting after use, or kept.
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -105,11 +104,6 @@ impl Port {
         let state = self.state.load(Ordering::Acquire);
         let is_kept = state != CLAIMED && state & KEPT != 0 && nanos(now) < state & !KEPT;
         (is_kept && self.secret.load(Ordering::Relaxed) == secret).then_some(state)
-    }
-
-    /// Lets every shard find the allocation of a claimed port.
-    pub(super) fn publish(&self, entry: Option<Arc<RelayedEntry>>) {
-        self.entry.store(entry);
     }
 }
 

@@ -28,6 +28,6 @@ impl Server {
         if dont_fragment && !self.config.dont_fragment {
             return self.discard_of(at, DropReason::DontFragment);
         }
-        self.relay(at, Outgoing { peer, payload, dont_fragment }, now)
+        self.relay(at, Outgoing { peer, channel: None, payload, dont_fragment }, now)
     }
 }

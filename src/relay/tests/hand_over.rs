@@ -258,6 +258,40 @@ fn after_the_receiver_is_gone_its_address_is_a_dead_own_address() {
 }
 
 #[test]
+fn a_channel_that_found_the_other_side_notices_all_that_changes_there() {
+    for (mode, shards) in places() {
+        let setup = Setup { mode, ports: 50_000..=50_001, ..Setup::default() };
+        let mut pair = Pair::of(&setup, shards, Client::udp(1, "s1.a"), Client::udp(2, "s1.b"));
+        let (ann, bob, anns, bobs) = (pair.ann.clone(), pair.bob.clone(), pair.anns, pair.bobs);
+        pair.a().refresh(&ann, 3600);
+        pair.b().refresh(&bob, 3600);
+        pair.bind_a(0x4001);
+        pair.permit_b(anns);
+        let head_len = |pair: &mut Pair| handed(pair.a().send_channel(&ann, 0x4001)).head.as_slice().len();
+        assert_eq!((head_len(&mut pair), head_len(&mut pair)), (36, 36));
+        pair.bind_b(0x4002);
+        assert_eq!((head_len(&mut pair), head_len(&mut pair)), (4, 4));
+
+        pair.pass_secs(299);
+        pair.bind_a(0x4001);
+        assert_eq!(head_len(&mut pair), 4);
+        pair.pass_secs(1);
+        assert_eq!(pair.a().send_channel(&ann, 0x4001), FromClient::Nothing, "the permission has ended");
+        pair.permit_b(anns);
+        assert_eq!(head_len(&mut pair), 4);
+
+        pair.b().refresh(&bob, 0);
+        assert_eq!(pair.a().send_channel(&ann, 0x4001), FromClient::Nothing, "the allocation has ended");
+        let carl = Client::udp(3, "s1.c");
+        assert_eq!(pair.b().allocate(&carl), bobs);
+        assert_eq!(pair.a().send_channel(&ann, 0x4001), FromClient::Nothing, "another one has its address");
+        assert_eq!((pair.dropped(DropReason::PairNotPermitted), pair.dropped(DropReason::OwnAddress)), (2, 1));
+        assert_eq!(pair.b().permit(&carl, &[anns]), 0);
+        assert_eq!(handed(pair.a().send_channel(&ann, 0x4001)).client, carl.address);
+    }
+}
+
+#[test]
 fn a_stream_client_gets_padding_and_its_own_shard() {
     let setup = Setup::default();
     let mut pair = Pair::of(&setup, 2, Client::udp(1, "s1.a"), Client::tcp(5, "s1.b"));
