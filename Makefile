@@ -43,7 +43,8 @@ instructions: system
 
 .PHONY: peers
 peers: system
-	benches/peers.sh
+	cargo build --release --locked
+	DUOLOGUE_BIN=$(CURDIR)/target/release/duologue benches/peers.sh
 
 .PHONY: lint
 lint:

@@ -1,29 +1,67 @@
-"""Prints the measurements of benches/peers.sh as a Markdown table: medians, extremes, and ratios within rounds."""
+"""Prints the measurements of peers.sh or moderation.sh as a Markdown table: medians, extremes, and ratios within rounds."""
 
 import json
 import sys
 from statistics import median
 
-# row, what it is called, where its figure stands in the report, whether more is better
+KPPS, CPU = "delivered_kpps", "server_process.cpu_us_each"
+P50, P99, LOSS = "latency_us.p50", "latency_us.p99", "loss_percent"
+HELD = "kib_per_allocation"
+
+# row, what it is called, where its figure stands in the report
 FIGURES = [
-    ("relay-160", "relay, 160 B single, kpps", "delivered_kpps", True),
-    ("relay-1200-bursts", "relay, 1200 B in bursts of 8, kpps", "delivered_kpps", True),
-    ("pair-1200", "pair, 1200 B single, kpps", "delivered_kpps", True),
-    ("pair-1200-bursts", "pair, 1200 B in bursts of 8, kpps", "delivered_kpps", True),
-    ("relay-50k", "CPU per packet at 50 kpps, 160 B, us", "server_process.cpu_us_each", False),
-    ("relay-50k", "p99 at 50 kpps, us", "latency_us.p99", False),
-    ("relay-50k", "loss at 50 kpps, %", "loss_percent", False),
-    ("indications-160", "indications, 160 B single, kpps", "delivered_kpps", True),
-    ("binding", "Binding, k/s", "delivered_kpps", True),
-    ("allocate", "Allocate + Refresh(0), k/s", "kilo_cycles_per_s", True),
-    ("allocate", "CPU per cycle, us", "server_process.cpu_us_each", False),
-    ("hold", "memory per allocation and channel, KiB", "kib_per_allocation", False),
-    ("tcp-160", "relay, 160 B, clients over TCP, kpps", "delivered_kpps", True),
-    ("tcp-160", "CPU per packet, clients over TCP, us", "server_process.cpu_us_each", False),
-    ("tls-160", "relay, 160 B, clients over TLS, kpps", "delivered_kpps", True),
-    ("tls-160", "CPU per packet, clients over TLS, us", "server_process.cpu_us_each", False),
+    ("relay-160", "relay, 160 B single, kpps", KPPS),
+    ("relay-1200-bursts", "relay, 1200 B in bursts of 8, kpps", KPPS),
+    ("indications-160", "indications, 160 B single, kpps", KPPS),
+    ("indications-1200-bursts", "indications, 1200 B in bursts of 8, kpps", KPPS),
+    ("pair-1200", "pair, 1200 B single, kpps", KPPS),
+    ("pair-1200-bursts", "pair, 1200 B in bursts of 8, kpps", KPPS),
+    ("pair-indications-1200-bursts", "pair in indications, 1200 B in bursts of 8, kpps", KPPS),
+    ("relay-50k", "CPU per packet at 50 kpps, 160 B, us", CPU),
+    ("relay-50k", "p99 at 50 kpps, us", P99),
+    ("relay-50k", "loss at 50 kpps, %", LOSS),
+    ("relay-50k-unmoderated", "CPU per packet at 50 kpps, us", CPU),
+    ("relay-50k-unmoderated", "p99 at 50 kpps, us", P99),
+    ("relay-50k-unmoderated", "loss at 50 kpps, %", LOSS),
+    ("binding", "Binding, k/s", KPPS),
+    ("allocate", "Allocate + Refresh(0), k/s", "kilo_cycles_per_s"),
+    ("allocate", "CPU per cycle, us", CPU),
+    ("hold", "memory per allocation and channel, KiB", HELD),
+    ("tcp-160", "clients over TCP, 160 B single, kpps", KPPS),
+    ("tcp-160", "CPU per packet, us", CPU),
+    ("tls-160", "clients over TLS, 160 B single, kpps", KPPS),
+    ("tls-160", "CPU per packet, us", CPU),
+    ("tcp-1200", "clients over TCP, 1200 B single, kpps", KPPS),
+    ("tcp-1200", "CPU per packet, us", CPU),
+    ("tls-1200", "clients over TLS, 1200 B single, kpps", KPPS),
+    ("tls-1200", "CPU per packet, us", CPU),
+    ("tcp-1200-bursts", "clients over TCP, 1200 B in bursts of 8, kpps", KPPS),
+    ("tcp-1200-bursts", "CPU per packet, us", CPU),
+    ("tls-1200-bursts", "clients over TLS, 1200 B in bursts of 8, kpps", KPPS),
+    ("tls-1200-bursts", "CPU per packet, us", CPU),
+    ("ten-thousand", "10,000 allocations, 1,000 kpps asked for, kpps", KPPS),
+    ("ten-thousand", "CPU per packet, us", CPU),
+    ("ten-thousand", "p99, us", P99),
+    ("ten-thousand", "loss of what was sent, %", LOSS),
+    ("ten-thousand-100k", "10,000 allocations at 100 kpps, CPU per packet, us", CPU),
+    ("ten-thousand-100k", "p99, us", P99),
+    ("ten-thousand-100k", "loss, %", LOSS),
 ]
-SERVERS = ["coturn", "floor", "duologue", "single-port"]
+FIGURES += [
+    (f"moderation-{rate}", f"{name} at {rate} kpps", path)
+    for rate in (5, 20, 50, 100, 150)
+    for name, path in (("CPU per packet, us,", CPU), ("p50, us,", P50), ("p99, us,", P99), ("loss, %,", LOSS))
+]
+
+# Rows that measure this server otherwise, beside columns of another row.
+BESIDE = {"relay-50k-unmoderated": "relay-50k"}
+
+# The same packets on channels: what indications are compared with.
+ON_CHANNELS = {
+    "indications-160": "relay-160",
+    "indications-1200-bursts": "relay-1200-bursts",
+    "pair-indications-1200-bursts": "pair-1200-bursts",
+}
 
 
 def figure(report, path):
@@ -36,12 +74,11 @@ def shown(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def cell(by_round, limited):
+def cell(values, is_limited):
     """The median with its extremes; ">" where the load generator was the limit most of the time."""
-    if not by_round:
+    if not values:
         return ""
-    values = list(by_round.values())
-    mark = ">" if 2 * len(limited) > len(values) else ""
+    mark = ">" if is_limited else ""
     return f"{mark}{shown(median(values))} ({shown(min(values))}-{shown(max(values))})"
 
 
@@ -51,26 +88,50 @@ def ratio(ours, theirs):
     return f"{median(ratios):.2f}" if ratios else ""
 
 
+class Measured:
+    """All reports of a file."""
+
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as lines:
+            self.lines = [json.loads(line) for line in lines]
+        # In the order in which they were measured: coturns first.
+        self.servers = list(dict.fromkeys(line["server"] for line in self.lines))
+
+    def reports(self, row, server):
+        return {line["round"]: line["report"] for line in self.lines if (line["row"], line["server"]) == (row, server)}
+
+    def by_round(self, row, server, path):
+        return {turn: figure(report, path) for turn, report in self.reports(row, server).items()}
+
+    def is_limited(self, row, server):
+        limits = [report["generator"]["is_limit"] for report in self.reports(row, server).values()]
+        return 2 * sum(limits) > len(limits)
+
+
 def main(path):
-    with open(path, encoding="utf-8") as lines:
-        measured = [json.loads(line) for line in lines]
-    print("| workload | " + " | ".join(SERVERS) + " | to floor | to coturn |")
-    print("|---" * (len(SERVERS) + 3) + "|")
-    for row, name, pointer, more_is_better in FIGURES:
-        found = [one for one in measured if one["row"] == row]
-        if not found:
+    measured = Measured(path)
+    servers = measured.servers
+    others = [server for server in servers if server == "floor" or server.startswith("coturn")]
+    has_ratios = "duologue" in servers or "unmoderated" in servers
+    heads = [f"to {server}" for server in others] + ["to channels"] if has_ratios else []
+    print("| workload | " + " | ".join(servers + heads) + " |")
+    print("|---" * (len(servers) + len(heads) + 1) + "|")
+    for row, name, pointer in FIGURES:
+        values = {server: measured.by_round(row, server, pointer) for server in servers}
+        if not any(values.values()):
             continue
-        values, limited = {}, {}
-        for server in SERVERS:
-            own = [one for one in found if one["server"] == server]
-            values[server] = {one["round"]: figure(one["report"], pointer) for one in own}
-            # A fixed rate is not a limit that anybody reached.
-            limited[server] = [
-                one for one in own if more_is_better and one["report"]["generator"]["is_limit"]
-            ]
-        cells = [cell(values[server], limited[server]) for server in SERVERS]
-        ratios = [ratio(values["duologue"], values[other]) for other in ("floor", "coturn")]
-        print(f"| {name} | " + " | ".join(cells + ratios) + " |")
+        cells = []
+        for server in servers:
+            # A fixed rate is not a limit that anybody reached, time and memory neither.
+            is_limited = pointer == KPPS and measured.is_limited(row, server)
+            cells.append(cell(list(values[server].values()), is_limited))
+        if has_ratios:
+            ours = values.get("unmoderated") or values.get("duologue", {})
+            for other in others:
+                cells.append(ratio(ours, measured.by_round(BESIDE.get(row, row), other, pointer)))
+            channels = measured.by_round(ON_CHANNELS.get(row, ""), "duologue", pointer)
+            cells.append(ratio(ours, channels))
+        print(f"| {name} | " + " | ".join(cells) + " |")
 
 
 main(sys.argv[1])
