@@ -5,11 +5,13 @@ use std::fmt;
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::info;
 use tracing::warn;
 
@@ -38,6 +40,9 @@ use crate::transport::RevokeError;
 /// Sessions whose relayed traffic is remembered until they end. Credentials minted elsewhere name sessions that never
 /// end here, so the oldest are forgotten.
 const SESSIONS_REMEMBERED: usize = 65_536;
+
+/// How long usage records gather: to be woken up for each of them would cost a busy shard as much as its allocation did.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The TURN secrets: the first one mints, all verify.
 pub(super) fn turn_secrets(config: &Config, state: &State) -> Vec<Secret> {
@@ -119,18 +124,25 @@ pub(super) async fn bridge(
 ) {
     let mut sessions = Sessions::default();
     let mut revoking = FuturesUnordered::new();
+    let mut gathered = Instant::now();
     loop {
+        let next_record = async {
+            tokio::time::sleep_until(gathered).await;
+            usage.recv().await
+        };
         tokio::select! {
-            Some(record) = usage.recv() => sessions.add(&record),
+            Some(record) = next_record => {
+                sessions.add(&record);
+                sessions.add_waiting(&mut usage);
+                gathered = Instant::now() + GATHER;
+            }
             Some(revoked) = revoking.next() => {
                 let Revoked { session, relayed, outcome } = revoked;
                 if let Err(error) = outcome {
                     warn!(%session, %error, "a session's credentials may still be good");
                 }
                 // Every shard has acted, so the records of the session's allocations are waiting by now.
-                while let Ok(record) = usage.try_recv() {
-                    sessions.add(&record);
-                }
+                sessions.add_waiting(&mut usage);
                 // Nobody waiting is fine: the hub has its own deadline.
                 let _ = relayed.send(sessions.take(session.as_str()));
             }
@@ -142,7 +154,7 @@ pub(super) async fn bridge(
                         Revoked { session, relayed, outcome }
                     });
                 }
-                None => return,
+                None => return sessions.add_waiting(&mut usage),
             },
         }
     }
@@ -162,6 +174,14 @@ struct Sessions {
 }
 
 impl Sessions {
+    /// Adds what waits at this moment. More may come as fast as it is added, and others want their turn.
+    fn add_waiting(&mut self, usage: &mut mpsc::Receiver<Usage>) {
+        for _ in 0..usage.len() {
+            let Ok(record) = usage.try_recv() else { return };
+            self.add(&record);
+        }
+    }
+
     fn add(&mut self, usage: &Usage) {
         info!(
             session = usage.session.as_deref().unwrap_or_default(),
