@@ -117,7 +117,7 @@ impl Shard {
     }
 
     /// Opens a relayed address of each wanted family; one of both is better than none. RFC 8656 §7.2, step 9.
-    fn open(&self, wish: &Wish, now: Now) -> Result<Holdings, OpenError> {
+    fn open(&mut self, wish: &Wish, now: Now) -> Result<Holdings, OpenError> {
         let mut outcomes = wish.families.iter().map(|family| self.open_one(family, wish, now));
         let first = outcomes.next().unwrap_or(Err(OpenError::FamilyNotOffered));
         match (first, outcomes.next()) {
@@ -134,7 +134,7 @@ impl Shard {
     }
 
     /// Charges the user, claims a port, and opens its socket.
-    fn open_one(&self, family: Family, wish: &Wish, now: Now) -> Result<Holding, OpenError> {
+    fn open_one(&mut self, family: Family, wish: &Wish, now: Now) -> Result<Holding, OpenError> {
         if !self.directory.offers(family) {
             return Err(OpenError::FamilyNotOffered);
         }
@@ -159,10 +159,9 @@ impl Shard {
         }
     }
 
-    fn claim(&self, family: Family, wish: &Wish, now: Now) -> Result<(Claimed, Option<UdpSocket>), OpenError> {
+    fn claim(&mut self, family: Family, wish: &Wish, now: Now) -> Result<(Claimed, Option<UdpSocket>), OpenError> {
         for _ in 0..BIND_ATTEMPTS {
-            let mut random = [0; 8];
-            getrandom::fill(&mut random).map_err(|_| OpenError::Socket)?;
+            let random = self.dice.throw().map_err(|_| OpenError::Socket)?;
             let Some(claimed) = self.directory.claim_any(family, wish.port, wish.near, random, now.mono) else {
                 return Err(match wish.port {
                     PortWish::Reserved(_) => OpenError::NoReservation,

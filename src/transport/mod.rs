@@ -6,6 +6,7 @@ mod arena;
 mod connections;
 mod counters;
 mod datagrams;
+mod dice;
 mod dispatch;
 mod effects;
 mod egress;

@@ -35,6 +35,7 @@ use crate::transport::arena::Arena;
 use crate::transport::arena::READ_LEN;
 use crate::transport::counters::IoCounters;
 use crate::transport::counters::IoEvent;
+use crate::transport::dice::Dice;
 use crate::transport::egress::Egress;
 use crate::transport::mailbox::Command;
 use crate::transport::mailbox::Inbox;
@@ -94,6 +95,7 @@ pub(super) struct Shard {
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) sockets: Sockets,
     pub(super) tenancies: Tenancies,
+    pub(super) dice: Dice,
     pub(super) streams: Streams,
     /// Connections with something to write.
     pub(super) dirty: Vec<StreamId>,
@@ -142,6 +144,7 @@ impl Shard {
             egress: Egress::new(parts.listeners.len()),
             sockets: Sockets::new(parts.listeners),
             tenancies: Tenancies::default(),
+            dice: Dice::new(),
             streams: Streams::new(parts.id),
             dirty: Vec::new(),
             doomed: Vec::new(),
