@@ -175,13 +175,21 @@ impl Directory {
         let count = (last.checked_sub(first)? / step) + 1;
         let start = u32::try_from((random & 0xFF_FFFF) % u64::from(count)).ok()?;
         let mut longest: Option<Candidate> = None;
+        let mut place = start;
         for offset in 0..count {
             if offset % SEARCH_WINDOW == 0
                 && let Some(claimed) = longest.take().and_then(|candidate| self.claim_early(candidate, random, now))
             {
                 return Some(claimed);
             }
-            let Ok(port) = u16::try_from(first + (start + offset) % count * step) else { continue };
+            let port = u16::try_from(first + place * step);
+            place = if place + 1 == count { 0 } else { place + 1 };
+            let Ok(port) = port else { continue };
+            // Nearly all of them where ports are scarce: one comparison each.
+            let own = self.port(RelayedSlot { ip, port }).map_or(u64::MAX, Port::rested_at);
+            if longest.is_some_and(|longest| longest.rested_at() <= own) {
+                continue;
+            }
             let Some(candidate) = self.candidate(RelayedSlot { ip, port }, wish, now) else { continue };
             if candidate.is_rested(now) {
                 if let Some(claimed) = self.take(candidate, random, now) {

@@ -52,6 +52,11 @@ impl Port {
         (state != CLAIMED && !is_kept).then_some(Vacancy { state })
     }
 
+    /// The moment before which the port is not rested, in nanoseconds, whatever it is besides.
+    pub(super) fn rested_at(&self) -> u64 {
+        self.state.load(Ordering::Relaxed) & !KEPT
+    }
+
     /// Claims the port if it still looks like that.
     pub(super) fn claim(&self, seen: Vacancy) -> bool {
         self.state.compare_exchange(seen.state, CLAIMED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -108,7 +113,7 @@ impl Port {
 }
 
 fn nanos(at: Mono) -> u64 {
-    u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX) & !KEPT
+    at.nanos() & !KEPT
 }
 
 #[cfg(test)]
