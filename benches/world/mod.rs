@@ -135,7 +135,7 @@ impl Relay {
                     allocation = answer.and_then(|answer| answer.at);
                 }
                 Effect::Close { relayed, .. } => self.directory.release(relayed, NOW.mono),
-                Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => {}
+                Effect::Hear { .. } | Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => {}
             }
         }
         allocation
@@ -146,6 +146,17 @@ impl Relay {
             writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);
         });
         self.send(from, &packet).expect("an allocation")
+    }
+
+    pub fn challenge(&mut self, from: ClientAddr) {
+        self.send(from, &message(Class::Request, Method::ALLOCATE, TransactionId([2; 12]), |_| {}));
+    }
+
+    pub fn delete(&mut self, from: ClientAddr) {
+        let packet = self.request(from, Method::REFRESH, |writer| {
+            writer.u32(AttributeType::LIFETIME, 0);
+        });
+        self.send(from, &packet);
     }
 
     pub fn bind(&mut self, from: ClientAddr, peer: SocketAddr) {

@@ -1,6 +1,8 @@
 //! ChannelBind: a number for a peer. RFC 8656 §12.2.
 use std::net::SocketAddr;
 
+use crate::relay::client::Family;
+use crate::relay::effect::Effect;
 use crate::relay::request::RequestError;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
@@ -49,6 +51,7 @@ impl Server {
         allocation.permit(peer.ip(), scope, now);
         allocation.bind(number, peer, now);
         allocation.show(&self.directory);
+        self.effects.push_back(Effect::Hear { at, family: Family::of(peer.ip()) });
         Ok(())
     }
 }

@@ -152,7 +152,7 @@ impl Families {
     }
 
     /// The families, IPv4 first.
-    pub fn iter(self) -> impl Iterator<Item = Family> {
+    pub fn iter(self) -> impl Iterator<Item = Family> + use<> {
         Family::ALL.into_iter().filter(move |family| self == Families::Both || self == Families::from(*family))
     }
 

@@ -2,6 +2,9 @@
 use std::net::IpAddr;
 
 use crate::relay::allocation::Scope;
+use crate::relay::client::Families;
+use crate::relay::client::Family;
+use crate::relay::effect::Effect;
 use crate::relay::request::RequestError;
 use crate::relay::server::Server;
 use crate::relay::slab::AllocationId;
@@ -52,10 +55,13 @@ impl Server {
         if !allocation.acquaintances.meet(faces, limits.peers) {
             return Err(RequestError::InsufficientCapacity);
         }
-        for (ip, scope) in permitted {
-            allocation.permit(ip, scope, now);
+        for (ip, scope) in &permitted {
+            allocation.permit(*ip, *scope, now);
         }
         allocation.show(&self.directory);
+        let families = Families::of(permitted.iter().map(|(ip, _)| Family::of(*ip)));
+        let heard = families.into_iter().flat_map(Families::iter);
+        self.effects.extend(heard.map(|family| Effect::Hear { at, family }));
         Ok(())
     }
 }

@@ -57,6 +57,14 @@ pub enum Effect {
         /// The address that is charged.
         client_ip: IpAddr,
     },
+    /// Peers may send to a relayed address of this family from now on; what was sent before is nobody's. Comes with each
+    /// permission.
+    Hear {
+        /// The allocation.
+        at: AllocationId,
+        /// The family of the address.
+        family: Family,
+    },
     /// A relayed address of an allocation is gone: close its socket, then release the slot and refund its charge.
     ///
     /// The directory no longer finds the address when this comes out. With its last address the allocation is gone too.

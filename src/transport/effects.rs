@@ -1,7 +1,6 @@
 //! What a shard does when its core asks for something: open and close relayed addresses, close connections, report.
 use std::io;
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -30,7 +29,6 @@ use crate::transport::counters::IoEvent;
 use crate::transport::shard::Shard;
 use crate::transport::sockets;
 use crate::transport::sockets::SocketKey;
-use crate::transport::sockets::fd_index;
 use crate::transport::token::Token;
 
 /// Ports tried before an Allocate fails: other programs use some, and each failure rests in the directory.
@@ -72,6 +70,7 @@ impl Shard {
                     let outcome = self.open(&Wish { families, port, near, user, client_ip }, now);
                     self.on_open(request, outcome, now);
                 }
+                Effect::Hear { at, family } => self.on_hear(at, family),
                 Effect::Close { at, family, relayed } => self.on_close(at, family, relayed, now),
                 Effect::CloseStream { stream } => self.doom(stream, IoEvent::StreamClosed),
                 Effect::Barred { network } => {
@@ -173,7 +172,7 @@ impl Shard {
                 Mode::Ports => {}
             }
             let address = self.directory.local_address(claimed.relayed).ok_or(OpenError::NoPort)?;
-            match self.bind(address) {
+            match sockets::open_relay(address) {
                 Ok(socket) => return Ok((claimed, Some(socket))),
                 Err(error) => {
                     self.io.add(IoEvent::RelaySocketFailed, 1);
@@ -193,12 +192,20 @@ impl Shard {
         Err(OpenError::NoPort)
     }
 
-    /// Opens a relay socket that epoll watches: what a peer sends at once must not be missed.
-    fn bind(&self, address: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = sockets::open_relay(address)?;
-        let fd = u32::try_from(fd_index(&socket)).map_err(|_| io::ErrorKind::InvalidData)?;
-        self.watch(&socket, Token::Relay(fd), EventFlags::IN)?;
-        Ok(socket)
+    /// Readies a relay socket for peers, unless it is ready.
+    ///
+    /// Most addresses that browsers collect never have a peer. So a socket is only bound at first, and costs half as much.
+    fn on_hear(&mut self, at: AllocationId, family: Family) {
+        let Some(relay) = self.sockets.unheard(at, family) else { return };
+        let ready = relay.ready(family);
+        match ready.and_then(|fd| self.watch(&relay.socket, Token::Relay(fd), EventFlags::IN)) {
+            Ok(()) => self.sockets.set_heard(at, family),
+            // The client's next permission, at the latest after five minutes, tries again.
+            Err(error) => {
+                self.io.add(IoEvent::RelaySocketFailed, 1);
+                tracing::debug!(%error, "relay socket cannot hear its peers");
+            }
+        }
     }
 
     fn keep(&mut self, at: AllocationId, first: Holding, second: Option<Holding>, stream: Option<StreamId>) {

@@ -1,6 +1,5 @@
 //! The UDP sockets of one shard: its listeners and its relay sockets.
 use std::io;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
@@ -28,6 +27,9 @@ const LISTENER_BUFFER: usize = 4 * 1024 * 1024;
 /// Asked for as buffer of a relay socket, in bytes, in each direction: a key frame arrives as one burst.
 const RELAY_BUFFER: usize = 512 * 1024;
 
+/// Datagrams that a relay socket may have kept before its client wanted any, at most: its buffer is the smallest there is.
+const UNHEARD_MAX: usize = 64;
+
 /// One shard's socket on a UDP listening address.
 pub(super) struct Listener {
     pub(super) socket: UdpSocket,
@@ -51,6 +53,23 @@ pub(super) struct RelaySocket {
     pub(super) at: AllocationId,
     /// The kernel's drop count at its last report.
     pub(super) drops: u32,
+    /// Whether it is [`RelaySocket::ready`] and epoll watches it.
+    pub(super) is_heard: bool,
+}
+
+impl RelaySocket {
+    /// Makes the socket one for data and forgets what came until now: nobody was permitted to send it. Returns its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel reports.
+    pub(super) fn ready(&self, family: Family) -> io::Result<u32> {
+        let (socket, is_ipv6) = (self.socket.as_fd(), family == Family::V6);
+        prepare(socket, is_ipv6, RELAY_BUFFER)?;
+        udp::enable_errors(socket, is_ipv6)?;
+        (0..UNHEARD_MAX).take_while(|_| self.socket.recv(&mut [0]).is_ok()).for_each(drop);
+        u32::try_from(fd_index(&self.socket)).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
 }
 
 /// Names one socket of a shard.
@@ -93,6 +112,19 @@ impl Sockets {
         Some((SocketKey::Relay(slot, family), relay))
     }
 
+    /// Returns the relay socket of this family of an allocation, unless its peers are heard already.
+    pub(super) fn unheard(&self, at: AllocationId, family: Family) -> Option<&RelaySocket> {
+        let relay = self.relay_by_slot[family as usize].get(at.slot() as usize)?.as_ref()?;
+        (relay.at == at && !relay.is_heard).then_some(relay)
+    }
+
+    /// Remembers that the peers of a relay socket are heard.
+    pub(super) fn set_heard(&mut self, at: AllocationId, family: Family) {
+        if let Some(Some(relay)) = self.relay_by_slot[family as usize].get_mut(at.slot() as usize) {
+            relay.is_heard |= relay.at == at;
+        }
+    }
+
     /// Returns the drop count that the kernel reported last for a socket.
     pub(super) fn drops_mut(&mut self, key: SocketKey) -> Option<&mut u32> {
         match key {
@@ -110,7 +142,7 @@ impl Sockets {
         if relay_by_slot.len() <= slot {
             relay_by_slot.resize_with(slot + 1, || None);
         }
-        relay_by_slot[slot] = Some(RelaySocket { socket, at, drops: 0 });
+        relay_by_slot[slot] = Some(RelaySocket { socket, at, drops: 0, is_heard: false });
         if self.key_by_fd.len() <= fd {
             self.key_by_fd.resize(fd + 1, None);
         }
@@ -147,7 +179,7 @@ impl ClosedGroup {
         // Until every socket is there the kernel spreads clients over those that are, and a client that was heard by
         // the wrong shard would be a stranger to the right one. So nobody is heard before.
         let nobody = [SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0)];
-        let first = open(address, LISTENER_BUFFER)?;
+        let first = open(address)?;
         first.attach_filter(&nobody)?;
         first.bind(&address.into())?;
         // Shared only from here on, so that binding has failed if anybody else was there.
@@ -155,7 +187,7 @@ impl ClosedGroup {
         let bound = local_address(&first)?;
         let mut sockets = vec![first];
         for _ in 1..shards {
-            let socket = open(address, LISTENER_BUFFER)?;
+            let socket = open(address)?;
             socket.attach_filter(&nobody)?;
             socket.set_reuse_port(true)?;
             socket.bind(&bound.into())?;
@@ -189,7 +221,7 @@ impl ClosedGroup {
         }
         let mut listeners = Vec::with_capacity(self.sockets.len());
         for socket in self.sockets {
-            tell_all(socket.as_fd(), bound.is_ipv6())?;
+            prepare(socket.as_fd(), bound.is_ipv6(), LISTENER_BUFFER)?;
             if bound.ip().is_unspecified() {
                 udp::enable_packet_info(socket.as_fd(), bound.is_ipv6())?;
             }
@@ -200,21 +232,28 @@ impl ClosedGroup {
     }
 }
 
-/// Opens a relay socket on `address`.
+/// Opens a relay socket on `address`, which is to be made [`ready`](RelaySocket::ready) before it is used.
 ///
 /// # Errors
 ///
 /// What the kernel reports: `AddrInUse` when another program has the port.
 pub(super) fn open_relay(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = open(address, RELAY_BUFFER)?;
+    let socket = open(address)?;
+    // Nobody is permitted to send yet: the little that the kernel keeps at least must do.
+    socket.set_recv_buffer_size(0)?;
     socket.bind(&address.into())?;
-    tell_all(socket.as_fd(), address.is_ipv6())?;
-    udp::enable_errors(socket.as_fd(), address.is_ipv6())?;
     Ok(socket.into())
 }
 
-/// Makes a socket say what it dropped and how datagrams were marked, and give several of one flow at once.
-fn tell_all(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+/// Gives a socket its buffers, and makes it say what it dropped and how datagrams were marked, and give several of one flow at
+/// once.
+fn prepare(socket: BorrowedFd<'_>, ipv6: bool, buffer: usize) -> io::Result<()> {
+    sockopt::set_socket_recv_buffer_size(socket, buffer)?;
+    sockopt::set_socket_send_buffer_size(socket, buffer)?;
+    if !ipv6 {
+        // RFC 8656 §15: DF is not set unless a client asks for it, but Linux sets it by default.
+        set_dont_fragment(socket, false)?;
+    }
     udp::enable_drop_count(socket)?;
     udp::enable_traffic_class(socket, ipv6)?;
     // Without it every datagram comes by itself, which is slower and nothing else.
@@ -234,14 +273,10 @@ pub(super) fn set_dont_fragment(socket: BorrowedFd<'_>, on: bool) -> io::Result<
     Ok(sockopt::set_ip_mtu_discover(socket, discovery)?)
 }
 
-fn open(address: SocketAddr, buffer: usize) -> io::Result<Socket> {
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    socket.set_recv_buffer_size(buffer)?;
-    socket.set_send_buffer_size(buffer)?;
-    match address.ip() {
-        // RFC 8656 §15: DF is not set unless a client asks for it, but Linux sets it by default.
-        IpAddr::V4(_) => set_dont_fragment(socket.as_fd(), false)?,
-        IpAddr::V6(_) => socket.set_only_v6(true)?,
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
     }
     Ok(socket)
 }
@@ -252,6 +287,8 @@ fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
@@ -293,8 +330,19 @@ mod tests {
     }
 
     #[test]
+    fn a_relay_socket_takes_no_memory_for_strangers_before_it_is_ready() {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let at = AllocationId::default();
+        let relay = RelaySocket { socket: open_relay(address).expect("a socket"), at, drops: 0, is_heard: false };
+        assert!(sockopt::socket_recv_buffer_size(&relay.socket).expect("an option") < 8192);
+        relay.ready(Family::V4).expect("options");
+        assert!(sockopt::socket_recv_buffer_size(&relay.socket).expect("an option") > 128 * 1024);
+    }
+
+    #[test]
     fn relay_sockets_let_routers_fragment_unless_asked_otherwise() {
         let relay = open_relay("127.0.0.1:0".parse().expect("an address")).expect("a socket");
+        prepare(relay.as_fd(), false, RELAY_BUFFER).expect("options");
         assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::OMIT);
         set_dont_fragment(relay.as_fd(), true).expect("an option");
         assert_eq!(sockopt::ip_mtu_discover(&relay).expect("an option"), Ipv4PathMtuDiscovery::PROBE);

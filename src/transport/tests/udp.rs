@@ -45,6 +45,27 @@ fn echo_again(client: &mut Client, relayed: SocketAddr, peer: &UdpSocket, data: 
 }
 
 #[test]
+fn what_a_peer_sent_before_it_was_permitted_never_arrives() {
+    for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        let plane = Plane::start(settings());
+        let mut client = plane.udp_client("session");
+        let family = if ip.is_ipv6() { 2 << 24 } else { 1 << 24 };
+        let relayed = client.allocate_with(|writer| {
+            writer.u32(AttributeType::REQUESTED_ADDRESS_FAMILY, family);
+        });
+        let (relayed, peer) = (relayed.expect("an allocation"), peer(ip));
+        for _ in 0..100 {
+            peer.send_to(b"too early", relayed).expect("sending");
+        }
+        client.bind_channel(CHANNEL, peer.local_addr().expect("an address"));
+        peer.send_to(b"now", relayed).expect("sending");
+        assert_eq!(client.receive(), Received::Channel(CHANNEL, b"now".to_vec()));
+        client.send_on(CHANNEL, b"back");
+        assert_eq!(receive_from(&peer), (b"back".to_vec(), relayed));
+    }
+}
+
+#[test]
 fn data_goes_through_a_channel_to_a_peer_and_back() {
     let plane = Plane::start(settings());
     let mut client = plane.udp_client("session");

@@ -23,7 +23,7 @@ pub(super) enum Party {
     Mate,
     /// A client on the other shard, with a permission alone.
     Cousin,
-    /// A client with an allocation that permits nobody.
+    /// A client with an allocation that permits none of the others.
     Loner,
     /// A client without an allocation.
     Nobody,
