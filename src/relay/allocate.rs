@@ -17,7 +17,6 @@ use crate::relay::credential::Credential;
 use crate::relay::directory::PortWish;
 use crate::relay::directory::RelayedSlot;
 use crate::relay::directory::ReservationToken;
-use crate::relay::drop_reason::DropReason;
 use crate::relay::effect::Answer;
 use crate::relay::effect::Beside;
 use crate::relay::effect::Effect;
@@ -194,7 +193,7 @@ impl Server {
             outward: Outward::default(),
             inward: Inward::default(),
             handed_in: Traffic::default(),
-            dropped: [0; DropReason::ALL.len()],
+            dropped: None,
         });
         let at = at.ok_or(RequestError::InsufficientCapacity)?;
         if let Some(allocation) = self.allocations.get(at) {
@@ -242,8 +241,7 @@ impl Server {
     }
 
     fn is_revoked(&self, credential: &Credential, now: Now) -> bool {
-        let session = credential.session.as_deref();
-        session.is_some_and(|session| self.revocations.is_refused(session, now.unix))
+        credential.session().is_some_and(|session| self.revocations.is_refused(session, now.unix))
     }
 }
 

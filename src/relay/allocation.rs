@@ -52,7 +52,8 @@ pub(super) struct Allocation {
     pub(super) inward: Inward,
     /// Straight from other clients of the same shard.
     pub(super) handed_in: Traffic,
-    pub(super) dropped: [u32; DropReason::ALL.len()],
+    /// By reason; most allocations never have a packet dropped.
+    pub(super) dropped: Option<Box<[u32; DropReason::ALL.len()]>>,
 }
 
 /// What the client sends. Each packet touches the meter and a count, so they stand together.
@@ -211,7 +212,8 @@ impl Allocation {
     }
 
     pub(super) fn count_dropped(&mut self, reason: DropReason) {
-        if let Some(count) = self.dropped.get_mut(reason.index()) {
+        let dropped = self.dropped.get_or_insert_default();
+        if let Some(count) = dropped.get_mut(reason.index()) {
             *count = count.saturating_add(1);
         }
     }
@@ -225,8 +227,8 @@ impl Allocation {
             handed_in.bytes += bytes;
         }
         Usage {
-            session: self.credential.session.as_deref().map(Box::from),
-            user_hash: user_hash(&self.credential.user.id),
+            session: self.credential.session().map(Box::from),
+            user_hash: user_hash(self.credential.user.id()),
             transport: self.client.via.transport(),
             families: self.halves.families().unwrap_or(Families::V4),
             started: self.started,
@@ -235,7 +237,7 @@ impl Allocation {
             to_client: self.inward.to_client,
             handed_out: self.outward.handed_over,
             handed_in,
-            dropped: self.dropped,
+            dropped: self.dropped.as_deref().copied().unwrap_or_default(),
             end,
         }
     }

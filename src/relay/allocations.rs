@@ -1,7 +1,10 @@
 //! All allocations of one shard and the ways to find them.
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+
+use hashbrown::HashTable;
 
 use crate::relay::allocation::Allocation;
 use crate::relay::client::ClientAddr;
@@ -14,9 +17,11 @@ use crate::time::Mono;
 #[derive(Debug)]
 pub(super) struct Allocations {
     allocation_by_id: Slab<Box<Allocation>>,
-    id_by_client: HashMap<ClientAddr, AllocationId>,
+    /// The key is in the allocation: a second copy would take more room than all else here.
+    id_by_client: HashTable<AllocationId>,
+    client_key: RandomState,
     id_by_stream: HashMap<StreamId, AllocationId>,
-    ids_by_session: HashMap<Arc<str>, Vec<AllocationId>>,
+    ids_by_session: HashMap<Box<str>, Vec<AllocationId>>,
     /// Whom a client's packet was from last: packets come in trains, and comparing is cheaper than hashing. A hint only.
     latest: Cell<AllocationId>,
 }
@@ -25,7 +30,8 @@ impl Allocations {
     pub(super) fn new() -> Self {
         Self {
             allocation_by_id: Slab::new(),
-            id_by_client: HashMap::new(),
+            id_by_client: HashTable::new(),
+            client_key: RandomState::new(),
             id_by_stream: HashMap::new(),
             ids_by_session: HashMap::new(),
             latest: Cell::default(),
@@ -35,24 +41,33 @@ impl Allocations {
     /// Adds the allocation that `make` returns for its id.
     pub(super) fn insert_with(&mut self, make: impl FnOnce(AllocationId) -> Allocation) -> Option<AllocationId> {
         let id = self.allocation_by_id.insert_with(|id| Box::new(make(id)))?;
-        let allocation = self.allocation_by_id.get(id)?;
-        self.id_by_client.insert(allocation.client, id);
+        let Self { allocation_by_id, id_by_client, client_key, .. } = self;
+        let allocation = allocation_by_id.get(id)?;
+        let hash_of =
+            |id: &AllocationId| allocation_by_id.get(*id).map_or(0, |known| client_key.hash_one(known.client));
+        id_by_client.insert_unique(client_key.hash_one(allocation.client), id, hash_of);
         if let Some(stream) = allocation.client.via.stream() {
             self.id_by_stream.insert(stream, id);
         }
-        if let Some(session) = &allocation.credential.session {
-            self.ids_by_session.entry(Arc::clone(session)).or_default().push(id);
+        if let Some(session) = allocation.credential.session() {
+            match self.ids_by_session.get_mut(session) {
+                Some(ids) => ids.push(id),
+                None => drop(self.ids_by_session.insert(Box::from(session), vec![id])),
+            }
         }
         Some(id)
     }
 
     pub(super) fn remove(&mut self, id: AllocationId) -> Option<Box<Allocation>> {
         let allocation = self.allocation_by_id.remove(id)?;
-        self.id_by_client.remove(&allocation.client);
+        let hash = self.client_key.hash_one(allocation.client);
+        if let Ok(place) = self.id_by_client.find_entry(hash, |known| *known == id) {
+            place.remove();
+        }
         if let Some(stream) = allocation.client.via.stream() {
             self.id_by_stream.remove(&stream);
         }
-        if let Some(session) = &allocation.credential.session
+        if let Some(session) = allocation.credential.session()
             && let Some(ids) = self.ids_by_session.get_mut(session)
         {
             ids.retain(|other| *other != id);
@@ -64,11 +79,12 @@ impl Allocations {
     }
 
     pub(super) fn id_of_client(&self, client: &ClientAddr) -> Option<AllocationId> {
+        let is_it = |id: &AllocationId| self.get(*id).is_some_and(|allocation| allocation.client == *client);
         let latest = self.latest.get();
-        if self.get(latest).is_some_and(|allocation| allocation.client == *client) {
+        if is_it(&latest) {
             return Some(latest);
         }
-        let id = self.id_by_client.get(client).copied()?;
+        let id = self.id_by_client.find(self.client_key.hash_one(client), is_it).copied()?;
         self.latest.set(id);
         Some(id)
     }

@@ -13,28 +13,28 @@ use crate::time::Now;
 /// A verified long-term credential. The key stays with the allocation, so later requests cost one HMAC.
 #[derive(Clone, Debug)]
 pub(super) struct Credential {
-    pub(super) username: Box<str>,
+    pub(super) username: Arc<str>,
     pub(super) key: IntegrityKey,
     /// The username without its expiry.
     pub(super) user: QuotaUser,
     /// When it expires, in Unix seconds, if it was minted.
     pub(super) expires_unix_secs: Option<u64>,
-    /// The session it was minted for.
-    pub(super) session: Option<Arc<str>>,
 }
 
 impl Credential {
     pub(super) fn new(verified: &Verified<'_>) -> Self {
         let TurnUsername { expires_unix_secs, id } = verified.username;
-        let session = expires_unix_secs.is_some().then(|| verified.username.session());
-        let session: Option<Arc<str>> = session.filter(|session| !session.is_empty()).map(Arc::from);
-        Self {
-            username: Box::from(verified.sent),
-            key: verified.key.clone(),
-            user: session.clone().map_or_else(|| QuotaUser::new(id), |session| QuotaUser::of_session(id, session)),
-            expires_unix_secs,
-            session,
-        }
+        let username: Arc<str> = Arc::from(verified.sent);
+        let user = match expires_unix_secs {
+            Some(_) => QuotaUser::minted(Arc::clone(&username), verified.username),
+            None => QuotaUser::new(id),
+        };
+        Self { username, key: verified.key.clone(), user, expires_unix_secs }
+    }
+
+    /// The session it was minted for.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.user.session()
     }
 
     /// Whether the claim is this credential's name, or its hash if it is a static user's.

@@ -1,9 +1,12 @@
 //! What the core asks of its shell, and what it is told in return.
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::auth::turn::TurnUsername;
 use crate::relay::client::ClientAddr;
 use crate::relay::client::Families;
 use crate::relay::client::Family;
@@ -20,21 +23,62 @@ use crate::relay::usage::Usage;
 pub struct OpenId(pub(super) u64);
 
 /// The user as quotas know it: the TURN username without its expiry, so minting anew gains nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// One text serves for username, id and session, because there are as many of these as there are allocations:
+///
+/// ```text
+/// 1767225600:s1.a
+///            |--| id
+///            || session
+/// ```
+#[derive(Clone, Debug)]
 pub struct QuotaUser {
-    pub(super) id: Arc<str>,
-    pub(super) session: Option<Arc<str>>,
+    text: Arc<str>,
+    id_at: u16,
+    session_len: u16,
 }
 
 impl QuotaUser {
     /// The user named `id`, of no session.
     pub fn new(id: &str) -> Self {
-        Self { id: Arc::from(id), session: None }
+        Self { text: Arc::from(id), id_at: 0, session_len: 0 }
     }
 
-    /// The user named `id` in a session: what all sides of it hold is counted together too.
-    pub fn of_session(id: &str, session: Arc<str>) -> Self {
-        Self { id: Arc::from(id), session: Some(session) }
+    /// The user named `id`, in the session that the name begins with: what all sides of it hold is counted together too.
+    pub fn of_session(id: &str) -> Self {
+        Self::minted(Arc::from(id), TurnUsername { expires_unix_secs: None, id })
+    }
+
+    /// The user of a minted username, which ends with the id.
+    pub(super) fn minted(text: Arc<str>, username: TurnUsername<'_>) -> Self {
+        // A USERNAME is shorter than 509 bytes. RFC 8489 §14.3.
+        let narrow = |len| u16::try_from(len).unwrap_or(u16::MAX);
+        let id_at = narrow(text.len().saturating_sub(username.id.len()));
+        Self { text, id_at, session_len: narrow(username.session().len()) }
+    }
+
+    /// The username without its expiry.
+    pub(super) fn id(&self) -> &str {
+        self.text.get(usize::from(self.id_at)..).unwrap_or_default()
+    }
+
+    /// The session that the credential was minted for.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.id().get(..usize::from(self.session_len)).filter(|session| !session.is_empty())
+    }
+}
+
+impl PartialEq for QuotaUser {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id() && self.session_len == other.session_len
+    }
+}
+
+impl Eq for QuotaUser {}
+
+impl Hash for QuotaUser {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
     }
 }
 

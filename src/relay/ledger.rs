@@ -1,9 +1,8 @@
 //! Who holds how many allocations. RFC 8656 §7.2 (486, Allocation Quota Reached).
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::net::Ipv6Addr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -61,8 +60,8 @@ pub struct Ledger {
     quotas: Quotas,
     total: usize,
     count_by_user: HashMap<QuotaUser, usize>,
-    count_by_session: HashMap<Arc<str>, usize>,
-    count_by_address: HashMap<IpAddr, usize>,
+    count_by_session: HashMap<Box<str>, usize>,
+    count_by_host: HashMap<Host, usize>,
     reservations: Reservations,
 }
 
@@ -71,7 +70,22 @@ pub struct Ledger {
 #[must_use = "a charge that is not refunded counts for ever"]
 pub struct Charge {
     pub(super) user: QuotaUser,
-    address: IpAddr,
+    host: Host,
+}
+
+/// A client address as quotas see it: an IPv4 address, or an IPv6 /64, all of which one host commands.
+///
+/// Nobody's packets come from `0::/32`, which is where IPv4 addresses lie here.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+struct Host(u64);
+
+impl Host {
+    const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self(ip.to_bits() as u64),
+            IpAddr::V6(ip) => Self((ip.to_bits() >> 64) as u64),
+        }
+    }
 }
 
 impl Ledger {
@@ -82,7 +96,7 @@ impl Ledger {
             total: 0,
             count_by_user: HashMap::new(),
             count_by_session: HashMap::new(),
-            count_by_address: HashMap::new(),
+            count_by_host: HashMap::new(),
             reservations: Reservations::default(),
         }
     }
@@ -93,39 +107,42 @@ impl Ledger {
     ///
     /// The quota that is used up; nothing is charged then.
     pub fn charge(&mut self, user: &QuotaUser, client_ip: IpAddr) -> Result<Charge, OverQuota> {
-        let address = quota_address(client_ip);
+        let host = Host::of(client_ip);
         if self.total >= self.quotas.total {
             return Err(OverQuota::Total);
         }
         if self.count_by_user.get(user).is_some_and(|count| *count >= self.quotas.per_user) {
             return Err(OverQuota::User);
         }
-        let of_session = user.session.as_ref().and_then(|session| self.count_by_session.get(session));
+        let of_session = user.session().and_then(|session| self.count_by_session.get(session));
         if of_session.is_some_and(|count| *count >= self.quotas.per_session) {
             return Err(OverQuota::Session);
         }
         let is_exempt = self.quotas.exempt.iter().any(|net| net.contains(&client_ip));
-        let of_address = self.count_by_address.get(&address);
-        if !is_exempt && of_address.is_some_and(|count| *count >= self.quotas.per_address) {
+        let of_host = self.count_by_host.get(&host);
+        if !is_exempt && of_host.is_some_and(|count| *count >= self.quotas.per_address) {
             return Err(OverQuota::Address);
         }
         self.total += 1;
         *self.count_by_user.entry(user.clone()).or_default() += 1;
-        if let Some(session) = &user.session {
-            *self.count_by_session.entry(Arc::clone(session)).or_default() += 1;
+        if let Some(session) = user.session() {
+            match self.count_by_session.get_mut(session) {
+                Some(count) => *count += 1,
+                None => drop(self.count_by_session.insert(Box::from(session), 1)),
+            }
         }
-        *self.count_by_address.entry(address).or_default() += 1;
-        Ok(Charge { user: user.clone(), address })
+        *self.count_by_host.entry(host).or_default() += 1;
+        Ok(Charge { user: user.clone(), host })
     }
 
     /// Takes a charge back once its socket and port are free.
     pub fn refund(&mut self, charge: Charge) {
         self.total = self.total.saturating_sub(1);
         decrement(&mut self.count_by_user, &charge.user);
-        if let Some(session) = &charge.user.session {
+        if let Some(session) = charge.user.session() {
             decrement(&mut self.count_by_session, session);
         }
-        decrement(&mut self.count_by_address, &charge.address);
+        decrement(&mut self.count_by_host, &charge.host);
     }
 
     /// Charges what an Allocate with this wish takes: one port, and the one that is to be kept beside it, which nobody else has
@@ -198,16 +215,8 @@ impl Ledger {
     }
 }
 
-/// A host commands a whole IPv6 /64, so quotas see only the prefix.
-fn quota_address(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-    }
-}
-
 /// Entries that reach zero go, so the maps are as small as the number of holders.
-fn decrement<K: Eq + Hash>(count_by_key: &mut HashMap<K, usize>, key: &K) {
+fn decrement<K: Borrow<Q> + Eq + Hash, Q: Eq + Hash + ?Sized>(count_by_key: &mut HashMap<K, usize>, key: &Q) {
     let Some(count) = count_by_key.get_mut(key) else { return };
     *count = count.saturating_sub(1);
     if *count == 0 {
@@ -242,7 +251,7 @@ mod tests {
     #[test]
     fn a_refund_makes_room_and_leaves_nothing_behind() {
         let mut ledger = Ledger::new(quotas());
-        let ann = QuotaUser::of_session("s1.ann", "s1".into());
+        let ann = QuotaUser::of_session("s1.ann");
         let first = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
         let second = ledger.charge(&ann, ip("192.0.2.1")).unwrap();
         ledger.refund(first);
@@ -250,14 +259,14 @@ mod tests {
         ledger.refund(second);
         ledger.refund(third);
         assert_eq!(ledger.total(), 0);
-        assert!(ledger.count_by_user.is_empty() && ledger.count_by_address.is_empty());
+        assert!(ledger.count_by_user.is_empty() && ledger.count_by_host.is_empty());
         assert!(ledger.count_by_session.is_empty());
     }
 
     #[test]
     fn the_sides_of_a_session_share_its_quota() {
         let mut ledger = Ledger::new(Quotas { per_session: 3, ..Quotas::default() });
-        let side = |name: &str, session: &str| QuotaUser::of_session(&format!("{session}.{name}"), session.into());
+        let side = |name: &str, session: &str| QuotaUser::of_session(&format!("{session}.{name}"));
         let (a, b) = (side("a", "s1"), side("b", "s1"));
         let held = [&a, &a, &b].map(|side| ledger.charge(side, ip("192.0.2.1")).unwrap());
         assert_eq!(ledger.charge(&b, ip("192.0.2.2")), Err(OverQuota::Session));

@@ -34,7 +34,7 @@ fn the_relay_socket_is_asked_for_before_the_client_is_answered() {
     let Effect::Open { request, families, port, near, ref user, client_ip } = effect else { panic!("{effect:?}") };
     assert_eq!((families, port), (Families::V4, PortWish::Any));
     assert_eq!((near, client_ip), (ip("10.9.0.1"), ip("9.8.7.6")));
-    assert_eq!(*user, QuotaUser::of_session("s1.a", "s1".into()));
+    assert_eq!(*user, QuotaUser::of_session("s1.a"));
     assert_eq!(relay.server.allocations(), 0);
 
     // The same request again is not opened twice; another one has to wait for another 5-tuple.
