@@ -1,11 +1,20 @@
-//! The relay core forwards data without the heap: counted by the allocator itself.
+//! The relay core forwards data without the heap, and keeps nothing of allocations that ended: counted by the allocator itself.
 #[path = "support/heap.rs"]
 mod heap;
 #[path = "../benches/world/mod.rs"]
 mod world;
 
+use std::net::SocketAddr;
+
+use duologue::relay::Mode;
+
 use heap::calls_of_this_thread;
+use heap::live_bytes_of_this_thread;
+use world::RELAY_IP;
+use world::Relay;
+use world::client;
 use world::operations::Operations;
+use world::peer;
 
 type Operation = fn(&mut Operations);
 
@@ -30,6 +39,32 @@ fn data_is_relayed_without_the_heap() {
     ];
     for (name, operation) in ways {
         assert_eq!(calls(&mut operations, operation), 0, "{name}");
+    }
+}
+
+#[test]
+fn allocations_that_ended_leave_nothing_behind() {
+    for mode in [Mode::Ports, Mode::SinglePort] {
+        for places in [1, 10_000] {
+            let mut relay = Relay::new(mode);
+            let mut cycle = |number| {
+                let from = client(number % places);
+                relay.challenge(from);
+                relay.allocate(from);
+                relay.bind(from, SocketAddr::new(RELAY_IP.into(), 5000));
+                relay.bind(from, peer(number));
+                relay.delete(from);
+                assert_eq!(relay.server.allocations(), 0);
+            };
+            (0..1000).for_each(&mut cycle);
+            let before = live_bytes_of_this_thread();
+            (1000..11_000).for_each(&mut cycle);
+            assert_eq!(
+                live_bytes_of_this_thread() - before,
+                0,
+                "bytes after 10000 cycles at {places} addresses in {mode:?}"
+            );
+        }
     }
 }
 
