@@ -126,12 +126,13 @@ impl Shard {
         }
     }
 
-    /// Dooms connections that wait for the end of a frame, or for anything, for too long.
+    /// Dooms connections that wait for the end of a frame, or for anything, for too long; the others give memory back.
     pub(super) fn sweep_streams(&mut self, now: Now) {
         let is_idle = |stream: &&Stream| {
             let is_stalled = stream.partial_since.is_some_and(|since| now.mono.saturating_since(since) > PARTIAL_LIMIT);
             is_stalled || (!stream.owns_allocation && now.mono.saturating_since(stream.active) > IDLE_LIMIT)
         };
+        self.streams.iter_mut().for_each(|stream| stream.output.shrink());
         let idle: Vec<StreamId> = self.streams.iter().filter(is_idle).map(|stream| stream.id).collect();
         for id in idle {
             self.doom(id, IoEvent::StreamIdle);

@@ -104,12 +104,18 @@ impl Output {
         }
         if self.frames.is_empty() {
             self.bytes.clear();
-            self.bytes.shrink_to(KEPT_CAPACITY);
-            self.frames.shrink_to(KEPT_CAPACITY / size_of::<Frame>());
             self.written = 0;
         } else if self.written >= MEDIA_LIMIT / 4 {
             self.bytes.drain(..self.written);
             self.written = 0;
+        }
+    }
+
+    /// Gives memory back that only a rush of packets needs.
+    pub(super) fn shrink(&mut self) {
+        if self.frames.is_empty() {
+            self.bytes.shrink_to(KEPT_CAPACITY);
+            self.frames.shrink_to(KEPT_CAPACITY / size_of::<Frame>());
         }
     }
 
@@ -170,6 +176,18 @@ mod tests {
         assert_eq!(output.push([b"late", b""], Kind::Media, at(0)), (Push::Dropped, 0));
         assert_eq!(output.push([b"answer  ", b""], Kind::Reply, at(0)), (Push::Taken, 0));
         assert!(output.waiting().ends_with(b"\x55answer  "));
+    }
+
+    #[test]
+    fn memory_stays_between_writes_and_goes_when_it_is_asked_for() {
+        let mut output = Output::default();
+        for _ in 0..2 {
+            output.push([&[0x55; 64 * 1024], b""], Kind::Media, at(0));
+            output.advance(64 * 1024);
+            assert!(output.bytes.capacity() >= 64 * 1024);
+        }
+        output.shrink();
+        assert!(output.bytes.capacity() <= KEPT_CAPACITY);
     }
 
     #[test]

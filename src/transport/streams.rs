@@ -69,6 +69,10 @@ impl Streams {
         self.stream_by_slot.iter().flatten()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.stream_by_slot.iter_mut().flatten()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.free.len() == self.stream_by_slot.len()
     }
