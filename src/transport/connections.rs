@@ -142,8 +142,9 @@ impl Shard {
     fn read_stream(&mut self, id: StreamId, now: Now) {
         self.make_room(1, now);
         let Some(stream) = self.streams.get_mut(id) else { return };
-        let Found { len, end } = stream.read(self.arena.vacant(1), &mut self.cipher);
+        let Found { len, end, has_more } = stream.read(self.arena.vacant(1), &mut self.cipher);
         let wants_write = stream.wants_write();
+        self.has_more |= has_more;
         let start = self.arena.keep();
         self.judge_frames(id, start..start + len, now);
         if let Some(reason) = end {
@@ -163,6 +164,7 @@ impl Shard {
             match next_frame(self.arena.bytes(at..received.end)) {
                 Framing::Frame { len, consumed } => {
                     self.packets += 1;
+                    self.frames += 1;
                     self.judge(client, at..at + len, TrafficClass::default(), now);
                     at += consumed;
                 }
@@ -180,7 +182,10 @@ impl Shard {
 
     fn on_pushed(&mut self, id: StreamId, (fate, shed): (Push, usize)) {
         match fate {
-            Push::Taken => self.mark_dirty(id),
+            Push::Taken => {
+                self.frames += 1;
+                self.mark_dirty(id);
+            }
             Push::Dropped => self.io.add(IoEvent::StreamMediaDropped, 1),
             Push::Stuck => self.doom(id, IoEvent::StreamStuck),
         }

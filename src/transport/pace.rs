@@ -11,7 +11,10 @@ use crate::time::Mono;
 const WORTH: u64 = 4;
 
 /// How much the newest gap counts in the mean: one part of this many.
-const SMOOTHING: u64 = 8;
+const SMOOTHING: u32 = 8;
+
+/// How long a shard that serves connections waits at most, in intervals.
+const STRETCH: u32 = 10;
 
 /// What a shard knows about the rate of its packets.
 #[derive(Debug)]
@@ -21,18 +24,20 @@ pub(super) struct Pace {
     last: Mono,
     /// The mean time between packets lately, in nanoseconds.
     gap_ns: u64,
+    /// How long wake-ups took lately, in the mean.
+    took: Duration,
 }
 
 impl Pace {
     /// A pace of one read per `interval` at most; zero for reading whenever there is something.
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, last: Mono::default(), gap_ns: u64::MAX }
+        Self { interval, last: Mono::default(), gap_ns: u64::MAX, took: Duration::ZERO }
     }
 
-    /// Tells how many packets the wake-up at `now` brought. Returns when to read next at the earliest.
-    pub(super) fn on_wake_up(&mut self, packets: usize, now: Mono) -> Option<Mono> {
+    /// Tells how many packets the wake-up at `now` brought. Returns whether to let more gather before the next.
+    pub(super) fn on_wake_up(&mut self, packets: usize, now: Mono) -> bool {
         if packets == 0 || self.interval.is_zero() {
-            return None;
+            return false;
         }
         let passed = u64::try_from(now.saturating_since(self.last).as_nanos()).unwrap_or(u64::MAX);
         self.last = now;
@@ -42,9 +47,22 @@ impl Pace {
         self.gap_ns = if gap >= interval || self.gap_ns >= interval {
             gap
         } else {
-            self.gap_ns - self.gap_ns / SMOOTHING + gap / SMOOTHING
+            self.gap_ns - self.gap_ns / u64::from(SMOOTHING) + gap / u64::from(SMOOTHING)
         };
-        (self.gap_ns <= interval / WORTH).then(|| now + self.interval)
+        self.gap_ns <= interval / WORTH
+    }
+
+    /// Returns when to read again at the earliest, after a wake-up that began and ended then.
+    ///
+    /// What a connection costs are the calls, here and at its other end, and hardly the frames. So a shard that needs more
+    /// than half of its time `for_streams` lets several frames gather for each call, and gets time back.
+    pub(super) fn next_read(&mut self, began: Mono, ended: Mono, for_streams: bool) -> Mono {
+        let took = ended.saturating_since(began);
+        self.took = self.took - self.took / SMOOTHING + took / SMOOTHING;
+        if !for_streams {
+            return began + self.interval;
+        }
+        began + (self.took * 2).clamp(self.interval, self.interval * STRETCH)
     }
 }
 
@@ -62,15 +80,16 @@ mod tests {
     fn packets_that_come_quickly_make_a_shard_wait_for_more() {
         let mut pace = Pace::new(INTERVAL);
         let waits: Vec<_> = (1..=8).map(|at| pace.on_wake_up(1, micros(1000 + 20 * at))).collect();
-        assert_eq!(waits[0], None, "the first one may be the last");
-        assert_eq!(waits[7], Some(micros(1160) + INTERVAL));
-        assert_eq!(pace.on_wake_up(10, micros(1360)), Some(micros(1360) + INTERVAL));
+        assert!(!waits[0], "the first one may be the last");
+        assert!(waits[7]);
+        assert!(pace.on_wake_up(10, micros(1360)));
+        assert_eq!(pace.next_read(micros(1360), micros(1500), false), micros(1360) + INTERVAL);
     }
 
     #[test]
     fn few_packets_never_wait() {
         let mut pace = Pace::new(INTERVAL);
-        assert!((1..1000).all(|at| pace.on_wake_up(1, micros(60 * at)).is_none()));
+        assert!((1..1000).all(|at| !pace.on_wake_up(1, micros(60 * at))));
     }
 
     #[test]
@@ -79,8 +98,8 @@ mod tests {
         for at in 1..100 {
             pace.on_wake_up(4, micros(40 * at));
         }
-        assert!(pace.on_wake_up(4, micros(4000)).is_some());
-        assert_eq!(pace.on_wake_up(1, micros(5000)), None);
+        assert!(pace.on_wake_up(4, micros(4000)));
+        assert!(!pace.on_wake_up(1, micros(5000)));
     }
 
     #[test]
@@ -89,13 +108,35 @@ mod tests {
         for at in 1..100 {
             pace.on_wake_up(4, micros(40 * at));
         }
-        assert_eq!(pace.on_wake_up(0, micros(3970)), None);
-        assert!(pace.on_wake_up(4, micros(4000)).is_some());
+        assert!(!pace.on_wake_up(0, micros(3970)));
+        assert!(pace.on_wake_up(4, micros(4000)));
     }
 
     #[test]
     fn an_interval_of_zero_switches_it_off() {
         let mut pace = Pace::new(Duration::ZERO);
-        assert!((1..100).all(|at| pace.on_wake_up(100, micros(at)).is_none()));
+        assert!((1..100).all(|at| !pace.on_wake_up(100, micros(at))));
+    }
+
+    /// What a shard adds to the interval if each of its wake-ups takes that long.
+    fn stretched(took: Duration, for_streams: bool) -> Duration {
+        let mut pace = Pace::new(INTERVAL);
+        let next = (0..200).map(|_| pace.next_read(micros(1000), micros(1000) + took, for_streams)).last();
+        next.expect("a moment").saturating_since(micros(1000) + INTERVAL)
+    }
+
+    #[test]
+    fn a_shard_whose_time_goes_into_connections_waits_longer() {
+        let took = |micros| stretched(Duration::from_micros(micros), true).as_micros();
+        assert_eq!(took(95), 0, "there is time left");
+        assert!((195..=200).contains(&took(200)), "{}", took(200));
+        assert_eq!(took(5000), 1800, "but not for ever");
+        assert_eq!(stretched(Duration::from_micros(200), false), Duration::ZERO, "datagrams gain nothing by it");
+    }
+
+    #[test]
+    fn one_long_wake_up_is_no_reason_to_wait() {
+        let mut pace = Pace::new(INTERVAL);
+        assert_eq!(pace.next_read(micros(0), micros(700), true), micros(0) + INTERVAL);
     }
 }

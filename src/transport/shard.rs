@@ -109,6 +109,8 @@ pub(super) struct Shard {
     pub(super) swept: Mono,
     /// Packets of clients and peers in this wake-up.
     pub(super) packets: usize,
+    /// Those of them that were read from a connection or queued on one.
+    pub(super) frames: usize,
     /// Whether a socket gave as much as was asked for in this wake-up: then it has more.
     pub(super) has_more: bool,
     pace: Pace,
@@ -153,6 +155,7 @@ impl Shard {
             cipher: vec![0; READ_LEN].into_boxed_slice(),
             swept: parts.clock.now().mono,
             packets: 0,
+            frames: 0,
             has_more: false,
             pace: Pace::new(parts.moderation),
             is_stopping: parts.is_stopping,
@@ -171,20 +174,22 @@ impl Shard {
             self.wait(&mut events, self.timeout(now))?;
             now = self.clock.now();
             self.wake_up(&events, now);
-            let packets = std::mem::take(&mut self.packets);
-            let has_more = std::mem::take(&mut self.has_more);
-            if let Some(next) = self.pace.on_wake_up(packets, now.mono)
-                && !has_more
-            {
-                self.pause(next);
-            }
+            self.pace_out(now.mono);
         }
         Ok(())
     }
 
-    /// Sleeps until `next`, unless that is hardly worth the call.
-    fn pause(&self, next: Mono) {
-        let left = next.saturating_since(self.clock.now().mono);
+    /// Ends the wake-up that began then: sleeps until it is time to read again, unless that is hardly worth the call.
+    fn pace_out(&mut self, began: Mono) {
+        let packets = std::mem::take(&mut self.packets);
+        let frames = std::mem::take(&mut self.frames);
+        let has_more = std::mem::take(&mut self.has_more);
+        if !self.pace.on_wake_up(packets, began) || has_more {
+            return;
+        }
+        let ended = self.clock.now().mono;
+        let next = self.pace.next_read(began, ended, 2 * frames >= packets);
+        let left = next.saturating_since(ended);
         if left > PAUSE_MIN {
             self.io.add(IoEvent::Pause, 1);
             thread::sleep(left);
@@ -245,6 +250,7 @@ impl Shard {
         let mut parcels = 0;
         while let Some(parcel) = self.inbox.poll_parcel() {
             self.write_parcel(parcel.stream, &parcel.bytes, now);
+            self.packets += 1;
             parcels += 1;
             if parcels == PARCELS {
                 // Others fill the queue as fast as it is emptied: the sockets get their turn first.

@@ -80,6 +80,8 @@ pub(super) struct Found {
     pub(super) len: usize,
     /// Set if nothing will come any more.
     pub(super) end: Option<IoEvent>,
+    /// Whether as much came as one read takes: then there is more.
+    pub(super) has_more: bool,
 }
 
 impl Stream {
@@ -131,18 +133,28 @@ impl Stream {
         let mut len = self.partial.len();
         room[..len].copy_from_slice(&self.partial);
         self.partial.clear();
+        let mut has_more = false;
         let end = match &mut self.tls {
             None => match self.socket.read(&mut room[len..]) {
                 Ok(0) => Some(IoEvent::StreamEnded),
                 Ok(came) => {
                     len += came;
+                    has_more = len == room.len();
                     None
                 }
                 Err(error) => end_of(&error),
             },
-            Some(tls) => decrypt(&self.socket, tls, room, &mut len, cipher),
+            Some(tls) => match self.socket.read(cipher) {
+                Ok(0) => drain(tls, room, &mut len).or(Some(IoEvent::StreamEnded)),
+                Ok(came) => {
+                    has_more = came == cipher.len();
+                    decrypt(tls, room, &mut len, cipher.get(..came).unwrap_or_default())
+                }
+                // The front door may have left plaintext behind; later there is none.
+                Err(error) => drain(tls, room, &mut len).or(end_of(&error)),
+            },
         };
-        Found { len, end }
+        Found { len, end, has_more }
     }
 
     /// Writes what waits; returns whether all of it is gone.
@@ -197,24 +209,12 @@ impl Stream {
     }
 }
 
-/// Reads once from the socket and decrypts everything that is whole.
-fn decrypt(
-    mut socket: &TcpStream,
-    tls: &mut ServerConnection,
-    room: &mut [u8],
-    len: &mut usize,
-    cipher: &mut [u8],
-) -> Option<IoEvent> {
+/// Decrypts what came as far as records are whole.
+fn decrypt(tls: &mut ServerConnection, room: &mut [u8], len: &mut usize, mut came: &[u8]) -> Option<IoEvent> {
     // The front door may have left plaintext behind; later this is empty at first.
     let mut end = drain(tls, room, len);
-    let came = match socket.read(cipher) {
-        Ok(0) => return Some(IoEvent::StreamEnded),
-        Ok(came) => came,
-        Err(error) => return end.or(end_of(&error)),
-    };
-    let mut rest = cipher.get(..came).unwrap_or_default();
-    while !rest.is_empty() && end.is_none() {
-        match tls.read_tls(&mut rest) {
+    while !came.is_empty() && end.is_none() {
+        match tls.read_tls(&mut came) {
             Ok(0) | Err(_) => return Some(IoEvent::StreamInvalid),
             Ok(_) => {}
         }
