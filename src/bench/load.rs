@@ -30,6 +30,7 @@ use crate::bench::volley::Volley;
 use crate::bench::wire::Side;
 use crate::bench::wire::Wire;
 use crate::stun::ChannelNumber;
+use crate::transport::udp::SEND_BATCH;
 
 /// Permissions last five minutes, channels ten. RFC 8656 §9, §12.
 const UPKEEP_NANOS: u64 = 240_000_000_000;
@@ -217,9 +218,7 @@ impl<'p> Run<'p> {
             }
             let due = self.pacer.due(now);
             if due > 0 {
-                let fired = self.volley.fire(&mut self.party.wire, &mut self.flows, due)?;
-                self.pacer.on_sent(fired.sent + fired.refused);
-                self.tally.on_sent(now, fired.sent, fired.refused);
+                self.fire(due)?;
             }
             let patience = if due > 0 { Duration::ZERO } else { self.pacer.idle().saturating_sub(SLACK) };
             self.hear(patience)?;
@@ -227,6 +226,22 @@ impl<'p> Run<'p> {
             let is_measuring = now >= self.window.start.saturating_sub(self.half_warm_up());
             self.pacer.follow(now, self.tally.fired, self.tally.arrived, is_measuring);
             self.keep_up(now)?;
+        }
+    }
+
+    /// Sends about what is due: one call of a socket, or one of each of many connections, for who listens after every packet
+    /// has no time left to send.
+    fn fire(&mut self, due: usize) -> anyhow::Result<()> {
+        let mut done = 0;
+        loop {
+            let now = self.party.wire.now();
+            let fired = self.volley.fire(&mut self.party.wire, &mut self.flows, due.saturating_sub(done), now)?;
+            self.pacer.on_sent(fired.sent + fired.refused);
+            self.tally.on_sent(now, fired.sent, fired.refused);
+            done += fired.sent + fired.refused;
+            if done >= due.min(SEND_BATCH) || !self.volley.is_at_stream(&self.flows) {
+                return Ok(());
+            }
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Pacer {
     delivered: u64,
     /// What is delivered per second, averaged over a few steps.
     smoothed: f64,
+    /// The most that was asked for and delivered in one step, per second.
+    best: f64,
 }
 
 impl Pacer {
@@ -57,8 +59,8 @@ impl Pacer {
             Pace::Fixed(rate) => rate,
             Pace::Max => FIRST_RATE,
         };
-        let (due, given_up, smoothed) = (0.0, 0.0, 0.0);
-        Self { pace, rate, due, given_up, last: 0, followed: 0, sent: 0, delivered: 0, smoothed }
+        let (due, given_up, smoothed, best) = (0.0, 0.0, 0.0, 0.0);
+        Self { pace, rate, due, given_up, last: 0, followed: 0, sent: 0, delivered: 0, smoothed, best }
     }
 
     /// Begins to count at this moment.
@@ -94,7 +96,10 @@ impl Pacer {
         (self.followed, self.sent, self.delivered) = (now, sent, delivered);
         let rate = through * 1e9 / passed as f64;
         self.smoothed = (self.smoothed + rate) / 2.0;
-        let factor = if is_measuring { OVERLOAD } else { GROWTH };
+        self.best = self.best.max(rate.min(self.rate));
+        // After a stall, which is not the server's limit, the way back is short.
+        let is_near = is_measuring && self.rate * GROWTH > self.best;
+        let factor = if is_near { OVERLOAD } else { GROWTH };
         self.rate = if through >= new * ENOUGH {
             // As far as the server is concerned there could be more; whether this machine can send more is another matter.
             (self.rate * factor).min(RATE_MAX)
@@ -181,5 +186,22 @@ mod tests {
         pacer.rate = 100_000.0;
         pacer.follow(20 * MS, 2000, 0, true);
         assert_eq!(pacer.rate, 80_000.0);
+    }
+
+    #[test]
+    fn the_maximum_is_soon_found_again_after_a_stall() {
+        let mut pacer = followed(200_000.0, f64::MAX);
+        let (mut sent, mut delivered) = (pacer.sent, pacer.delivered);
+        for step in 201..=220 {
+            sent += (pacer.rate * 0.02) as u64;
+            pacer.follow(step * 20 * MS, sent, delivered, true);
+        }
+        assert_eq!(pacer.rate, FIRST_RATE);
+        for step in 221..=240 {
+            sent += (pacer.rate * 0.02) as u64;
+            delivered += (pacer.rate.min(200_000.0) * 0.02) as u64;
+            pacer.follow(step * 20 * MS, sent, delivered, true);
+        }
+        assert!((190_000.0..214_000.0).contains(&pacer.rate), "{}", pacer.rate);
     }
 }

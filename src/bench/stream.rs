@@ -185,17 +185,19 @@ impl Stream {
                 Err(error) => return Err(error),
             },
             Some(tls) => {
-                match tls.read_tls(&mut self.socket) {
+                // More at once than rustls would ask for.
+                let mut came = match self.socket.read(room) {
                     Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok(read) => room.get(..read).unwrap_or_default(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => &[],
                     Err(error) => return Err(error),
-                }
-                let state = tls.process_new_packets().map_err(io::Error::other)?;
-                let ready = state.plaintext_bytes_to_read().min(room.len());
-                if let Some(plain) = room.get_mut(..ready) {
-                    tls.reader().read_exact(plain)?;
-                    self.unread.extend_from_slice(plain);
+                };
+                while !came.is_empty() {
+                    tls.read_tls(&mut came)?;
+                    let state = tls.process_new_packets().map_err(io::Error::other)?;
+                    let known = self.unread.len();
+                    self.unread.resize(known + state.plaintext_bytes_to_read(), 0);
+                    tls.reader().read_exact(self.unread.get_mut(known..).unwrap_or_default())?;
                 }
             }
         }

@@ -71,13 +71,12 @@ impl Volley {
         }
     }
 
-    /// Sends at least one and about `due` packets, as many as fit into one call of one socket.
+    /// Sends at least one and about `due` packets at this moment, as many as fit into one call of one socket.
     ///
     /// # Errors
     ///
     /// The kernel does not cut bursts of this length, or a connection ended.
-    pub(super) fn fire(&mut self, wire: &mut Wire, flows: &mut [Flow], due: usize) -> anyhow::Result<Fired> {
-        let now = wire.now();
+    pub(super) fn fire(&mut self, wire: &mut Wire, flows: &mut [Flow], due: usize, now: u64) -> anyhow::Result<Fired> {
         let route = flows[self.turn].route;
         let mut packets = 0;
         self.shots.clear();
@@ -103,6 +102,11 @@ impl Volley {
             Route::Stream(at) => self.write(wire, flows, at).context("write to a connection")?,
         };
         Ok(Fired { sent, refused: packets - sent })
+    }
+
+    /// Whether the next packet goes through a connection.
+    pub(super) fn is_at_stream(&self, flows: &[Flow]) -> bool {
+        matches!(flows[self.turn].route, Route::Stream(_))
     }
 
     fn send_datagrams(&self, wire: &mut Wire, flows: &[Flow], port: usize) -> anyhow::Result<usize> {
