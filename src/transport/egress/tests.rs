@@ -165,7 +165,9 @@ fn where_nothing_can_be_cut_the_kernel_is_asked_once() {
 #[test]
 fn an_error_that_belongs_to_another_peer_costs_no_datagram() {
     let (living, to_living) = peer();
-    let to_gone = peer().1;
+    // It hears only from where nobody sends, and nobody else gets its port.
+    let (gone, to_gone) = peer();
+    gone.connect("127.0.0.1:9").expect("a way");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     // A connected socket is told of closed ports, and reports it with whatever is sent next.
     socket.connect(to_gone).expect("a way");

@@ -3,10 +3,10 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::net::UdpSocket;
 
 use super::client::Client;
 use super::plane::Plane;
+use super::plane::closed_peer;
 use super::plane::peer;
 use super::plane::settings;
 use crate::stun::AttributeType;
@@ -14,11 +14,6 @@ use crate::stun::Class;
 use crate::stun::Message;
 use crate::stun::Method;
 use crate::transport::Settings;
-
-/// An address on loopback where nobody listens.
-fn nobody(ip: IpAddr) -> SocketAddr {
-    UdpSocket::bind(SocketAddr::new(ip, 0)).and_then(|socket| socket.local_addr()).expect("an address")
-}
 
 /// Waits for a Data indication without data and returns its peer and the value of ICMP.
 fn told(client: &mut Client) -> (SocketAddr, Vec<u8>) {
@@ -47,7 +42,7 @@ fn every_client_is_told_of_a_closed_port() {
     ] {
         for mut client in [plane.udp_client("session"), plane.tcp_client("session"), plane.tls_client("session")] {
             allocate(&mut client, ip);
-            let gone = nobody(ip);
+            let (_closed, gone) = closed_peer(ip);
             client.permit(gone);
             client.indicate(gone, b"is anybody there?", |_| {});
             assert_eq!(told(&mut client), (gone, value.clone()));
@@ -61,7 +56,8 @@ fn a_closed_port_of_one_peer_costs_the_others_nothing() {
     let mut client = plane.udp_client("session");
     let relayed = client.allocate();
     let peer = peer(relayed.ip());
-    let (living, gone) = (peer.local_addr().expect("an address"), nobody(relayed.ip()));
+    let living = peer.local_addr().expect("an address");
+    let (_closed, gone) = closed_peer(relayed.ip());
     client.permit(living);
     for round in 0..20_u8 {
         client.indicate(gone, &[round], |_| {});

@@ -204,3 +204,12 @@ pub(super) fn peer(like: IpAddr) -> UdpSocket {
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }
+
+/// A peer whose port is closed, and stays so as long as the socket lives: nobody else gets it, and it hears only from where
+/// nobody sends.
+pub(super) fn closed_peer(like: IpAddr) -> (UdpSocket, SocketAddr) {
+    let socket = peer(like);
+    socket.connect(SocketAddr::new(like, 9)).expect("a way");
+    let address = socket.local_addr().expect("an address");
+    (socket, address)
+}
