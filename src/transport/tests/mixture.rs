@@ -218,7 +218,12 @@ fn audit(mut world: World, model: &Model) -> Flows {
 
 /// Sends many plans together and singly, each time to a server that has served nobody before.
 fn check(place: &Place, mode: Mode, cases: u32) {
-    let config = Config { failure_persistence: None, max_shrink_iters: 64, ..Config::with_cases(cases) };
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: 64,
+        max_shrink_time: 60_000,
+        ..Config::with_cases(cases)
+    };
     let outcome = TestRunner::new(config).run(&plan(mode), |plan| {
         let [together, singly] = [Pace::Together, Pace::Singly].map(|pace| {
             let mut world = World::start(place, mode);
