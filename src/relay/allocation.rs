@@ -114,6 +114,13 @@ pub(super) struct Channel {
 #[derive(Copy, Clone, Debug)]
 pub(super) struct ChannelIndex(usize);
 
+impl ChannelIndex {
+    /// Where the way to the channel's other side is kept.
+    pub(super) fn of(self, channels: &mut [Channel]) -> Option<&mut Option<Shortcut>> {
+        channels.get_mut(self.0).map(|channel| &mut channel.shortcut)
+    }
+}
+
 impl Allocation {
     /// The relayed address that serves this peer, unless it has expired.
     pub(super) fn half(&self, peer: IpAddr, now: Mono) -> Option<&Half> {
@@ -135,19 +142,6 @@ impl Allocation {
         let mut numbered = self.channels.iter().enumerate();
         let (at, channel) = numbered.find(|(_, channel)| channel.number.number() == number)?;
         (now < channel.expires_at).then_some((ChannelIndex(at), channel.peer))
-    }
-
-    /// The way to the other side of a channel that was found earlier, taken out, if it still holds.
-    pub(super) fn take_shortcut(&mut self, channel: Option<ChannelIndex>, now: Mono) -> Option<Shortcut> {
-        let ChannelIndex(at) = channel?;
-        self.channels.get_mut(at)?.shortcut.take().filter(|shortcut| shortcut.holds(now))
-    }
-
-    /// Keeps the way to the other side for the channel's next packets.
-    pub(super) fn keep_shortcut(&mut self, channel: Option<ChannelIndex>, shortcut: Shortcut) {
-        if let Some(channel) = channel.and_then(|ChannelIndex(at)| self.channels.get_mut(at)) {
-            channel.shortcut = Some(shortcut);
-        }
     }
 
     /// The live channel of a peer.

@@ -91,31 +91,27 @@ impl Server {
         let scope = allocation.permission(peer.ip(), now).ok_or(DropReason::NoPermission)?;
         let own = allocation.halves.live(Family::of(peer.ip()), now).ok_or(DropReason::NoPermission)?;
         let bytes = payload.len() as u64;
-        let (own, source) = (own.slot(), own.relayed());
-        let shortcut = match allocation.take_shortcut(channel, now) {
-            Some(shortcut) => Some(shortcut),
-            None => meet(&self.directory, peer, own, now)?,
-        };
-        if let Some(shortcut) = shortcut {
+        let mut unkept = None;
+        let shortcut = channel.and_then(|channel| channel.of(&mut allocation.channels)).unwrap_or(&mut unkept);
+        if shortcut.as_ref().is_none_or(|shortcut| !shortcut.holds(now)) {
+            *shortcut = meet(&self.directory, peer, own.slot(), now)?;
+        }
+        if let Some(Shortcut { entry: other, reach, .. }) = shortcut {
             if !self.scales.admit(&mut allocation.outward.meter, bytes, now) {
                 return Err(DropReason::Bandwidth);
             }
-            let other = &shortcut.entry;
-            let (head, pad) = head(shortcut.reach, other.client.via, source, payload.len(), &mut self.indications)
+            let (head, pad) = head(*reach, other.client.via, own.relayed(), payload.len(), &mut self.indications)
                 .ok_or(DropReason::TooLong)?;
             let to = Delivery { client: other.client, shard: other.shard, head, pad };
-            let receiver = other.allocation;
             allocation.outward.handed_over.count(bytes);
-            if to.shard != self.shard {
-                other.count_handed(bytes);
-            }
-            allocation.keep_shortcut(channel, shortcut);
-            if to.shard == self.shard
-                && let Some(receiver) = self.allocations.get_mut(receiver)
-            {
-                receiver.handed_in.count(bytes);
-            }
             self.counters.count_relayed(Direction::HandedOver, bytes);
+            if other.shard != self.shard {
+                other.count_handed(bytes);
+            } else {
+                let receiver = other.allocation;
+                let receiver = self.allocations.get_mut(receiver);
+                receiver.into_iter().for_each(|receiver| receiver.handed_in.count(bytes));
+            }
             return Ok(FromClient::HandOver { to, payload });
         }
         if scope == Scope::RelayedOnly {
