@@ -2,7 +2,8 @@
 //!
 //! Sleeping and waking costs a shard more than relaying does, and at medium rates it would do both for nearly every
 //! packet. So once packets come quickly it reads at most once an interval, as network cards do with interrupts: each
-//! packet waits at most that long, trains for one destination become longer, and below the rate nothing waits.
+//! packet waits at most that long, trains for one destination become longer, and below the rate nothing waits. A shard whose
+//! time goes into connections waits longer, up to [`STRETCH`] intervals.
 use std::time::Duration;
 
 use crate::time::Mono;
