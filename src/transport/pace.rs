@@ -58,7 +58,8 @@ impl Pace {
     /// What a connection costs are the calls, here and at its other end, and hardly the frames. So a shard that needs more
     /// than half of its time `for_streams` lets several frames gather for each call, and gets time back.
     pub(super) fn next_read(&mut self, began: Mono, ended: Mono, for_streams: bool) -> Mono {
-        let took = ended.saturating_since(began);
+        // More than the longest wait answers is a stall, of the machine perhaps: what it left behind is done at once.
+        let took = ended.saturating_since(began).min(self.interval * STRETCH / 2);
         self.took = self.took - self.took / SMOOTHING + took / SMOOTHING;
         if !for_streams {
             return began + self.interval;
@@ -139,5 +140,12 @@ mod tests {
     fn one_long_wake_up_is_no_reason_to_wait() {
         let mut pace = Pace::new(INTERVAL);
         assert_eq!(pace.next_read(micros(0), micros(700), true), micros(0) + INTERVAL);
+    }
+
+    #[test]
+    fn a_stall_of_the_machine_is_soon_forgotten() {
+        let mut pace = Pace::new(INTERVAL);
+        let after = pace.next_read(micros(0), micros(15_000), true);
+        assert!(after <= micros(0) + INTERVAL * 2, "{after:?}");
     }
 }
