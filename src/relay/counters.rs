@@ -86,7 +86,11 @@ impl Counters {
     }
 
     pub(super) fn count_dropped(&self, reason: DropReason) {
-        add(&self.dropped[reason.index()], 1);
+        self.count_dropped_many(reason, 1);
+    }
+
+    pub(super) fn count_dropped_many(&self, reason: DropReason, packets: u64) {
+        add(&self.dropped[reason.index()], packets);
     }
 
     pub(super) fn count_request(&self, kind: RequestKind, result: RequestResult) {

@@ -135,6 +135,12 @@ impl Server {
         self.effects.pop_front()
     }
 
+    /// Counts what came to a relayed address while nobody was permitted to send there: packets that the shell did not even
+    /// read ([`Effect::Hear`]).
+    pub fn count_unheard(&self, packets: u64) {
+        self.counters.count_dropped_many(DropReason::PeerNotPermitted, packets);
+    }
+
     /// Frees the allocations of a session, closes its connections, and refuses its credentials until `until`.
     pub fn revoke(&mut self, session: &str, until: UnixMillis, now: Now) {
         self.revocations.refuse(session, until, now.unix);

@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use rustix::event::epoll;
 use rustix::event::epoll::EventFlags;
 
 use crate::relay::AllocationId;
@@ -198,8 +199,11 @@ impl Shard {
     fn on_hear(&mut self, at: AllocationId, family: Family) {
         let Some(relay) = self.sockets.unheard(at, family) else { return };
         let ready = relay.ready(family);
-        match ready.and_then(|fd| self.watch(&relay.socket, Token::Relay(fd), EventFlags::IN)) {
-            Ok(()) => self.sockets.set_heard(at, family),
+        self.server.count_unheard(relay.forget_unheard());
+        let watched =
+            ready.and_then(|fd| Ok(epoll::add(&self.epoll, &relay.socket, Token::Relay(fd).encode(), EventFlags::IN)?));
+        match watched {
+            Ok(()) => relay.is_heard = true,
             // The client's next permission, at the latest after five minutes, tries again.
             Err(error) => {
                 self.io.add(IoEvent::RelaySocketFailed, 1);
@@ -230,7 +234,10 @@ impl Shard {
         // What the client sent before it let go still leaves; the answer to that leaves when all this is done.
         let relay = SocketKey::Relay(at.slot(), family);
         self.egress.flush_socket(relay, &self.arena, &self.sockets, &self.io, now.mono);
-        let socket = self.sockets.remove_relay(at, family).map(|relay| relay.socket);
+        let socket = self.sockets.remove_relay(at, family).map(|mut relay| {
+            self.server.count_unheard(relay.forget_unheard());
+            relay.socket
+        });
         let returned = self.tenancies.give_back(at);
         if let Some(stream) = returned.as_ref().and_then(|returned| returned.freed_stream)
             && let Some(stream) = self.streams.get_mut(stream)

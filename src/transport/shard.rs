@@ -3,7 +3,6 @@
 //! A wake-up reads the clock once, takes what is there (one batch per socket, so no flow starves another), lets the core
 //! judge it, and sends at its end. What belongs to a client is never touched by another thread.
 use std::io;
-use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -306,10 +305,5 @@ impl Shard {
         let next = self.server.next_deadline().into_iter().chain(sweep).min()?;
         let wait = next.saturating_since(now.mono);
         Timespec::try_from(wait).ok()
-    }
-
-    /// Lets epoll watch a descriptor.
-    pub(super) fn watch(&self, socket: impl AsFd, token: Token, flags: EventFlags) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, socket, token.encode(), flags)?)
     }
 }

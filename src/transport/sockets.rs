@@ -58,7 +58,7 @@ pub(super) struct RelaySocket {
 }
 
 impl RelaySocket {
-    /// Makes the socket one for data and forgets what came until now: nobody was permitted to send it. Returns its descriptor.
+    /// Makes the socket one for data. Returns its descriptor.
     ///
     /// # Errors
     ///
@@ -67,8 +67,22 @@ impl RelaySocket {
         let (socket, is_ipv6) = (self.socket.as_fd(), family == Family::V6);
         prepare(socket, is_ipv6, RELAY_BUFFER)?;
         udp::enable_errors(socket, is_ipv6)?;
-        (0..UNHEARD_MAX).take_while(|_| self.socket.recv(&mut [0]).is_ok()).for_each(drop);
         u32::try_from(fd_index(&self.socket)).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Throws away what came until now, if the peers were not heard: nobody was permitted to send it. Returns how much it
+    /// was, with what found no room in the buffer.
+    pub(super) fn forget_unheard(&mut self) -> u64 {
+        if self.is_heard {
+            return 0;
+        }
+        let kept = (0..UNHEARD_MAX).take_while(|_| self.socket.recv(&mut [0]).is_ok()).count();
+        if kept == 0 {
+            return 0;
+        }
+        let drops = udp::drop_count(self.socket.as_fd()).unwrap_or(self.drops);
+        let dropped = drops.wrapping_sub(std::mem::replace(&mut self.drops, drops));
+        kept as u64 + u64::from(dropped)
     }
 }
 
@@ -113,16 +127,9 @@ impl Sockets {
     }
 
     /// Returns the relay socket of this family of an allocation, unless its peers are heard already.
-    pub(super) fn unheard(&self, at: AllocationId, family: Family) -> Option<&RelaySocket> {
-        let relay = self.relay_by_slot[family as usize].get(at.slot() as usize)?.as_ref()?;
+    pub(super) fn unheard(&mut self, at: AllocationId, family: Family) -> Option<&mut RelaySocket> {
+        let relay = self.relay_by_slot[family as usize].get_mut(at.slot() as usize)?.as_mut()?;
         (relay.at == at && !relay.is_heard).then_some(relay)
-    }
-
-    /// Remembers that the peers of a relay socket are heard.
-    pub(super) fn set_heard(&mut self, at: AllocationId, family: Family) {
-        if let Some(Some(relay)) = self.relay_by_slot[family as usize].get_mut(at.slot() as usize) {
-            relay.is_heard |= relay.at == at;
-        }
     }
 
     /// Returns the drop count that the kernel reported last for a socket.
@@ -337,6 +344,23 @@ mod tests {
         assert!(sockopt::socket_recv_buffer_size(&relay.socket).expect("an option") < 8192);
         relay.ready(Family::V4).expect("options");
         assert!(sockopt::socket_recv_buffer_size(&relay.socket).expect("an option") > 128 * 1024);
+    }
+
+    #[test]
+    fn what_came_before_a_relay_socket_was_heard_is_counted_once() {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let at = AllocationId::default();
+        let mut relay = RelaySocket { socket: open_relay(address).expect("a socket"), at, drops: 0, is_heard: false };
+        let stranger = UdpSocket::bind(address).expect("a socket");
+        stranger.connect(relay.socket.local_addr().expect("an address")).expect("a way");
+        assert_eq!(relay.forget_unheard(), 0);
+        for sent in [1, 200] {
+            for _ in 0..sent {
+                stranger.send(b"too early").expect("sending");
+            }
+            assert_eq!(relay.forget_unheard(), sent);
+        }
+        assert_eq!(relay.forget_unheard(), 0);
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(super) const SEND_PARTS: usize = 1024;
 /// Datagrams that one message may be cut into: older kernels take 64, newer ones 128.
 pub(crate) const SEGMENTS: usize = 64;
 
+/// The socket option that tells a socket's use of memory, and its numbers. Linux `asm-generic/socket.h`, `linux/sock_diag.h`.
+const SO_MEMINFO: c_int = 55;
+const SK_MEMINFO_VARS: usize = 9;
+
 /// Room for the control messages of one datagram: packet info (40), traffic class (24), segment length (24), and drop
 /// count or DF (24).
 const CONTROL_LEN: usize = 128;
@@ -385,6 +389,28 @@ pub(super) fn enable_packet_info(socket: BorrowedFd<'_>, ipv6: bool) -> io::Resu
 /// What `setsockopt` reports.
 pub(crate) fn enable_drop_count(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &c_int::from(true))
+}
+
+/// Returns how many datagrams the socket had to drop until now, the number that [`Datagram::drops`] goes on from.
+///
+/// # Errors
+///
+/// What `getsockopt` reports; kernels before 4.12 do not know it.
+pub(super) fn drop_count(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = [0_u32; SK_MEMINFO_VARS];
+    let mut len = mem::size_of_val(&info) as libc::socklen_t;
+    // SAFETY: both are live and ours alone; the kernel writes at most `len` bytes to `info`, any of which is a number, and
+    // the length to `len`.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            ptr::from_mut(&mut len),
+        )
+    };
+    if outcome == 0 { Ok(info[libc::SK_MEMINFO_DROPS as usize]) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes the socket tell how each datagram was marked ([`Datagram::class`]).

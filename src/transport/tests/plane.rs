@@ -29,6 +29,7 @@ use crate::auth::turn::Minter;
 use crate::auth::turn::TurnCredential;
 use crate::auth::turn::Verifier;
 use crate::relay::Config;
+use crate::relay::DropReason;
 use crate::relay::Limits;
 use crate::relay::Mode;
 use crate::relay::PeerPolicy;
@@ -176,6 +177,13 @@ impl Plane {
     /// How often this happened, on all shards.
     pub(super) fn count(&self, event: IoEvent) -> u64 {
         self.handle.io_counters().iter().map(|counters| counters.count(event)).sum()
+    }
+
+    /// How many packets were dropped for this reason, on all shards.
+    pub(super) fn dropped(&self, reason: DropReason) -> u64 {
+        let counters = self.handle.counters();
+        let dropped = counters.iter().flat_map(|counters| counters.dropped());
+        dropped.filter(|(of, _)| *of == reason).map(|(_, packets)| packets).sum()
     }
 
     /// Does `step` until `event` was counted.

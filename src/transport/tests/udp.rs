@@ -11,6 +11,7 @@ use super::plane::Plane;
 use super::plane::credential;
 use super::plane::peer;
 use super::plane::settings;
+use crate::relay::DropReason;
 use crate::stun::AttributeType;
 use crate::stun::ErrorCode;
 use crate::time::Clock;
@@ -62,7 +63,21 @@ fn what_a_peer_sent_before_it_was_permitted_never_arrives() {
         assert_eq!(client.receive(), Received::Channel(CHANNEL, b"now".to_vec()));
         client.send_on(CHANNEL, b"back");
         assert_eq!(receive_from(&peer), (b"back".to_vec(), relayed));
+        assert_eq!(plane.dropped(DropReason::PeerNotPermitted), 100);
     }
+}
+
+#[test]
+fn what_strangers_sent_to_an_allocation_that_permitted_nobody_is_counted_at_its_end() {
+    let plane = Plane::start(settings());
+    let mut client = plane.udp_client("session");
+    let relayed = client.allocate();
+    let stranger = peer(LOCALHOST);
+    for _ in 0..100 {
+        stranger.send_to(b"hello?", relayed).expect("sending");
+    }
+    client.deallocate();
+    assert_eq!(plane.dropped(DropReason::PeerNotPermitted), 100);
 }
 
 #[test]
