@@ -1,1 +1,95 @@
-//! What must be remembered across restarts; empty until the conversation is stored.
+//! What must be remembered across restarts: one contract, kept in memory or by SQLite.
+//!
+//! Everything here is plain and blocking. The rest of the process reaches a store through its [`runner`]: bounded
+//! queues into threads of the store, answers by closures.
+mod chat;
+mod error;
+mod id;
+mod memory;
+mod person;
+mod report;
+mod retention;
+mod room;
+pub mod runner;
+mod session;
+mod stats;
+pub mod sweeper;
+mod upload;
+
+pub use chat::Appended;
+pub use chat::Chat;
+pub use chat::Content;
+pub use chat::Deleted;
+pub use chat::Entry;
+pub use chat::Message;
+pub use chat::MessageKind;
+pub use chat::Page;
+pub use chat::REACTIONS_MAX;
+pub use chat::Reacted;
+pub use chat::Reaction;
+pub use chat::Receipt;
+pub use chat::Window;
+pub use error::Accident;
+pub use error::StoreError;
+pub use id::Alias;
+pub use id::BanId;
+pub use id::BlockId;
+pub use id::ClientMessageId;
+pub use id::DeviceId;
+pub use id::MessageId;
+pub use id::Place;
+pub use id::ReportId;
+pub use id::RoomId;
+pub use id::SessionId;
+pub use id::UploadId;
+pub use id::UserId;
+pub use memory::MemoryStore;
+pub use person::Ban;
+pub use person::Banned;
+pub use person::Block;
+pub use person::BuriedFamily;
+pub use person::Family;
+pub use person::People;
+pub use report::Case;
+pub use report::Decision;
+pub use report::Deed;
+pub use report::DeedNumber;
+pub use report::Report;
+pub use report::Reports;
+pub use retention::DataClass;
+pub use retention::Retention;
+pub use retention::Upkeep;
+pub use room::Member;
+pub use room::MemberRole;
+pub use room::Room;
+pub use room::Rooms;
+pub use session::Ending;
+pub use session::LiveSession;
+pub use session::Meeting;
+pub use session::Participant;
+pub use session::Party;
+pub use session::Progress;
+pub use session::Resumption;
+pub use session::Session;
+pub use session::SessionRecord;
+pub use session::Sessions;
+pub use stats::COMMIT_BOUNDS_SECS;
+pub use stats::Stats;
+pub use upload::Upload;
+pub use upload::Uploads;
+
+/// A place that remembers. What one method does happens wholly or not at all.
+pub trait Store: Sessions + People + Rooms + Chat + Uploads + Reports + Upkeep + Send {
+    /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
+    ///
+    /// # Errors
+    ///
+    /// The accident that `work` returned or that befell the group; nothing of the group is stored then.
+    fn group(&mut self, work: &mut Work<'_>) -> Result<(), StoreError>;
+}
+
+/// What is done in one group; an error undoes all of it.
+pub type Work<'a> = dyn FnMut(&mut dyn Store) -> Result<(), StoreError> + 'a;
+
+#[cfg(test)]
+mod tests;

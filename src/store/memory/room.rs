@@ -1,0 +1,80 @@
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use crate::store::Member;
+use crate::store::MemoryStore;
+use crate::store::Place;
+use crate::store::Room;
+use crate::store::RoomId;
+use crate::store::Rooms;
+use crate::store::StoreError;
+use crate::store::UserId;
+
+/// Rooms with their members.
+#[derive(Debug, Default)]
+pub(super) struct RoomBook {
+    room_by_id: HashMap<RoomId, StoredRoom>,
+}
+
+#[derive(Debug)]
+struct StoredRoom {
+    room: Room,
+    member_by_user: BTreeMap<UserId, Member>,
+}
+
+impl Rooms for MemoryStore {
+    fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError> {
+        self.conversations.open(Place::Room(room.id.clone()))?;
+        let member_by_user = BTreeMap::from([(first.user.clone(), first.clone())]);
+        self.rooms.room_by_id.insert(room.id.clone(), StoredRoom { room: room.clone(), member_by_user });
+        Ok(())
+    }
+
+    fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError> {
+        Ok(self.rooms.room_by_id.get(id).map(|stored| stored.room.clone()))
+    }
+
+    fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
+        let was_there = self.rooms.room_by_id.remove(id).is_some();
+        if was_there {
+            self.conversations.abandon(&Place::Room(id.clone()));
+        }
+        Ok(was_there)
+    }
+
+    fn put_member(&mut self, room: &RoomId, member: &Member) -> Result<(), StoreError> {
+        let stored = self.rooms.room_by_id.get_mut(room).ok_or(StoreError::Unknown)?;
+        let is_taken = |other: &Member| other.alias == member.alias && other.user != member.user;
+        if stored.member_by_user.values().any(is_taken) {
+            return Err(StoreError::Taken);
+        }
+        stored.member_by_user.insert(member.user.clone(), member.clone());
+        Ok(())
+    }
+
+    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
+        let stored = self.rooms.room_by_id.get_mut(room);
+        Ok(stored.is_some_and(|stored| stored.member_by_user.remove(user).is_some()))
+    }
+
+    fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError> {
+        Ok(self.rooms.room_by_id.get(room).and_then(|stored| stored.member_by_user.get(user)).cloned())
+    }
+
+    fn members(&self, room: &RoomId, limit: usize) -> Result<Vec<Member>, StoreError> {
+        let Some(stored) = self.rooms.room_by_id.get(room) else { return Ok(Vec::new()) };
+        let mut members: Vec<Member> = stored.member_by_user.values().cloned().collect();
+        members.sort_by(|a, b| a.joined.cmp(&b.joined).then_with(|| a.user.cmp(&b.user)));
+        members.truncate(limit);
+        Ok(members)
+    }
+
+    fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<(Room, Member)>, StoreError> {
+        let stored = self.rooms.room_by_id.values();
+        let joined = stored.filter_map(|stored| Some((stored.room.clone(), stored.member_by_user.get(user)?.clone())));
+        let mut joined: Vec<(Room, Member)> = joined.collect();
+        joined.sort_by(|(x, a), (y, b)| b.joined.cmp(&a.joined).then_with(|| x.id.cmp(&y.id)));
+        joined.truncate(limit);
+        Ok(joined)
+    }
+}

@@ -1,0 +1,116 @@
+//! Rooms and who belongs to them.
+use std::sync::Arc;
+
+use crate::store::Alias;
+use crate::store::RoomId;
+use crate::store::StoreError;
+use crate::store::UserId;
+use crate::time::UnixMillis;
+
+/// A named place for several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its name in messages.
+    pub id: RoomId,
+    /// Its name for people.
+    pub title: Arc<str>,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
+/// What a member may do in a room.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberRole {
+    /// Take part.
+    Member,
+    /// Keep order.
+    Moderator,
+    /// Everything.
+    Owner,
+}
+
+impl MemberRole {
+    /// Every role.
+    pub const ALL: [MemberRole; 3] = [MemberRole::Member, MemberRole::Moderator, MemberRole::Owner];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MemberRole::Member => "member",
+            MemberRole::Moderator => "moderator",
+            MemberRole::Owner => "owner",
+        }
+    }
+}
+
+/// Somebody who belongs to a room, present or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// What the others call them.
+    pub alias: Alias,
+    /// What they may do.
+    pub role: MemberRole,
+    /// Since when.
+    pub joined: UnixMillis,
+}
+
+/// Rooms and members.
+pub trait Rooms {
+    /// Stores a new room and its first member.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Taken`] for a name that is stored already.
+    fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError>;
+
+    /// The room of that name.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError>;
+
+    /// Removes a room with its members; what was written in it goes with the next sweeps. `false`: there was none.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError>;
+
+    /// Stores a member in place of the entry of the same user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] without such a room, [`StoreError::Taken`] if another member has that alias.
+    fn put_member(&mut self, room: &RoomId, member: &Member) -> Result<(), StoreError>;
+
+    /// Removes a member; `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError>;
+
+    /// The member of a room who is that user.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError>;
+
+    /// The members of a room, at most `limit`, by when they joined.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn members(&self, room: &RoomId, limit: usize) -> Result<Vec<Member>, StoreError>;
+
+    /// The rooms of a user, at most `limit`, the one joined last first.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<(Room, Member)>, StoreError>;
+}
