@@ -24,8 +24,8 @@ use support::turn::TurnClient;
 const PACKETS: u32 = 100_000;
 /// What the resident memory may grow by over 300,000 packets; 84 bytes that stay behind per packet are too many.
 ///
-/// The receive arena of the one shard, 192 slots of 100 KiB, is touched bit by bit, in huge pages where the kernel likes; the
-/// allocator's own arenas come and go by some MiB.
+/// The receive arena of the one shard, 192 slots of 100 KiB, is touched bit by bit; the allocator's own arenas come and go by
+/// some MiB.
 const GROWTH_KIB: u64 = 24 * 1024;
 const ONE_SHARD: &str = "[relay]\nshards = 1\n";
 const METHODS: [Method; 8] = [
