@@ -22,10 +22,11 @@ pub(super) struct Returned {
     pub(super) freed_stream: Option<StreamId>,
 }
 
-/// Holdings, indexed by the slot of the allocation.
+/// Holdings, indexed by the slot of the allocation. Each in a block of its own: a vector that grows copies its values, and what
+/// it leaves behind would take as much memory as they do.
 #[derive(Debug, Default)]
 pub(super) struct Tenancies {
-    tenancy_by_slot: Vec<Option<Tenancy>>,
+    tenancy_by_slot: Vec<Option<Box<Tenancy>>>,
 }
 
 impl Tenancies {
@@ -40,7 +41,7 @@ impl Tenancies {
         if self.tenancy_by_slot.len() <= slot {
             self.tenancy_by_slot.resize_with(slot + 1, || None);
         }
-        self.tenancy_by_slot[slot] = Some(Tenancy { at, charge, second: second.map(Box::new), stream });
+        self.tenancy_by_slot[slot] = Some(Box::new(Tenancy { at, charge, second: second.map(Box::new), stream }));
     }
 
     /// Takes back the charge of one address. All of an allocation are alike, so it does not matter which.
@@ -50,7 +51,7 @@ impl Tenancies {
         if let Some(second) = second {
             return Some(Returned { charge: *second, freed_stream: None });
         }
-        let Tenancy { charge, stream, .. } = place.take()?;
+        let Tenancy { charge, stream, .. } = *place.take()?;
         Some(Returned { charge, freed_stream: stream })
     }
 }
