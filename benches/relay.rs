@@ -90,7 +90,7 @@ fn hand_over(criterion: &mut Criterion) {
     }
     for port in 1024..=65535 {
         let address = SocketAddr::new(RELAY_IP.into(), port);
-        relayed.extend(relay.directory.find(address).map(|entry| (entry.client, entry.relayed)));
+        relayed.extend(relay.directory.find(address).map(|entry| (entry.client, address)));
     }
     for (here, there) in relayed.iter().zip(relayed.iter().rev()) {
         relay.bind(here.0, there.1);

@@ -87,7 +87,8 @@ impl Operations {
         let addresses = (1024..=65535).map(|port| SocketAddr::new(RELAY_IP.into(), port));
         let live: Vec<_> = addresses.filter_map(|address| closed.directory.find(address)).collect();
         for (here, there) in live.iter().zip(live.iter().rev()) {
-            closed.bind(here.client, there.relayed);
+            let relayed = closed.directory.external_address(there.slot).expect("a live address");
+            closed.bind(here.client, relayed);
         }
         let allocate = closed.request(client(GUEST), Method::ALLOCATE, |writer| {
             writer.u32(AttributeType::REQUESTED_TRANSPORT, UDP);

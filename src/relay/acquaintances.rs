@@ -3,11 +3,13 @@ use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::net::IpAddr;
 
+use crate::relay::few::Few;
+
 /// The addresses that permissions were ever made for, as keyed hashes of 32 bits.
 ///
 /// Two addresses with one hash count once. Nobody outside can choose such a pair, and a chance of one in four billion does no harm.
 #[derive(Debug, Default)]
-pub(super) struct Acquaintances(Vec<u32>);
+pub(super) struct Acquaintances(Few<u32>);
 
 /// The key of the hashes: one for all allocations of a server.
 #[derive(Debug, Default)]
@@ -36,8 +38,6 @@ impl Acquaintances {
                 self.0.truncate(before);
                 return false;
             }
-            // Most allocations know one or two peers: room for four would cost more than they use.
-            self.0.reserve_exact(1);
             self.0.push(face);
         }
         true

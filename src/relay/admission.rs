@@ -75,7 +75,7 @@ impl Server {
     pub(super) fn review_permissions(&mut self) {
         let admission = Admission { config: &self.config, directory: &self.directory };
         for allocation in self.allocations.iter_mut() {
-            allocation.permissions.retain_mut(|permission| {
+            allocation.permissions.retain(|permission| {
                 let scope = admission.scope(permission.ip);
                 permission.scope = scope.unwrap_or(Scope::RelayedOnly);
                 scope.is_ok()

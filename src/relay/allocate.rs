@@ -1,11 +1,11 @@
 //! Allocate: a relayed address for a client. RFC 8656 §7.
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::relay::acquaintances::Acquaintances;
 use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Granted;
+use crate::relay::allocation::GrantedBeside;
 use crate::relay::allocation::Inward;
 use crate::relay::allocation::Outward;
 use crate::relay::authenticate::Sender;
@@ -23,10 +23,10 @@ use crate::relay::effect::Effect;
 use crate::relay::effect::OpenError;
 use crate::relay::effect::OpenId;
 use crate::relay::effect::Opened;
+use crate::relay::few::Few;
 use crate::relay::halves::Half;
 use crate::relay::halves::Halves;
 use crate::relay::openings::Opening;
-use crate::relay::pair_view::PairView;
 use crate::relay::pair_view::RelayedEntry;
 use crate::relay::reply::Echo;
 use crate::relay::request::RequestError;
@@ -164,17 +164,18 @@ impl Server {
         let Opening { client, echo, credential, lifetime } = opening;
         let expires_at = now.mono + lifetime;
         let slots = [Some(relayed), second].into_iter().flatten();
-        let named = slots.map(|slot| Some((slot, self.directory.external_address(slot)?)));
-        let named: Vec<(RelayedSlot, SocketAddr)> = named.collect::<Option<_>>().ok_or(RequestError::UnknownRelayed)?;
+        let known = slots.map(|slot| Some((slot, self.directory.family(slot.ip())?)));
+        let known: Vec<(RelayedSlot, Family)> = known.collect::<Option<_>>().ok_or(RequestError::UnknownRelayed)?;
         let shard = self.shard;
         let halves = |id| {
             let mut halves = Halves::default();
-            for (slot, relayed) in named {
-                let entry = RelayedEntry::new(slot, relayed, shard, id, client, PairView::empty(expires_at));
+            for (slot, family) in known {
+                let entry = RelayedEntry::new(slot, family, shard, id, client);
                 halves.insert(Half::new(Arc::new(entry), expires_at));
             }
             halves
         };
+        let beside = GrantedBeside { reserved, refused };
         let at = self.allocations.insert_with(|id| Allocation {
             client,
             credential,
@@ -182,13 +183,12 @@ impl Server {
             granted: Granted {
                 transaction: echo.transaction,
                 lifetime_secs: whole_seconds(lifetime),
-                reserved,
-                refused,
+                beside: (beside != GrantedBeside::default()).then(|| Box::new(beside)),
             },
             scheduled_at: expires_at,
             started: now.unix,
-            permissions: Vec::new(),
-            channels: Vec::new(),
+            permissions: Few::default(),
+            channels: Few::default(),
             acquaintances: Acquaintances::default(),
             outward: Outward::default(),
             inward: Inward::default(),
@@ -219,13 +219,15 @@ impl Server {
         let allocation = self.allocations.get(at).ok_or(Overflow)?;
         let mut writer = echo.success(reply);
         for half in allocation.halves.iter() {
-            writer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, half.relayed());
+            let relayed = self.directory.external_address(half.slot()).ok_or(Overflow)?;
+            writer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, relayed);
         }
         writer.u32(AttributeType::LIFETIME, allocation.granted.lifetime_secs);
-        if let Some(ReservationToken(token)) = allocation.granted.reserved {
+        let beside = allocation.granted.beside.as_deref().copied().unwrap_or_default();
+        if let Some(ReservationToken(token)) = beside.reserved {
             writer.attribute(AttributeType::RESERVATION_TOKEN, &token);
         }
-        if let Some(code) = allocation.granted.refused {
+        if let Some(code) = beside.refused {
             let family = if allocation.halves.families() == Some(Families::V6) { FAMILY_IPV4 } else { FAMILY_IPV6 };
             writer.address_error_code(family, code);
         }

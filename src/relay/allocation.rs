@@ -11,6 +11,7 @@ use crate::relay::credential::Credential;
 use crate::relay::directory::Directory;
 use crate::relay::directory::ReservationToken;
 use crate::relay::drop_reason::DropReason;
+use crate::relay::few::Few;
 use crate::relay::halves::Half;
 use crate::relay::halves::Halves;
 use crate::relay::meter::Meter;
@@ -45,8 +46,8 @@ pub(super) struct Allocation {
     /// When the deadline heap looks at it next.
     pub(super) scheduled_at: Mono,
     pub(super) started: UnixMillis,
-    pub(super) permissions: Vec<Permission>,
-    pub(super) channels: Vec<Channel>,
+    pub(super) permissions: Few<Permission>,
+    pub(super) channels: Few<Channel>,
     pub(super) acquaintances: Acquaintances,
     pub(super) outward: Outward,
     pub(super) inward: Inward,
@@ -74,10 +75,17 @@ pub(super) struct Inward {
 }
 
 /// What an Allocate success says beside the addresses.
-#[derive(Copy, Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Granted {
     pub(super) transaction: TransactionId,
     pub(super) lifetime_secs: u32,
+    /// `None` for most.
+    pub(super) beside: Option<Box<GrantedBeside>>,
+}
+
+/// What few clients ask for.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct GrantedBeside {
     pub(super) reserved: Option<ReservationToken>,
     /// Why there is no address of the other family, if the client wanted one.
     pub(super) refused: Option<ErrorCode>,
@@ -155,11 +163,7 @@ impl Allocation {
         let expires_at = now + PERMISSION_LIFETIME;
         match self.permissions.iter_mut().find(|permission| permission.ip == ip) {
             Some(permission) => *permission = Permission { ip, scope, expires_at },
-            None => {
-                // Most allocations have one or two peers: room for four would cost more than they use.
-                self.permissions.reserve_exact(1);
-                self.permissions.push(Permission { ip, scope, expires_at });
-            }
+            None => self.permissions.push(Permission { ip, scope, expires_at }),
         }
     }
 
@@ -168,10 +172,7 @@ impl Allocation {
         let expires_at = now + CHANNEL_LIFETIME;
         match self.channels.iter_mut().find(|channel| channel.number == number) {
             Some(channel) => channel.expires_at = expires_at,
-            None => {
-                self.channels.reserve_exact(1);
-                self.channels.push(Channel { number, peer, expires_at, shortcut: None });
-            }
+            None => self.channels.push(Channel { number, peer, expires_at, shortcut: None }),
         }
     }
 
@@ -190,13 +191,14 @@ impl Allocation {
     /// Shows the other allocations of the process what concerns them.
     pub(super) fn show(&self, directory: &Directory) {
         for half in self.halves.open() {
-            let family = Family::of(half.relayed().ip());
+            let family = half.family();
             let permissions = self.permissions.iter().filter(|permission| Family::of(permission.ip) == family);
             let channels = self.channels.iter().filter(|channel| Family::of(channel.peer.ip()) == family);
+            // No permission outlasts its allocation.
+            let until = |permission: &Permission| permission.expires_at.min(half.expires_at());
             half.entry.show(PairView {
-                expires_at: half.expires_at(),
                 permissions: permissions
-                    .filter_map(|permission| Some((directory.relay_ip(permission.ip)?, permission.expires_at)))
+                    .filter_map(|permission| Some((directory.relay_ip(permission.ip)?, until(permission))))
                     .collect(),
                 channels: channels
                     .filter_map(|channel| Some((directory.slot(channel.peer)?, channel.number, channel.expires_at)))
@@ -234,5 +236,22 @@ impl Allocation {
             dropped: self.dropped.as_deref().copied().unwrap_or_default(),
             end,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::pair_view::RelayedEntry;
+
+    /// What counts the references to a shared value.
+    const COUNTS: usize = 2 * size_of::<usize>();
+
+    /// Allocators have blocks of these sizes: one byte more would cost each allocation dozens.
+    #[test]
+    fn the_parts_of_an_allocation_fit_their_blocks() {
+        assert!(size_of::<Allocation>() <= 448);
+        assert!(COUNTS + size_of::<RelayedEntry>() <= 160);
+        assert!(COUNTS + size_of::<PairView>() <= 64);
     }
 }

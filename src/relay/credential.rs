@@ -17,8 +17,6 @@ pub(super) struct Credential {
     pub(super) key: IntegrityKey,
     /// The username without its expiry.
     pub(super) user: QuotaUser,
-    /// When it expires, in Unix seconds, if it was minted.
-    pub(super) expires_unix_secs: Option<u64>,
 }
 
 impl Credential {
@@ -27,9 +25,10 @@ impl Credential {
         let username: Arc<str> = Arc::from(verified.sent);
         let user = match expires_unix_secs {
             Some(_) => QuotaUser::minted(Arc::clone(&username), verified.username),
+            None if *id == *username => QuotaUser::named(Arc::clone(&username)),
             None => QuotaUser::new(id),
         };
-        Self { username, key: verified.key.clone(), user, expires_unix_secs }
+        Self { username, key: verified.key.clone(), user }
     }
 
     /// The session it was minted for.
@@ -51,16 +50,21 @@ impl Credential {
     }
 
     fn is_static(&self) -> bool {
-        self.expires_unix_secs.is_none()
+        !self.user.is_minted()
     }
 
     pub(super) fn is_expired(&self, now: Now) -> bool {
-        self.expires_unix_secs.is_some_and(|expires| expires <= now.unix.as_secs())
+        self.expires_unix_secs().is_some_and(|expires| expires <= now.unix.as_secs())
+    }
+
+    /// When it expires, if it was minted: only requests ask, so reading the name again is cheaper than keeping what it says.
+    fn expires_unix_secs(&self) -> Option<u64> {
+        if self.is_static() { None } else { TurnUsername::parse(&self.username).expires_unix_secs }
     }
 
     /// How long it lasts; for ever if it is a static user's.
     pub(super) fn remaining(&self, now: Now) -> Duration {
-        let seconds = self.expires_unix_secs.map(|expires| expires.saturating_sub(now.unix.as_secs()));
+        let seconds = self.expires_unix_secs().map(|expires| expires.saturating_sub(now.unix.as_secs()));
         seconds.map_or(Duration::MAX, Duration::from_secs)
     }
 }

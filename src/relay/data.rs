@@ -100,7 +100,8 @@ impl Server {
             if !self.scales.admit(&mut allocation.outward.meter, bytes, now) {
                 return Err(DropReason::Bandwidth);
             }
-            let (head, pad) = head(*reach, other.client.via, own.relayed(), payload.len(), &mut self.indications)
+            let source = || self.directory.external_address(own.slot());
+            let (head, pad) = head(*reach, other.client.via, source, payload.len(), &mut self.indications)
                 .ok_or(DropReason::TooLong)?;
             let to = Delivery { client: other.client, shard: other.shard, head, pad };
             allocation.outward.handed_over.count(bytes);
@@ -147,7 +148,7 @@ impl Server {
             return FromPeer::Nothing;
         }
         let reach = allocation.peer_channel(from, now).map_or(Reach::Indication, Reach::Channel);
-        let Some((head, pad)) = head(reach, allocation.client.via, from, len, &mut self.indications) else {
+        let Some((head, pad)) = head(reach, allocation.client.via, || Some(from), len, &mut self.indications) else {
             allocation.count_dropped(DropReason::TooLong);
             self.counters.count_dropped(DropReason::TooLong);
             return FromPeer::Nothing;
@@ -170,7 +171,13 @@ fn meet(directory: &Directory, peer: SocketAddr, own: RelayedSlot, now: Mono) ->
 
 /// What goes before and behind a payload from `source` on its way to a client; `None` if it is too long for it.
 #[inline]
-fn head(reach: Reach, via: Via, source: SocketAddr, payload_len: usize, ids: &mut IndicationIds) -> Option<(Head, u8)> {
+fn head(
+    reach: Reach,
+    via: Via,
+    source: impl FnOnce() -> Option<SocketAddr>,
+    payload_len: usize,
+    ids: &mut IndicationIds,
+) -> Option<(Head, u8)> {
     match reach {
         Reach::Channel(number) => {
             let len = u16::try_from(payload_len).ok()?;
@@ -179,6 +186,7 @@ fn head(reach: Reach, via: Via, source: SocketAddr, payload_len: usize, ids: &mu
             Some((Head::channel_data(channel_data::header(number, len)), pad as u8))
         }
         Reach::Indication => {
+            let source = source()?;
             let head = Head::data_indication(|out| data_indication::header(source, payload_len, ids.next(), out))?;
             Some((head, pad_len(payload_len) as u8))
         }

@@ -41,7 +41,12 @@ pub struct QuotaUser {
 impl QuotaUser {
     /// The user named `id`, of no session.
     pub fn new(id: &str) -> Self {
-        Self { text: Arc::from(id), id_at: 0, session_len: 0 }
+        Self::named(Arc::from(id))
+    }
+
+    /// The user with this name, of no session.
+    pub(super) const fn named(text: Arc<str>) -> Self {
+        Self { text, id_at: 0, session_len: 0 }
     }
 
     /// The user named `id`, in the session that the name begins with: what all sides of it hold is counted together too.
@@ -60,6 +65,11 @@ impl QuotaUser {
     /// The username without its expiry.
     pub(super) fn id(&self) -> &str {
         self.text.get(usize::from(self.id_at)..).unwrap_or_default()
+    }
+
+    /// Whether the name begins with an expiry.
+    pub(super) const fn is_minted(&self) -> bool {
+        self.id_at > 0
     }
 
     /// The session that the credential was minted for.

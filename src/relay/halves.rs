@@ -1,5 +1,4 @@
 //! The relayed addresses of one allocation: one, or one of each family (a dual allocation). RFC 8656 §7.2, §8.1.
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::relay::client::Families;
@@ -11,7 +10,7 @@ use crate::time::Mono;
 /// One relayed address. It is refreshed, deleted and expires by itself.
 #[derive(Debug)]
 pub(super) struct Half {
-    /// What other shards see of it; also holds the relayed address.
+    /// What other shards see of it; also says which relayed address it is.
     pub(super) entry: Arc<RelayedEntry>,
     /// The moment zero once it was given back. The entry stays: a retransmitted Allocate is told of it, and so is the record.
     expires_at: Mono,
@@ -26,8 +25,8 @@ impl Half {
         self.entry.slot
     }
 
-    pub(super) fn relayed(&self) -> SocketAddr {
-        self.entry.relayed
+    pub(super) fn family(&self) -> Family {
+        self.entry.family
     }
 
     pub(super) const fn expires_at(&self) -> Mono {
@@ -53,7 +52,7 @@ pub(super) struct Halves {
 impl Halves {
     /// Puts a half in its place.
     pub(super) fn insert(&mut self, half: Half) {
-        let family = Family::of(half.relayed().ip());
+        let family = half.family();
         self.half_by_family[family as usize] = Some(half);
     }
 
@@ -84,12 +83,12 @@ impl Halves {
 
     /// The families there ever were.
     pub(super) fn families(&self) -> Option<Families> {
-        Families::of(self.iter().map(|half| Family::of(half.relayed().ip())))
+        Families::of(self.iter().map(Half::family))
     }
 
     /// The families that were not given back yet.
     pub(super) fn open_families(&self) -> Option<Families> {
-        Families::of(self.open().map(|half| Family::of(half.relayed().ip())))
+        Families::of(self.open().map(Half::family))
     }
 
     /// When the first of the halves expires; the moment zero if none is open.
@@ -108,8 +107,7 @@ impl Halves {
 
     /// The family of an open half that has expired.
     pub(super) fn expired(&self, now: Mono) -> Option<Family> {
-        let half = self.open().find(|half| !half.is_live(now))?;
-        Some(Family::of(half.relayed().ip()))
+        self.open().find(|half| !half.is_live(now)).map(Half::family)
     }
 
     /// Marks a half as given back and returns its slot, if it was open.

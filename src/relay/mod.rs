@@ -24,6 +24,7 @@ mod defences;
 mod directory;
 mod drop_reason;
 mod effect;
+mod few;
 mod halves;
 mod icmp;
 mod ledger;

@@ -1,15 +1,16 @@
 //! What one allocation shows to the others of this process, so that a pair meets in memory.
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 
 use crate::relay::client::ClientAddr;
+use crate::relay::client::Family;
 use crate::relay::client::ShardId;
 use crate::relay::directory::RelayIp;
 use crate::relay::directory::RelayedSlot;
+use crate::relay::few::Few;
 use crate::relay::slab::AllocationId;
 use crate::stun::ChannelNumber;
 use crate::time::Mono;
@@ -19,15 +20,16 @@ use crate::time::Mono;
 pub struct RelayedEntry {
     /// Its relayed address in the directory.
     pub slot: RelayedSlot,
-    /// Its relayed address as clients and peers know it.
-    pub relayed: SocketAddr,
+    /// The family of that address.
+    pub family: Family,
     /// The shard that owns it.
     pub shard: ShardId,
     /// Its id on that shard.
     pub allocation: AllocationId,
     /// Its client.
     pub client: ClientAddr,
-    view: ArcSwap<PairView>,
+    /// Nothing until there is something to see.
+    view: ArcSwapOption<PairView>,
     /// Which view this is, counted from zero; [`WITHDRAWN`] when nobody may find the allocation any more.
     edition: AtomicU64,
     handed_packets: AtomicU64,
@@ -49,12 +51,10 @@ pub(super) enum Reach {
 /// The permissions and channels of an allocation that concern relayed addresses of this process, as of their last change.
 #[derive(Debug)]
 pub(super) struct PairView {
-    /// When the allocation ends.
-    pub(super) expires_at: Mono,
-    /// Permitted relay addresses and when each permission ends.
-    pub(super) permissions: Vec<(RelayIp, Mono)>,
+    /// Permitted relay addresses and when each permission ends, at the latest with the allocation.
+    pub(super) permissions: Few<(RelayIp, Mono)>,
     /// Relayed addresses with a channel: its number and when it ends.
-    pub(super) channels: Vec<(RelayedSlot, ChannelNumber, Mono)>,
+    pub(super) channels: Few<(RelayedSlot, ChannelNumber, Mono)>,
 }
 
 /// The other side of a channel, found once, so that its packets need not look for it: holds for one edition of the other's view.
@@ -74,16 +74,11 @@ impl Shortcut {
 }
 
 impl PairView {
-    /// The view of an allocation without permissions.
-    pub(super) const fn empty(expires_at: Mono) -> Self {
-        Self { expires_at, permissions: Vec::new(), channels: Vec::new() }
-    }
-
     /// How data from `source` reaches this allocation's client, and until when; `None` without a live permission.
     /// RFC 8656 §11.3, §12.7.
     fn reach(&self, source: RelayedSlot, now: Mono) -> Option<(Reach, Mono)> {
         let permission = self.permissions.iter().find(|(ip, _)| *ip == source.ip());
-        let until = permission.map(|(_, expires_at)| self.expires_at.min(*expires_at)).filter(|until| now < *until)?;
+        let until = permission.map(|(_, until)| *until).filter(|until| now < *until)?;
         let channel = self.channels.iter().find(|(peer, _, expires_at)| *peer == source && now < *expires_at);
         Some(match channel {
             Some((_, number, expires_at)) => (Reach::Channel(*number), until.min(*expires_at)),
@@ -95,19 +90,18 @@ impl PairView {
 impl RelayedEntry {
     pub(super) fn new(
         slot: RelayedSlot,
-        relayed: SocketAddr,
+        family: Family,
         shard: ShardId,
         allocation: AllocationId,
         client: ClientAddr,
-        view: PairView,
     ) -> Self {
         Self {
             slot,
-            relayed,
+            family,
             shard,
             allocation,
             client,
-            view: ArcSwap::from_pointee(view),
+            view: ArcSwapOption::empty(),
             edition: AtomicU64::new(0),
             handed_packets: AtomicU64::new(0),
             handed_bytes: AtomicU64::new(0),
@@ -116,7 +110,8 @@ impl RelayedEntry {
 
     /// Publishes a new view; senders on every shard see it with their next packet. Only the shard that owns it may.
     pub(super) fn show(&self, view: PairView) {
-        self.view.store(Arc::new(view));
+        // Most peers are outside, and those who permit only them have nothing to show.
+        self.view.store((!view.permissions.is_empty()).then(|| Arc::new(view)));
         let edition = self.edition.load(Ordering::Relaxed);
         if edition != WITHDRAWN {
             // Behind the view: whoever knows this edition has seen it.
@@ -136,7 +131,7 @@ impl RelayedEntry {
         if edition == WITHDRAWN {
             return None;
         }
-        let (reach, until) = self.view.load().reach(source, now)?;
+        let (reach, until) = self.view.load().as_ref()?.reach(source, now)?;
         Some(Shortcut { entry: self, reach, edition, until })
     }
 

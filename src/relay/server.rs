@@ -185,8 +185,7 @@ impl Server {
         }
         for half in allocation.halves.open() {
             self.directory.withdraw(half.slot());
-            let family = Family::of(half.relayed().ip());
-            self.effects.push_back(Effect::Close { at, family, relayed: half.slot() });
+            self.effects.push_back(Effect::Close { at, family: half.family(), relayed: half.slot() });
         }
         self.effects.push_back(Effect::Ended(allocation.usage(reason, now)));
     }

@@ -96,7 +96,10 @@ fn a_live_allocation_is_found_under_both_addresses() {
     let local = std::net::SocketAddr::new(ip(LOCAL_V4), relayed.port());
     for name in [relayed, local] {
         let entry = relay.directory.find(name).unwrap();
-        assert_eq!((entry.relayed, entry.client, entry.shard), (relayed, client.address, ShardId(0)));
+        assert_eq!(
+            (relay.directory.external_address(entry.slot), entry.client, entry.shard),
+            (Some(relayed), client.address, ShardId(0))
+        );
         assert_eq!(Some(entry.allocation), relay.last_allocation);
     }
     relay.refresh(&client, 0);
