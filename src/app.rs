@@ -205,6 +205,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
             refresh_ttl: config.auth.refresh_ttl,
         },
         session_limit: config.session.limit,
+        resume_window: config.session.resume_window,
         ice_policy: match config.session.ice_policy {
             config::IcePolicy::All => signal::IcePolicy::All,
             config::IcePolicy::Relay => signal::IcePolicy::Relay,

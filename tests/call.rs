@@ -98,7 +98,7 @@ async fn the_limit_ends_the_session_on_both_sides() {
 
 #[tokio::test]
 async fn skip_and_loss_end_the_session_too() {
-    let server = Server::start("");
+    let server = Server::start("[session]\nresume_window = \"1s\"\n");
     let http = server.addr("http");
     let ((mut a, found), (mut b, _)) = matched_pair(http, "skip").await;
     a.ask("session.next", json!({"session": found["session"]})).await;

@@ -143,6 +143,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
             refresh_ttl: Duration::from_secs(3600),
         },
         session_limit: None,
+        resume_window: Duration::from_secs(30),
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),

@@ -409,7 +409,7 @@ async fn rule_14_a_reader_that_does_not_read_is_freed_and_its_peer_told() {
         a.send(offer.clone()).await;
         sent += 1;
         assert!(sent < 1000, "nobody notices");
-        if let Ok(left) = timeout(Duration::from_millis(1), a.push("session.ended")).await {
+        if let Ok(left) = timeout(Duration::from_millis(1), a.push("peer.left")).await {
             break left["reason"].clone();
         }
     };

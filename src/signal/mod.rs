@@ -9,6 +9,7 @@ mod limit;
 mod link;
 mod outbox;
 mod protocol;
+mod ring;
 mod session;
 mod settings;
 mod stats;

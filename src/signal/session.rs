@@ -243,6 +243,11 @@ impl Session {
         Ok(Extension::Agreed)
     }
 
+    /// Whether a message of `from` has a name already.
+    pub(crate) fn has_named(&mut self, from: Side, cid: ClientMessageId, now: Now) -> bool {
+        self.participant_mut(from).sent.find(cid, now).is_some()
+    }
+
     /// Names a message of `from`. A repeated `cid` gets the name and time it got at first (rule 36).
     ///
     /// # Errors
@@ -285,15 +290,19 @@ struct SentMessages {
 }
 
 impl SentMessages {
-    fn name(&mut self, cid: ClientMessageId, ids: &mut MessageIds, now: Now) -> Result<Named, Refusal> {
+    fn find(&mut self, cid: ClientMessageId, now: Now) -> Option<SentMessage> {
         while let Some((at, oldest)) = self.oldest_first.front()
             && now.mono.saturating_since(*at) >= CID_LIFE
         {
             self.message_by_cid.remove(oldest);
             self.oldest_first.pop_front();
         }
-        if let Some(message) = self.message_by_cid.get(&cid) {
-            return Ok(Named::Repeated(*message));
+        self.message_by_cid.get(&cid).copied()
+    }
+
+    fn name(&mut self, cid: ClientMessageId, ids: &mut MessageIds, now: Now) -> Result<Named, Refusal> {
+        if let Some(message) = self.find(cid, now) {
+            return Ok(Named::Repeated(message));
         }
         if self.oldest_first.len() >= CIDS_MAX
             && let Some((at, _)) = self.oldest_first.front()

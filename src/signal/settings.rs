@@ -22,6 +22,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// After this a session ends by itself; `None`: never. `session.limit`.
     pub session_limit: Option<Duration>,
+    /// How long a lost connection may take to come back; zero: it cannot. `session.resume_window`.
+    pub resume_window: Duration,
     /// `session.ice_policy`
     pub ice_policy: IcePolicy,
     /// URLs of the STUN and TURN listeners really bound (rule 25).

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::auth::token::FamilyId;
-use crate::auth::token::Subject;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
 use crate::signal::alarm::Alarm;
@@ -17,6 +16,7 @@ use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
+use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
 use crate::signal::id::random_bytes;
@@ -46,8 +46,6 @@ use crate::time::UnixMillis;
 
 /// A client must say `hello` within this.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// What this node really does (rule 14).
-pub(super) const FEATURES: [&str; 1] = ["chat"];
 
 /// Where a connection comes from.
 #[derive(Clone)]
@@ -77,37 +75,17 @@ pub(super) struct Connection {
 /// What a connection is after `hello`.
 #[derive(Debug)]
 pub(super) struct Online {
-    pub(super) subject: Subject,
     pub(super) user: UserId,
-    pub(super) expires: UnixMillis,
-    pub(super) family: Option<FamilyId>,
     /// The expiry that the client was told of.
     pub(super) told_expiry: Option<UnixMillis>,
     pub(super) auth_alarm: Alarm,
-    /// Sequenced pushes so far (rule 12).
-    pub(super) seq: u64,
     /// Requests that wait for the engine's answer to an earlier one. The message budget bounds them.
     pub(super) deferred: VecDeque<(ReplyTo, Request)>,
 }
 
 impl Online {
-    pub(super) fn new(subject: Subject, expires: UnixMillis, family: Option<FamilyId>) -> Self {
-        Self {
-            user: UserId(subject.user.clone()),
-            subject,
-            expires,
-            family,
-            told_expiry: None,
-            auth_alarm: Alarm::default(),
-            seq: 0,
-            deferred: VecDeque::new(),
-        }
-    }
-}
-
-impl Connection {
-    pub(super) fn is_of_family(&self, family: &FamilyId) -> bool {
-        self.online.as_ref().is_some_and(|online| online.family.as_ref() == Some(family))
+    pub(super) fn new(user: UserId) -> Self {
+        Self { user, told_expiry: None, auth_alarm: Alarm::default(), deferred: VecDeque::new() }
     }
 }
 
@@ -140,7 +118,7 @@ impl Hub {
     pub(crate) fn handle_gone(&mut self, id: ConnectionId, now: Now) {
         if self.connection_by_id.contains_key(&id) {
             self.stats.connections_lost_total.add_one();
-            self.detach(id, EndReason::Lost, now);
+            self.detach(id, now);
         }
         self.settle(now);
     }
@@ -175,26 +153,23 @@ impl Hub {
         }
     }
 
-    /// Sends a push, counted by `seq` if its kind is (rule 12).
+    /// Sends a push that concerns one connection alone, and so is not counted.
     pub(super) fn push(&mut self, id: ConnectionId, kind: PushKind, data: &impl Serialize, now: Now) {
-        let Some(connection) = self.connection_by_id.get_mut(&id) else { return };
-        let seq = match &mut connection.online {
-            Some(online) if kind.is_sequenced() => {
-                online.seq += 1;
-                Some(online.seq)
-            }
-            Some(_) | None => None,
-        };
-        let frame = protocol::push(kind, seq, now.unix, data);
-        if connection.link.push(kind.class(), frame).is_err() {
-            self.overflowed.insert(id);
-        }
+        self.send(id, kind.class(), protocol::push(kind, None, now.unix, data));
     }
 
-    /// Sends a push to where a user is connected.
+    /// Sends a push to a user, counted by `seq` if its kind is (rule 12). One who is lost finds it on its return;
+    /// news is old by then and dropped.
     pub(super) fn push_to_user(&mut self, user: &UserId, kind: PushKind, data: &impl Serialize, now: Now) {
-        if let Some(id) = self.user_by_id.get(user).and_then(|user| user.connection) {
-            self.push(id, kind, data, now);
+        let Some(user) = self.user_by_id.get_mut(user) else { return };
+        let connection = user.presence.connection();
+        let frame = match user.presence.chain_mut() {
+            Some(chain) if kind.is_sequenced() => chain.push(kind, data, now.unix),
+            Some(_) if connection.is_some() => protocol::push(kind, None, now.unix, data),
+            Some(_) | None => return,
+        };
+        if let Some(id) = connection {
+            self.send(id, kind.class(), frame);
         }
     }
 
@@ -205,7 +180,7 @@ impl Hub {
             ReplyTo::Unnamed => None,
             ReplyTo::Nobody => return,
         };
-        self.reply(id, protocol::ok(re, data));
+        self.send(id, Class::Kept, protocol::ok(re, data));
     }
 
     /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
@@ -216,7 +191,7 @@ impl Hub {
             ReplyTo::Nobody => None,
         };
         if let Some(re) = re {
-            self.reply(id, protocol::error(re, refusal));
+            self.send(id, Class::Kept, protocol::error(re, refusal));
         }
         if refusal.code != ErrorCode::RateLimited {
             return;
@@ -228,9 +203,9 @@ impl Hub {
         }
     }
 
-    fn reply(&mut self, id: ConnectionId, frame: bytes::Bytes) {
+    pub(super) fn send(&mut self, id: ConnectionId, class: Class, frame: Bytes) {
         let Some(connection) = self.connection_by_id.get(&id) else { return };
-        if connection.link.push(Class::Kept, frame).is_err() {
+        if connection.link.push(class, frame).is_err() {
             self.overflowed.insert(id);
         }
     }
@@ -240,7 +215,7 @@ impl Hub {
         if let Some(connection) = self.connection_by_id.get(&id) {
             connection.link.close(code);
             self.stats.closes(code).add_one();
-            self.detach(id, EndReason::Lost, now);
+            self.detach(id, now);
         }
     }
 
@@ -249,7 +224,7 @@ impl Hub {
         if let Some(connection) = self.connection_by_id.get(&id) {
             connection.link.abort(CloseCode::SlowConsumer);
             self.stats.closes(CloseCode::SlowConsumer).add_one();
-            self.detach(id, EndReason::Lost, now);
+            self.detach(id, now);
         }
     }
 
@@ -261,40 +236,28 @@ impl Hub {
         }
     }
 
-    /// Takes a connection out and with it what its user was doing.
-    fn detach(&mut self, id: ConnectionId, reason: EndReason, now: Now) {
+    /// Takes a connection out; its user may come back. Requests that wait for the engine are lost like those on the
+    /// wire.
+    fn detach(&mut self, id: ConnectionId, now: Now) {
         let Some(connection) = self.connection_by_id.remove(&id) else { return };
-        let Some(online) = connection.online else { return };
-        let Some(user) = self.user_by_id.get_mut(&online.user) else { return };
-        user.connection = None;
-        self.users_online -= 1;
-        let session = user.session.clone();
-        self.leave_queue(&online.user);
-        if let Some((session, side)) = session {
-            self.end_session(&session, reason, Some(side), now);
+        if let Some(online) = connection.online {
+            self.on_lost(&online.user, now);
         }
-        self.forget_if_idle(&online.user, now);
     }
 
     /// Takes a user's ticket back, answered or not.
     pub(super) fn leave_queue(&mut self, user: &UserId) -> bool {
         let Some(user) = self.user_by_id.get_mut(user) else { return false };
-        let ticket = match std::mem::replace(&mut user.queue, Queue::Out) {
-            Queue::Out => return false,
-            Queue::Joining(joining) => joining.ticket,
-            Queue::Waiting { ticket, .. } => ticket,
-        };
+        let Some(ticket) = std::mem::replace(&mut user.queue, Queue::Out).ticket() else { return false };
         self.user_by_ticket.remove(&ticket);
         self.effects.push_back(Effect::Matchmaking(Command::Leave(ticket)));
         true
     }
 
-    /// Forgets a user without connection once nothing is missing from its budgets: reconnecting refills nothing.
+    /// Forgets a user who is away once nothing is missing from its budgets: reconnecting refills nothing.
     pub(super) fn forget_if_idle(&mut self, id: &UserId, now: Now) {
-        let Some(user) = self.user_by_id.get(id) else { return };
-        if user.connection.is_some() {
-            return;
-        }
+        let user = self.user_by_id.get(id).filter(|user| matches!(user.presence, Presence::Away));
+        let Some(user) = user else { return };
         let full_at = user.joins.full_at().max(user.skips.full_at());
         if full_at <= now.mono {
             self.user_by_id.remove(id);
@@ -317,8 +280,8 @@ impl Hub {
     pub(super) fn on_drain_close(&mut self, id: ConnectionId, now: Now) {
         let Some(connection) = self.connection_by_id.get(&id) else { return };
         let user = connection.online.as_ref().and_then(|online| self.user_by_id.get(&online.user));
-        if let Some((session, side)) = user.and_then(|user| user.session.clone()) {
-            self.end_session(&session, EndReason::Drain, Some(side), now);
+        if let Some((session, _)) = user.and_then(|user| user.session.clone()) {
+            self.end_session(&session, EndReason::Drain, now);
         }
         self.close(id, CloseCode::Drain, now);
     }
@@ -337,6 +300,9 @@ impl Hub {
             ];
             limits.extend(sizes.map(|(name, size)| (name.to_owned(), json!(size))));
         }
-        json!({"server": self.settings.server, "features": FEATURES, "limits": limits, "time": now.unix})
+        // What this node really does (rule 14).
+        let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
+        let features: Vec<&str> = resume.into_iter().chain(["chat"]).collect();
+        json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
     }
 }

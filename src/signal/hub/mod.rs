@@ -2,8 +2,10 @@
 //!
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
+mod chain;
 mod connections;
 mod handlers;
+mod resume;
 mod sessions;
 mod timers;
 
@@ -20,9 +22,11 @@ use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::TokenError;
 use crate::auth::token::Tokens;
+use crate::matchmaking::Status;
 use crate::matchmaking::TicketId;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
+use crate::signal::alarm::Alarm;
 use crate::signal::ice::IceServers;
 use crate::signal::id::ConnectionId;
 use crate::signal::id::MessageIds;
@@ -44,6 +48,7 @@ use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
+use chain::Presence;
 use connections::Connection;
 pub use connections::Peer;
 pub(crate) use handlers::auth::HEARTBEAT;
@@ -70,10 +75,12 @@ pub(crate) struct Ended {
     pub(crate) credentials_until: UnixMillis,
 }
 
-/// A user with a connection, or with a budget that is not full again.
+/// A user who is there or waited for, or whose budget is not full again.
 #[derive(Debug)]
 struct User {
-    connection: Option<ConnectionId>,
+    presence: Presence,
+    /// For the end of the resume window.
+    window: Alarm,
     queue: Queue,
     session: Option<(SessionId, Side)>,
     joins: TokenBucket,
@@ -89,7 +96,19 @@ enum Queue {
     Waiting {
         ticket: TicketId,
         since: UnixMillis,
+        /// As last told, for `sync`.
+        status: Status,
     },
+}
+
+impl Queue {
+    fn ticket(&self) -> Option<TicketId> {
+        match self {
+            Queue::Out => None,
+            Queue::Joining(joining) => Some(joining.ticket),
+            Queue::Waiting { ticket, .. } => Some(*ticket),
+        }
+    }
 }
 
 /// A request that the engine's answer will answer.
@@ -137,6 +156,8 @@ pub(crate) struct Hub {
     overflowed: HashSet<ConnectionId>,
     draining: bool,
     users_online: usize,
+    /// Users whose resume is waited for; `limits.connections` bounds them too.
+    users_lost: usize,
     stats: Arc<Stats>,
 }
 
@@ -163,6 +184,7 @@ impl Hub {
             overflowed: HashSet::new(),
             draining: false,
             users_online: 0,
+            users_lost: 0,
             stats,
             settings,
         }
@@ -243,14 +265,19 @@ impl Hub {
     }
 
     fn close_family(&mut self, family: &FamilyId, now: Now) {
-        let of_family: Vec<ConnectionId> = self
-            .connection_by_id
-            .iter()
-            .filter(|(_, connection)| connection.is_of_family(family))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in of_family {
-            self.close(id, CloseCode::Unauthorized, now);
+        let mut of_family = Vec::new();
+        for (id, user) in &mut self.user_by_id {
+            let chain = user.presence.chain_mut().filter(|chain| chain.family.as_ref() == Some(family));
+            if let Some(chain) = chain {
+                chain.void();
+                of_family.push((id.clone(), user.presence.connection()));
+            }
+        }
+        for (user, connection) in of_family {
+            match connection {
+                Some(id) => self.close(id, CloseCode::Unauthorized, now),
+                None => self.give_up(&user, now),
+            }
         }
     }
 

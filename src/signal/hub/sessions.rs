@@ -11,6 +11,7 @@ use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
+use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
 use crate::signal::id::Alias;
@@ -25,6 +26,16 @@ use crate::signal::session::Participant;
 use crate::signal::session::Session;
 use crate::time::Now;
 
+/// Where a match finds one of its tickets.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Place {
+    /// Taken back, or replaced by another.
+    Gone,
+    /// Its socket is lost (rule 23).
+    Lost,
+    Ready,
+}
+
 /// What passes from one side to the other: the server names the sender (rule 27).
 #[derive(Serialize)]
 struct FromPeer<'a, T> {
@@ -35,31 +46,49 @@ struct FromPeer<'a, T> {
 }
 
 impl Hub {
-    /// Makes a session of a match, if both are still waiting; otherwise who is left goes back into the queue.
+    /// Makes a session of a match, if both are still there; otherwise who is left goes back into the queue.
     pub(super) fn on_matched(&mut self, found: Match, now: Now) {
         let Match { a, b, tags_common, language } = found;
-        match (self.is_waiting(&a), self.is_waiting(&b)) {
-            (true, true) => {
-                let mut session = self.open_session(&a, &b, now);
-                session.tags_common = tags_common;
-                session.language = language;
-                let id = session.id.clone();
-                self.session_by_id.insert(id.clone(), session);
-                self.on_session_alarm(&id, now);
-                for (side, ticket) in [(Side::A, &a), (Side::B, &b)] {
-                    self.tell_match(&id, side, ticket, now);
-                }
-                tracing::info!(session = %id, "session started");
-                self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
-            }
-            (true, false) => self.effects.push_back(Effect::Matchmaking(Command::GiveBack(Box::new(a)))),
-            (false, true) => self.effects.push_back(Effect::Matchmaking(Command::GiveBack(Box::new(b)))),
-            (false, false) => {}
+        if [&a, &b].into_iter().any(|ticket| self.place_of(ticket) != Place::Ready) {
+            self.give_back(a);
+            self.give_back(b);
+            return;
+        }
+        let mut session = self.open_session(&a, &b, now);
+        session.tags_common = tags_common;
+        session.language = language;
+        let id = session.id.clone();
+        self.session_by_id.insert(id.clone(), session);
+        self.on_session_alarm(&id, now);
+        for (side, ticket) in [(Side::A, &a), (Side::B, &b)] {
+            self.tell_match(&id, side, ticket, now);
+        }
+        tracing::info!(session = %id, "session started");
+        self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
+    }
+
+    fn place_of(&self, ticket: &Ticket) -> Place {
+        if self.user_by_ticket.get(&ticket.id) != Some(&ticket.user) {
+            return Place::Gone;
+        }
+        match self.user_by_id.get(&ticket.user).map(|user| &user.presence) {
+            Some(Presence::Online(..)) => Place::Ready,
+            Some(Presence::Lost(..)) => Place::Lost,
+            Some(Presence::Away) | None => Place::Gone,
         }
     }
 
-    fn is_waiting(&self, ticket: &Ticket) -> bool {
-        self.user_by_ticket.get(&ticket.id) == Some(&ticket.user)
+    fn give_back(&mut self, ticket: Ticket) {
+        let place = self.place_of(&ticket);
+        if place == Place::Gone {
+            return;
+        }
+        let id = ticket.id;
+        self.effects.push_back(Effect::Matchmaking(Command::GiveBack(Box::new(ticket))));
+        if place == Place::Lost {
+            // The command that came with the loss has met no ticket: it was in this match already.
+            self.effects.push_back(Effect::Matchmaking(Command::Suspend(id)));
+        }
     }
 
     fn open_session(&mut self, a: &Ticket, b: &Ticket, now: Now) -> Session {
@@ -128,7 +157,7 @@ impl Hub {
         session.alarm.rang(now.mono);
         match session.take_due(now) {
             Some(Due::End) => {
-                self.end_session(id, EndReason::Limit, None, now);
+                self.end_session(id, EndReason::Limit, now);
                 return;
             }
             Some(Due::Warning(remaining)) => {
@@ -148,17 +177,10 @@ impl Hub {
         }
     }
 
-    /// Ends a session: both sides are told, the relay lets go of it (rules 31, 33). `by` is who caused it.
-    pub(super) fn end_session(&mut self, id: &SessionId, reason: EndReason, by: Option<Side>, now: Now) {
+    /// Ends a session: both sides are told, the relay lets go of it (rule 31).
+    pub(super) fn end_session(&mut self, id: &SessionId, reason: EndReason, now: Now) {
         let Some(session) = self.session_by_id.remove(id) else { return };
         let duration = now.mono.saturating_since(session.started.mono);
-        if let (EndReason::Lost, Some(lost)) = (reason, by) {
-            let stays = session.participant(lost.other()).user.clone();
-            let data = json!({
-                "session": id, "peer": session.participant(lost).alias, "reason": "lost", "can_reconnect": false,
-            });
-            self.push_to_user(&stays, PushKind::PeerLeft, &data, now);
-        }
         let data = json!({"session": id, "reason": reason, "duration_ms": duration.as_millis() as u64});
         for side in Side::BOTH {
             let user = session.participant(side).user.clone();

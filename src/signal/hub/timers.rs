@@ -22,6 +22,8 @@ pub(super) enum Timer {
     IceRenewal(SessionId, Side),
     /// A held quality may pass.
     Quality(SessionId, Side),
+    /// A lost user's resume window is over.
+    WindowOver(UserId),
     /// The user's budgets are full again.
     UserForgotten(UserId),
     /// The connection's turn in a drain.
@@ -59,6 +61,7 @@ impl Hub {
             Timer::SessionDeadline(id) => self.on_session_alarm(&id, now),
             Timer::IceRenewal(id, side) => self.on_ice_alarm(&id, side, now),
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
+            Timer::WindowOver(user) => self.on_window_over(&user, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),
             Timer::DrainClose(id) => self.on_drain_close(id, now),
         }

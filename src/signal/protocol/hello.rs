@@ -25,11 +25,11 @@ pub(crate) struct Hello {
 /// A token of a client. It does not print itself.
 #[derive(PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct AccessToken(pub(crate) String);
+pub(crate) struct ClientToken(pub(crate) String);
 
-impl fmt::Debug for AccessToken {
+impl fmt::Debug for ClientToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessToken(..)")
+        f.write_str("ClientToken(..)")
     }
 }
 
@@ -39,11 +39,11 @@ pub(crate) enum Credentials {
     /// Not at all: enough if the upgrade had an Authorization header (rule 4).
     Omitted,
     /// With an access token.
-    Token(AccessToken),
+    Token(ClientToken),
     /// As a new guest on this device.
     Guest(String),
     /// As the owner of an earlier connection.
-    Resume,
+    Resume(Resume),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,7 +56,7 @@ pub(crate) struct Client {
 
 #[derive(Deserialize)]
 struct Fields {
-    token: Option<AccessToken>,
+    token: Option<ClientToken>,
     guest: Option<Guest>,
     resume: Option<Resume>,
     #[serde(default)]
@@ -70,11 +70,12 @@ struct Guest {
     device_id: String,
 }
 
-/// Only its shape matters: no resume token was ever given out, so any is unknown (rule 34).
-#[derive(Deserialize)]
-struct Resume {
-    token: String,
-    last_seq: u64,
+/// A connection to go on with (rule 34).
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Resume {
+    pub(crate) token: ClientToken,
+    /// The last sequenced push that the client has; 0: none.
+    pub(crate) last_seq: u64,
 }
 
 impl Hello {
@@ -90,10 +91,10 @@ impl Hello {
             (None, None, None) => Credentials::Omitted,
             (Some(token), None, None) => Credentials::Token(token),
             (None, Some(guest), None) => Credentials::Guest(checked_device_id(guest.device_id)?),
-            (None, None, Some(Resume { token, last_seq })) if !token.is_empty() && last_seq <= SEQ_MAX => {
-                Credentials::Resume
+            (None, None, Some(resume)) if !resume.token.0.is_empty() && resume.last_seq <= SEQ_MAX => {
+                Credentials::Resume(resume)
             }
-            (None, None, Some(Resume { .. })) => return Err(Refusal::bad_request("not a resume token and seq")),
+            (None, None, Some(_)) => return Err(Refusal::bad_request("not a resume token and seq")),
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
                 return Err(Refusal::bad_request("only one of token, guest, resume"));
             }
@@ -125,9 +126,10 @@ mod tests {
 
     #[test]
     fn rule_9_only_one_of_token_guest_and_resume() {
-        assert_eq!(credentials(r#"{"token":"t"}"#), Ok(Credentials::Token(AccessToken("t".into()))));
+        assert_eq!(credentials(r#"{"token":"t"}"#), Ok(Credentials::Token(ClientToken("t".into()))));
         assert_eq!(credentials(r#"{"guest":{"device_id":"d"}}"#), Ok(Credentials::Guest("d".into())));
-        assert_eq!(credentials(r#"{"resume":{"token":"r","last_seq":0}}"#), Ok(Credentials::Resume));
+        let resume = Resume { token: ClientToken("r".into()), last_seq: 7 };
+        assert_eq!(credentials(r#"{"resume":{"token":"r","last_seq":7}}"#), Ok(Credentials::Resume(resume)));
         assert_eq!(credentials("{}"), Ok(Credentials::Omitted));
         for several in [
             r#"{"token":"t","guest":{"device_id":"d"}}"#,
@@ -137,6 +139,8 @@ mod tests {
             r#"{"guest":{}}"#,
             r#"{"resume":{"token":"r"}}"#,
             r#"{"resume":{"token":"","last_seq":0}}"#,
+            r#"{"resume":{"token":"r","last_seq":-1}}"#,
+            r#"{"resume":{"token":"r","last_seq":9007199254740992}}"#,
         ] {
             assert_eq!(credentials(several), Err(ErrorCode::BadRequest), "{several}");
         }
@@ -154,8 +158,10 @@ mod tests {
 
     #[test]
     fn a_token_does_not_print_itself() {
-        let hello = Hello::parse(r#"{"token":"hunter2"}"#).expect("is valid");
-        assert!(!format!("{hello:?}").contains("hunter2"));
+        for hello in [r#"{"token":"hunter2"}"#, r#"{"resume":{"token":"hunter2","last_seq":0}}"#] {
+            let hello = Hello::parse(hello).expect("is valid");
+            assert!(!format!("{hello:?}").contains("hunter2"));
+        }
     }
 
     #[test]

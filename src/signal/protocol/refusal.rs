@@ -26,6 +26,8 @@ pub enum ErrorCode {
     RateLimited,
     /// The session is not one's own, unknown or over; which of these is not told (rule 26).
     NotInSession,
+    /// The other side is away and has no room for more until it is back (rule 28).
+    PeerUnreachable,
     /// The queue holds all it can.
     QueueFull,
     /// There is a ticket already.
@@ -47,6 +49,7 @@ impl ErrorCode {
             ErrorCode::TooLarge => "too_large",
             ErrorCode::RateLimited => "rate_limited",
             ErrorCode::NotInSession => "not_in_session",
+            ErrorCode::PeerUnreachable => "peer_unreachable",
             ErrorCode::QueueFull => "queue_full",
             ErrorCode::AlreadyQueued => "already_queued",
             ErrorCode::Unavailable => "unavailable",
@@ -56,7 +59,7 @@ impl ErrorCode {
     /// Whether the same request may succeed later.
     pub const fn is_retryable(self) -> bool {
         match self {
-            ErrorCode::RateLimited | ErrorCode::QueueFull | ErrorCode::Unavailable => true,
+            ErrorCode::RateLimited | ErrorCode::PeerUnreachable | ErrorCode::QueueFull | ErrorCode::Unavailable => true,
             ErrorCode::BadRequest
             | ErrorCode::UnknownType
             | ErrorCode::Unauthorized

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::PreferencesError;
 use crate::matchmaking::RawPreferences;
-use crate::signal::protocol::AccessToken;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::ChatSend;
+use crate::signal::protocol::ClientToken;
 use crate::signal::protocol::Description;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::IceRefresh;
@@ -23,7 +23,7 @@ use crate::signal::protocol::fields;
 /// A well-formed request.
 #[derive(Debug)]
 pub(crate) enum Request {
-    AuthRefresh { token: AccessToken },
+    AuthRefresh { token: ClientToken },
     Bye,
     Ack { seq: u64 },
     QueueJoin(Box<Preferences>),
@@ -44,7 +44,7 @@ pub(crate) enum Request {
 
 #[derive(Deserialize)]
 struct Token {
-    token: AccessToken,
+    token: ClientToken,
 }
 
 #[derive(Deserialize)]

@@ -1,21 +1,25 @@
 //! `hello`, `auth.refresh`, `bye`, `ack`: who the client is, and for how long.
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::matchmaking::UserId;
+use crate::signal::alarm::Alarm;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
 use crate::signal::hub::User;
-use crate::signal::hub::connections::Online;
-use crate::signal::hub::sessions::view;
+use crate::signal::hub::chain::Chain;
+use crate::signal::hub::chain::Presence;
+use crate::signal::hub::resume::Return;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
 use crate::signal::limit::TokenBucket;
-use crate::signal::protocol::AccessToken;
+use crate::signal::outbox::Class;
+use crate::signal::protocol::ClientToken;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Credentials;
 use crate::signal::protocol::ErrorCode;
@@ -32,7 +36,7 @@ pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// `auth.expiring` comes that long before the expiry (rule 15).
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 /// A socket outlives its token by that much (rule 15).
-const EXPIRY_GRACE: Duration = Duration::from_secs(25);
+pub(in crate::signal::hub) const EXPIRY_GRACE: Duration = Duration::from_secs(25);
 
 impl Hub {
     pub(in crate::signal::hub) fn on_hello(
@@ -46,16 +50,20 @@ impl Hub {
         let Some(connection) = self.connection_by_id.get(&id) else { return Ok(()) };
         let (ip, bearer) = (connection.peer.ip, connection.peer.bearer.clone());
         let outcome = match (hello.credentials, bearer) {
-            (Credentials::Token(AccessToken(token)), _) | (Credentials::Omitted, Some(token)) => {
+            (Credentials::Token(ClientToken(token)), _) | (Credentials::Omitted, Some(token)) => {
                 self.identify(&token, now)
             }
             (Credentials::Guest(device), _) => self.handle_guest(ip, &device, now).map(Welcomed::Guest),
-            // No token was ever given out for it, so any is unknown (rule 34).
-            (Credentials::Resume, _) => Err(Refusal::new(ErrorCode::Unauthorized, "the resume token is not valid")),
+            (Credentials::Resume(resume), _) => self.find_return(&resume, now).map(Welcomed::Back),
             (Credentials::Omitted, None) => Err(Refusal::bad_request("one of token, guest, resume is needed")),
         };
         match outcome {
-            Ok(welcomed) => self.welcome_user(id, reply_to, welcomed, now),
+            Ok(Welcomed::Known(identity)) => self.welcome_fresh(id, reply_to, identity, None, now),
+            Ok(Welcomed::Guest(Issued { identity, access_token, refresh_token, .. })) => {
+                let tokens = GuestTokens { access_token, refresh_token };
+                self.welcome_fresh(id, reply_to, identity, Some(tokens), now);
+            }
+            Ok(Welcomed::Back(back)) => self.welcome_back(id, reply_to, back, now),
             Err(refusal) => {
                 self.refuse(id, reply_to, &refusal, now);
                 // A failed hello ends the connection (rule 9), one that can be repeated does not.
@@ -69,6 +77,7 @@ impl Hub {
                     | ErrorCode::TooLarge
                     | ErrorCode::RateLimited
                     | ErrorCode::NotInSession
+                    | ErrorCode::PeerUnreachable
                     | ErrorCode::QueueFull
                     | ErrorCode::AlreadyQueued
                     | ErrorCode::Unavailable => {}
@@ -83,56 +92,66 @@ impl Hub {
         identity.map(Welcomed::Known).map_err(|_| Refusal::new(ErrorCode::Unauthorized, "the token is not valid"))
     }
 
-    fn welcome_user(&mut self, id: ConnectionId, reply_to: ReplyTo, welcomed: Welcomed, now: Now) {
-        let (Identity { subject, expires, family }, tokens) = welcomed.split();
-        let Some(connection) = self.connection_by_id.get_mut(&id) else { return };
-        let user_id = UserId(subject.user.clone());
-        let mut data = json!({
-            "connection": id,
-            "user": {"id": subject.user, "role": subject.role, "guest": subject.guest},
-            // Nothing can be resumed here, and null says so.
-            "resume_token": null,
-            "resume_window_ms": 0,
-            "resumed": false,
-            "heartbeat_ms": HEARTBEAT.as_millis() as u64,
-            "auth_expires_at": expires,
-        });
-        connection.link.set_online();
-        connection.online = Some(Online::new(subject, expires, family));
-        // A fresh hello drops the ticket of an older socket (rule 23) and takes its session over (rule 33).
+    /// Begins a new chain: the ticket of an older socket is dropped (rule 23), its session taken over (rule 33).
+    fn welcome_fresh(
+        &mut self,
+        id: ConnectionId,
+        reply_to: ReplyTo,
+        identity: Identity,
+        tokens: Option<GuestTokens>,
+        now: Now,
+    ) {
+        let user_id = UserId(identity.subject.user.clone());
         self.leave_queue(&user_id);
-        let user = self.user_by_id.entry(user_id.clone()).or_insert(User {
-            connection: None,
+        let user = self.user_by_id.entry(user_id.clone()).or_insert_with(|| User {
+            presence: Presence::Away,
+            window: Alarm::default(),
             queue: Queue::Out,
             session: None,
             joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
         });
-        let older = user.connection.replace(id);
-        let session = user.session.clone();
-        match older {
-            Some(older) => self.close_replaced(older),
-            None => self.users_online += 1,
+        let has_session = user.session.is_some();
+        self.attach(id, &user_id, Some(Chain::new(identity)));
+        self.greet(id, reply_to, &user_id, Greeting { resumed: false, gap: has_session, tokens });
+        if has_session {
+            self.sync(id, &user_id, now);
         }
-        if let Some(data) = data.as_object_mut() {
-            data.insert("gap".into(), json!(session.is_some()));
-            data.extend(tokens.into_iter().flatten().map(|(name, token)| (name.to_owned(), json!(token))));
-        }
-        self.ok(id, reply_to, &data);
         self.on_auth_alarm(id, now);
-        if let Some((session_id, side)) = session
-            && let Some(session) = self.session_by_id.get(&session_id)
-        {
-            let mut shown = view(session, side);
-            if let Some(shown) = shown.as_object_mut() {
-                shown.insert("neg".into(), json!(session.neg));
-            }
-            let sync = json!({"sessions": [shown], "rooms": [], "last_mid": session.last_message});
-            let peer = session.participant(side.other()).user.clone();
-            let resumed = json!({"session": session_id, "peer": session.participant(side).alias});
-            self.push(id, PushKind::Sync, &sync, now);
-            self.push_to_user(&peer, PushKind::PeerResumed, &resumed, now);
+        self.tell_return(&user_id, true, now);
+    }
+
+    /// Goes on with a chain: the ok, then what was missed or `sync`, then what is new (rule 35).
+    fn welcome_back(&mut self, id: ConnectionId, reply_to: ReplyTo, back: Return, now: Now) {
+        let Return { user, replay } = back;
+        self.attach(id, &user, None);
+        let has_gap = replay.is_none();
+        self.greet(id, reply_to, &user, Greeting { resumed: true, gap: has_gap, tokens: None });
+        match replay {
+            Some(frames) => frames.into_iter().for_each(|frame| self.send(id, Class::Kept, frame)),
+            None => self.sync(id, &user, now),
         }
+        self.on_auth_alarm(id, now);
+        self.tell_return(&user, has_gap, now);
+    }
+
+    /// Answers `hello`. The resume token is a new one each time (rule 34).
+    fn greet(&mut self, id: ConnectionId, reply_to: ReplyTo, user: &UserId, greeting: Greeting) {
+        let window = self.settings.resume_window;
+        let chain = self.user_by_id.get_mut(user).and_then(|user| user.presence.chain_mut());
+        let Some(chain) = chain else { return };
+        let resume_token = (!window.is_zero()).then(|| chain.rotate());
+        let subject = &chain.subject;
+        let data = HelloOk {
+            connection: id,
+            user: json!({"id": subject.user, "role": subject.role, "guest": subject.guest}),
+            resume_token,
+            resume_window_ms: window.as_millis() as u64,
+            heartbeat_ms: HEARTBEAT.as_millis() as u64,
+            auth_expires_at: chain.expires,
+            greeting,
+        };
+        self.ok(id, reply_to, &data);
     }
 
     /// Announces the expiry of a token 60 s before, closes 25 s after it (rule 15), and sees to it that this is
@@ -141,7 +160,8 @@ impl Hub {
         let connection = self.connection_by_id.get_mut(&id);
         let Some(online) = connection.and_then(|connection| connection.online.as_mut()) else { return };
         online.auth_alarm.rang(now.mono);
-        let expires = online.expires;
+        let chain = self.user_by_id.get(&online.user).and_then(|user| user.presence.chain());
+        let Some(expires) = chain.map(|chain| chain.expires) else { return };
         let notice = UnixMillis(expires.0.saturating_sub(EXPIRY_NOTICE.as_millis() as u64));
         let end = expires + EXPIRY_GRACE;
         if end <= now.unix {
@@ -166,30 +186,36 @@ impl Hub {
         if identity.subject.user != asking.user.0 {
             return Err(Refusal::new(ErrorCode::Forbidden, "the token of another user"));
         }
-        let Some(connection) = self.connection_by_id.get_mut(&asking.connection) else { return Ok(()) };
-        let Some(online) = connection.online.as_mut() else { return Ok(()) };
-        online.expires = identity.expires;
-        online.family = identity.family;
-        online.subject = identity.subject;
+        let chain = self.user_by_id.get_mut(&asking.user).and_then(|user| user.presence.chain_mut());
+        let Some(chain) = chain else { return Ok(()) };
+        chain.expires = identity.expires;
+        chain.family = identity.family;
+        chain.subject = identity.subject;
         self.ok(asking.connection, asking.reply_to, &json!({"auth_expires_at": identity.expires}));
         self.on_auth_alarm(asking.connection, now);
         Ok(())
     }
 
-    /// Leaves the queue, ends the session and closes with 1000 (rule 13).
+    /// Leaves the queue, ends the session, voids the resume token and closes with 1000 (rule 13).
     pub(super) fn on_bye(&mut self, asking: &Asking, now: Now) -> Result<(), Refusal> {
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        let session = self.user_by_id.get(&asking.user).and_then(|user| user.session.clone());
-        if let Some((session, side)) = session {
-            self.end_session(&session, EndReason::Ended, Some(side), now);
+        let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
+        if let Some(chain) = user.presence.chain_mut() {
+            chain.void();
+        }
+        if let Some((session, _)) = user.session.clone() {
+            self.end_session(&session, EndReason::Ended, now);
         }
         self.close(asking.connection, CloseCode::Normal, now);
         Ok(())
     }
 
-    /// Trims what a resume would replay (rule 35), of which there is nothing here.
+    /// Trims what a resume would replay (rule 35).
     pub(super) fn on_ack(&mut self, asking: &Asking, seq: u64) -> Result<(), Refusal> {
-        tracing::trace!(connection = %asking.connection, seq, "ack");
+        let chain = self.user_by_id.get_mut(&asking.user).and_then(|user| user.presence.chain_mut());
+        if let Some(chain) = chain {
+            chain.trim(seq);
+        }
         self.ok(asking.connection, asking.reply_to, &json!({}));
         Ok(())
     }
@@ -199,17 +225,34 @@ impl Hub {
 enum Welcomed {
     Known(Identity),
     Guest(Issued),
+    Back(Return),
 }
 
-impl Welcomed {
-    /// The identity, and for guests the tokens by their names in the reply.
-    fn split(self) -> (Identity, Option<[(&'static str, String); 2]>) {
-        match self {
-            Welcomed::Known(identity) => (identity, None),
-            Welcomed::Guest(issued) => {
-                let tokens = [("access_token", issued.access_token), ("refresh_token", issued.refresh_token)];
-                (issued.identity, Some(tokens))
-            }
-        }
-    }
+/// What the ok of `hello` says of an earlier connection, and to a new guest.
+#[derive(Serialize)]
+struct Greeting {
+    resumed: bool,
+    gap: bool,
+    #[serde(flatten)]
+    tokens: Option<GuestTokens>,
+}
+
+#[derive(Serialize)]
+struct GuestTokens {
+    access_token: String,
+    refresh_token: String,
+}
+
+/// The ok of `hello`.
+#[derive(Serialize)]
+struct HelloOk {
+    connection: ConnectionId,
+    user: serde_json::Value,
+    /// Null where nothing can be resumed.
+    resume_token: Option<String>,
+    resume_window_ms: u64,
+    heartbeat_ms: u64,
+    auth_expires_at: UnixMillis,
+    #[serde(flatten)]
+    greeting: Greeting,
 }

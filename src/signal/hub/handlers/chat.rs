@@ -30,6 +30,10 @@ impl Hub {
         now: Now,
     ) -> Result<(), Refusal> {
         let (id, side) = self.side_at(asking, &message.target)?;
+        // A repeated one is answered from memory, whether the other side is there or not.
+        if !self.session_mut(&id)?.has_named(side, message.body.cid, now) {
+            self.check_reachable(&id, side, &message.body)?;
+        }
         let Some(session) = self.session_by_id.get_mut(&id) else { return Err(Refusal::not_in_session()) };
         let named = session.name_message(side, message.body.cid, &mut self.message_ids, now)?;
         let (Named::New(sent) | Named::Repeated(sent)) = named;
@@ -51,6 +55,7 @@ impl Hub {
 
     pub(super) fn on_react(&mut self, asking: &Asking, message: &ToPeer<React>, now: Now) -> Result<(), Refusal> {
         let (id, side) = self.side_at(asking, &message.target)?;
+        self.check_reachable(&id, side, &message.body)?;
         self.ok(asking.connection, asking.reply_to, &json!({}));
         self.pass_on(&id, side, PushKind::ChatReaction, &message.body, now);
         Ok(())

@@ -1,7 +1,7 @@
 //! What each request does, one file per message family.
 pub(super) mod auth;
 mod chat;
-mod queue;
+pub(super) mod queue;
 mod rtc;
 mod session;
 

@@ -26,7 +26,7 @@ use crate::time::UnixMillis;
 
 /// How a ticket stands: `queue.status` and the ok of `queue.join` (rule 19).
 #[derive(Serialize)]
-struct QueueStatus {
+pub(in crate::signal::hub) struct QueueStatus {
     state: &'static str,
     ahead: u32,
     waiting: u32,
@@ -66,21 +66,19 @@ impl Hub {
 
     /// Hands a ticket to the engine, whose answer will answer the request.
     pub(super) fn join(&mut self, asking: &Asking, preferences: Preferences, leaving: Option<SessionId>, now: Now) {
-        let connection = self.connection_by_id.get(&asking.connection);
-        let Some(online) = connection.and_then(|connection| connection.online.as_ref()) else { return };
+        let Some(user) = self.user_by_id.get_mut(&asking.user) else { return };
+        let Some(chain) = user.presence.chain() else { return };
         self.last_ticket += 1;
         let id = TicketId(self.last_ticket);
         let ticket = Ticket {
             id,
             user: asking.user.clone(),
-            device: online.subject.device.clone().map(DeviceId),
-            age_band: online.subject.age_band.clone().map_or_else(AgeBand::unknown, AgeBand),
+            device: chain.subject.device.clone().map(DeviceId),
+            age_band: chain.subject.age_band.clone().map_or_else(AgeBand::unknown, AgeBand),
             preferences,
             since: now.mono,
         };
-        if let Some(user) = self.user_by_id.get_mut(&asking.user) {
-            user.queue = Queue::Joining(Joining { ticket: id, since: now.unix, reply_to: asking.reply_to, leaving });
-        }
+        user.queue = Queue::Joining(Joining { ticket: id, since: now.unix, reply_to: asking.reply_to, leaving });
         self.user_by_ticket.insert(id, asking.user.clone());
         self.effects.push_back(Effect::Matchmaking(Command::Join(Box::new(ticket))));
     }
@@ -99,20 +97,16 @@ impl Hub {
         // Whoever is gone has taken the ticket back already.
         let Some(user_id) = self.user_by_ticket.get(&id).cloned() else { return };
         let Some(user) = self.user_by_id.get_mut(&user_id) else { return };
-        let (Queue::Joining(joining), Some(connection)) =
-            (std::mem::replace(&mut user.queue, Queue::Out), user.connection)
-        else {
-            return;
-        };
-        let asking = Asking { connection, reply_to: joining.reply_to, user: user_id };
+        let Queue::Joining(joining) = std::mem::replace(&mut user.queue, Queue::Out) else { return };
+        let connection = user.presence.connection();
         match outcome {
             Ok(status) => {
-                user.queue = Queue::Waiting { ticket: id, since: joining.since };
-                let data = queue_status(status, joining.since);
-                self.ok(connection, joining.reply_to, &data);
+                user.queue = Queue::Waiting { ticket: id, since: joining.since, status };
+                if let Some(connection) = connection {
+                    self.ok(connection, joining.reply_to, &queue_status(status, joining.since));
+                }
                 if let Some(session) = joining.leaving {
-                    let side = self.side_in(&asking, session.as_str()).ok().map(|(_, side)| side);
-                    self.end_session(&session, EndReason::Skipped, side, now);
+                    self.end_session(&session, EndReason::Skipped, now);
                 }
             }
             Err(error) => {
@@ -121,21 +115,28 @@ impl Hub {
                     JoinError::QueueFull => (ErrorCode::QueueFull, "the queue is full"),
                     JoinError::AlreadyQueued => (ErrorCode::AlreadyQueued, "you are in the queue"),
                 };
-                self.refuse(connection, joining.reply_to, &Refusal::new(code, message), now);
+                if let Some(connection) = connection {
+                    self.refuse(connection, joining.reply_to, &Refusal::new(code, message), now);
+                }
             }
         }
-        self.resume_deferred(&asking, now);
+        if let Some(connection) = connection {
+            let asking = Asking { connection, reply_to: joining.reply_to, user: user_id };
+            self.resume_deferred(&asking, now);
+        }
     }
 
     fn on_queue_status(&mut self, id: TicketId, status: Status, now: Now) {
         let Some(user_id) = self.user_by_ticket.get(&id).cloned() else { return };
-        let Some(Queue::Waiting { since, .. }) = self.user_by_id.get(&user_id).map(|user| &user.queue) else { return };
+        let queue = self.user_by_id.get_mut(&user_id).map(|user| &mut user.queue);
+        let Some(Queue::Waiting { since, status: last, .. }) = queue else { return };
+        *last = status;
         let data = queue_status(status, *since);
         self.push_to_user(&user_id, PushKind::QueueStatus, &data, now);
     }
 }
 
-fn queue_status(status: Status, since: UnixMillis) -> QueueStatus {
+pub(in crate::signal::hub) fn queue_status(status: Status, since: UnixMillis) -> QueueStatus {
     QueueStatus {
         state: status.state.as_str(),
         ahead: status.ahead,

@@ -36,7 +36,8 @@ impl Hub {
         let (id, side) = self.side_at(asking, &message.target)?;
         let session = self.session_mut(&id)?;
         session.check_receiver(side, message.body.to.as_deref())?;
-        session.neg = Some(message.body.neg);
+        self.check_reachable(&id, side, &message.body)?;
+        self.session_mut(&id)?.neg = Some(message.body.neg);
         if message.body.is_offer() {
             self.stats.offers_total.add_one();
         } else {
@@ -56,7 +57,8 @@ impl Hub {
         let (id, side) = self.side_at(asking, &message.target)?;
         let session = self.session_mut(&id)?;
         session.check_receiver(side, message.body.to.as_deref())?;
-        session.neg = Some(message.body.neg);
+        self.check_reachable(&id, side, &message.body)?;
+        self.session_mut(&id)?.neg = Some(message.body.neg);
         self.stats.other_rtc_total.add_one();
         self.ok(asking.connection, asking.reply_to, &json!({}));
         self.pass_on(&id, side, PushKind::Candidates, &message.body, now);

@@ -24,9 +24,9 @@ impl Hub {
     }
 
     pub(super) fn on_session_end(&mut self, asking: &Asking, session: &str, now: Now) -> Result<(), Refusal> {
-        let (id, side) = self.side_in(asking, session)?;
+        let (id, _) = self.side_in(asking, session)?;
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.end_session(&id, EndReason::Ended, Some(side), now);
+        self.end_session(&id, EndReason::Ended, now);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::matchmaking;
 use crate::matchmaking::Engine;
+use crate::matchmaking::Match;
 use crate::matchmaking::runner::Command;
 use crate::matchmaking::runner::Event;
 use crate::signal::hub::Effect;
@@ -47,6 +48,7 @@ pub(crate) fn settings() -> Settings {
             refresh_ttl: Duration::from_secs(3600),
         },
         session_limit: Some(Duration::from_secs(300)),
+        resume_window: Duration::from_secs(30),
         ice_policy: IcePolicy::All,
         ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
         minter: Minter::new(Secret::new(*b"turn secret")),
@@ -62,7 +64,10 @@ pub(super) struct Fixture {
     /// While true, commands stay where they are: the engine is slow.
     pub(super) engine_sleeps: bool,
     commands: Vec<Command>,
+    /// Matches that the hub has not heard of.
+    found: Vec<Match>,
     link_by_connection: HashMap<ConnectionId, Arc<Link>>,
+    resume_token_by_connection: HashMap<ConnectionId, Value>,
     last_connection: u64,
     last_id: u64,
 }
@@ -82,7 +87,9 @@ impl Fixture {
             ended: Vec::new(),
             engine_sleeps: false,
             commands: Vec::new(),
+            found: Vec::new(),
             link_by_connection: HashMap::new(),
+            resume_token_by_connection: HashMap::new(),
             last_connection: 0,
             last_id: 0,
         }
@@ -105,8 +112,37 @@ impl Fixture {
     /// A guest of its own device who has read what came so far.
     pub(super) fn guest(&mut self) -> ConnectionId {
         let id = self.connect();
-        self.ask(id, "hello", json!({"guest": {"device_id": format!("device-{}", id.0)}})).expect("is welcome");
+        self.hello(id, json!({"guest": {"device_id": format!("device-{}", id.0)}}));
         self.take(id);
+        id
+    }
+
+    /// Says hello and is welcome; what comes with the reply stays unread.
+    pub(super) fn hello(&mut self, id: ConnectionId, data: Value) -> Value {
+        let ok = self.ask(id, "hello", data).expect("is welcome");
+        self.keep_token(id, &ok);
+        ok
+    }
+
+    /// Notes the resume token that a hello was answered with.
+    pub(super) fn keep_token(&mut self, id: ConnectionId, ok: &Value) {
+        self.resume_token_by_connection.insert(id, ok["resume_token"].clone());
+    }
+
+    /// What a resume of that connection says, by a client that has everything up to `last_seq`.
+    pub(super) fn resume_of(&self, id: ConnectionId, last_seq: u64) -> Value {
+        json!({"resume": {"token": self.resume_token_by_connection[&id], "last_seq": last_seq}})
+    }
+
+    /// Goes on with an earlier connection; the reply and everything behind it stay unread.
+    pub(super) fn resume(&mut self, older: ConnectionId, last_seq: u64) -> ConnectionId {
+        let id = self.connect();
+        self.take(id);
+        self.request(id, "hello", self.resume_of(older, last_seq));
+        let frames = self.take(id);
+        assert_eq!(frames[0]["data"]["resumed"], true, "{frames:?}");
+        self.keep_token(id, &frames[0]["data"]);
+        frames.iter().for_each(|frame| self.put_back(id, frame));
         id
     }
 
@@ -114,7 +150,7 @@ impl Fixture {
     pub(super) fn user(&mut self, name: &str) -> ConnectionId {
         let id = self.connect();
         let token = self.token(name, 3600);
-        self.ask(id, "hello", json!({"token": token})).expect("is welcome");
+        self.hello(id, json!({"token": token}));
         self.take(id);
         id
     }
@@ -229,6 +265,10 @@ impl Fixture {
             if self.engine_sleeps {
                 return;
             }
+            for found in std::mem::take(&mut self.found) {
+                self.hub.handle_queue_event(Event::Matched(Box::new(found)), self.now);
+            }
+            self.collect();
             let commands = std::mem::take(&mut self.commands);
             for command in commands {
                 self.carry_out(command);
@@ -239,6 +279,14 @@ impl Fixture {
                 None => {}
             }
         }
+    }
+
+    /// Carries out the oldest commands of a sleeping engine, and keeps back what it finds until it wakes up.
+    pub(super) fn wake_engine_for(&mut self, commands: usize) {
+        let later = self.commands.split_off(commands);
+        let now = std::mem::replace(&mut self.commands, later);
+        now.into_iter().for_each(|command| self.carry_out(command));
+        self.found.extend(std::iter::from_fn(|| self.engine.poll_match(self.now.mono)));
     }
 
     fn carry_out(&mut self, command: Command) {
@@ -257,7 +305,9 @@ impl Fixture {
             Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),
             Command::Leave(id) => drop(self.engine.leave(id)),
             Command::Met(a, b) => self.engine.met(&a, &b, now),
-            Command::Suspend(_) | Command::Resume(_) | Command::Block { .. } | Command::Unblock { .. } => {}
+            Command::Suspend(id) => drop(self.engine.suspend(id)),
+            Command::Resume(id) => drop(self.engine.resume(id, now)),
+            Command::Block { .. } | Command::Unblock { .. } => {}
         }
     }
 

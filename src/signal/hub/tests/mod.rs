@@ -6,6 +6,7 @@ mod interleavings;
 mod limits;
 mod queue;
 mod relay;
+mod resume;
 mod session;
 
 pub(crate) use fixture::settings;

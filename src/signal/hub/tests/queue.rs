@@ -150,10 +150,10 @@ fn a_match_of_somebody_who_has_left_gives_the_other_back_with_its_since() {
     let mut hub = Fixture::new();
     let (a, b, c) = (hub.guest(), hub.guest(), hub.guest());
     assert!(hub.ask(a, "queue.join", json!({"tags": ["x"]})).is_ok());
-    // The engine pairs them while the news of a's loss is under way.
+    // The engine pairs them while the news of a's good-bye is under way.
     hub.engine_sleeps = true;
     hub.request(b, "queue.join", json!({"tags": ["x"]}));
-    hub.hub.handle_gone(a, hub.now);
+    hub.request(a, "bye", json!({}));
     hub.advance(Duration::from_secs(5));
     hub.engine_sleeps = false;
     hub.pump();
@@ -172,18 +172,6 @@ fn rule_23_a_fresh_hello_drops_the_ticket_of_the_older_socket() {
     let second = hub.user("ann");
     assert!(hub.engine.is_empty());
     assert_eq!(hub.ask(second, "queue.leave", json!({})), Ok(json!({"left": false})));
-}
-
-#[test]
-fn a_lost_socket_takes_its_ticket_with_it() {
-    let mut hub = Fixture::new();
-    let (a, b) = (hub.guest(), hub.guest());
-    assert!(hub.ask(a, "queue.join", json!({})).is_ok());
-    assert_eq!(hub.stats.queue_length.value(), 1);
-    hub.lose(a);
-    assert_eq!(hub.stats.queue_length.value(), 0);
-    assert!(hub.ask(b, "queue.join", json!({})).is_ok());
-    assert!(!hub.take_kinds(b).contains(&"match.found".to_owned()));
 }
 
 #[test]

@@ -240,20 +240,6 @@ fn an_extended_session_ends_at_its_new_deadline_after_new_warnings() {
 }
 
 #[test]
-fn a_lost_socket_ends_the_session_and_names_the_peer() {
-    let mut hub = Fixture::new();
-    let (a, b, session, found) = hub.pair();
-    hub.lose(a);
-    let frames = hub.take(b);
-    assert_eq!(frames.len(), 2);
-    assert_eq!(frames[0]["type"], "peer.left");
-    let peer = &found[0]["data"]["self"];
-    assert_eq!(frames[0]["data"], json!({"session": session, "peer": peer, "reason": "lost", "can_reconnect": false}));
-    assert_eq!(frames[1]["data"]["reason"], "lost");
-    assert_eq!(hub.ended.len(), 1);
-}
-
-#[test]
 fn rule_13_bye_ends_the_session_as_ended() {
     let mut hub = Fixture::new();
     let (a, b, ..) = hub.pair();

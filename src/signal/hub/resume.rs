@@ -1,0 +1,223 @@
+//! A lost connection and its return (rules 23, 33-35): what waits, for how long, and what is told to whom.
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::auth::resume::ResumeToken;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Queue;
+use crate::signal::hub::chain::Chain;
+use crate::signal::hub::chain::Presence;
+use crate::signal::hub::connections::Online;
+use crate::signal::hub::handlers::auth::EXPIRY_GRACE;
+use crate::signal::hub::handlers::queue::queue_status;
+use crate::signal::hub::sessions::view;
+use crate::signal::hub::timers::Timer;
+use crate::signal::id::ConnectionId;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::PushKind;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReplyTo;
+use crate::signal::protocol::Resume;
+use crate::signal::session::EndReason;
+use crate::signal::session::Session;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Bytes around what one side says to the other: type, numbers, session, alias and the name of a message.
+const ENVELOPE_BYTES: usize = 512;
+
+/// How a connection goes on where another one was lost.
+pub(super) struct Return {
+    pub(super) user: UserId,
+    /// The pushes that the client lacks; `None`: some are gone, `sync` has to do.
+    pub(super) replay: Option<Vec<Bytes>>,
+}
+
+impl Hub {
+    /// A user's socket is gone. Ticket and session wait for its return as long as the window is open.
+    pub(super) fn on_lost(&mut self, id: &UserId, now: Now) {
+        let Some(user) = self.user_by_id.get_mut(id) else { return };
+        let Presence::Online(_, chain) = std::mem::take(&mut user.presence) else { return };
+        self.users_online -= 1;
+        // Bounded like connections are: beyond it a loss is final.
+        let can_return = chain.can_resume() && self.users_lost < self.settings.limits.connections as usize;
+        let until = can_return.then(|| now.plus(self.settings.resume_window));
+        if let Some((session, side)) = user.session.clone() {
+            self.tell_loss(&session, side, until.map(|until| until.unix), now);
+        }
+        match until {
+            Some(until) => self.wait_for(id, chain, until),
+            None => self.give_up(id, now),
+        }
+    }
+
+    fn wait_for(&mut self, id: &UserId, chain: Chain, until: Now) {
+        let Some(user) = self.user_by_id.get_mut(id) else { return };
+        self.users_lost += 1;
+        user.presence = Presence::Lost(until, chain);
+        if user.window.needs(until.mono) {
+            self.timers.set(until.mono, Timer::WindowOver(id.clone()));
+        }
+        if let Some(ticket) = user.queue.ticket() {
+            self.effects.push_back(Effect::Matchmaking(Command::Suspend(ticket)));
+        }
+    }
+
+    /// Tells the other side that this one is away; `until` is when it is given up.
+    fn tell_loss(&mut self, id: &SessionId, lost: Side, until: Option<UnixMillis>, now: Now) {
+        let Some(session) = self.session_by_id.get(id) else { return };
+        let stays = session.participant(lost.other()).user.clone();
+        let mut data = json!({
+            "session": id, "peer": session.participant(lost).alias, "reason": "lost", "can_reconnect": until.is_some(),
+        });
+        if let (Some(data), Some(until)) = (data.as_object_mut(), until) {
+            data.insert("until".into(), json!(until));
+        }
+        self.push_to_user(&stays, PushKind::PeerLeft, &data, now);
+    }
+
+    /// Gives a lost user up, unless it is back.
+    pub(super) fn on_window_over(&mut self, id: &UserId, now: Now) {
+        let Some(user) = self.user_by_id.get_mut(id) else { return };
+        user.window.rang(now.mono);
+        let Some(until) = user.presence.lost_until() else { return };
+        if until.mono <= now.mono {
+            self.give_up(id, now);
+        } else if user.window.needs(until.mono) {
+            // Lost again since the timer was set.
+            self.timers.set(until.mono, Timer::WindowOver(id.clone()));
+        }
+    }
+
+    /// The user will not come back: the ticket goes, the session ends.
+    pub(super) fn give_up(&mut self, id: &UserId, now: Now) {
+        let Some(user) = self.user_by_id.get_mut(id) else { return };
+        if let Presence::Lost(..) = std::mem::take(&mut user.presence) {
+            self.users_lost -= 1;
+        }
+        let session = user.session.clone();
+        self.leave_queue(id);
+        if let Some((session, _)) = session {
+            self.end_session(&session, EndReason::Lost, now);
+        }
+        self.forget_if_idle(id, now);
+    }
+
+    /// Finds what a resume token goes on with. The token is used up by the `hello` that it makes good.
+    ///
+    /// # Errors
+    ///
+    /// `unauthorized` if the token is unknown, used or expired: which of these is not told (rule 34).
+    pub(super) fn find_return(&self, resume: &Resume, now: Now) -> Result<Return, Refusal> {
+        const REFUSED: Refusal = Refusal::new(ErrorCode::Unauthorized, "the resume token is not valid");
+        let token = ResumeToken::parse(&resume.token.0).ok_or(REFUSED)?;
+        let user = UserId(token.user().clone());
+        let chain = self.user_by_id.get(&user).and_then(|user| user.presence.chain());
+        let chain = chain.filter(|chain| chain.accepts(&token)).ok_or(REFUSED)?;
+        check_return(chain, now)?;
+        Ok(Return { user, replay: chain.replay(resume.last_seq) })
+    }
+
+    /// Makes a connection the one of a user, with the chain it had or a new one: an older connection closes, a ticket
+    /// that waited is matchable again.
+    pub(super) fn attach(&mut self, id: ConnectionId, user_id: &UserId, fresh: Option<Chain>) {
+        let Some(user) = self.user_by_id.get_mut(user_id) else { return };
+        let (older, was_lost, chain) = match std::mem::take(&mut user.presence) {
+            Presence::Away => (None, false, None),
+            Presence::Online(older, chain) => (Some(older), false, Some(chain)),
+            Presence::Lost(_, chain) => (None, true, Some(chain)),
+        };
+        let Some(chain) = fresh.or(chain) else { return };
+        user.presence = Presence::Online(id, chain);
+        let ticket = user.queue.ticket();
+        if let Queue::Joining(joining) = &mut user.queue {
+            // The id of that request means nothing on this connection.
+            joining.reply_to = ReplyTo::Nobody;
+        }
+        if let Some(connection) = self.connection_by_id.get_mut(&id) {
+            connection.link.set_online();
+            connection.online = Some(Online::new(user_id.clone()));
+        }
+        if was_lost {
+            self.users_lost -= 1;
+            self.effects.extend(ticket.map(|ticket| Effect::Matchmaking(Command::Resume(ticket))));
+        }
+        match older {
+            Some(older) => self.close_replaced(older),
+            None => self.users_online += 1,
+        }
+    }
+
+    /// Sends what a client without memory needs to go on (rule 34).
+    pub(super) fn sync(&mut self, id: ConnectionId, user: &UserId, now: Now) {
+        let Some(user) = self.user_by_id.get(user) else { return };
+        let session = user.session.as_ref().and_then(|(id, side)| Some((self.session_by_id.get(id)?, *side)));
+        let mut data = json!({"rooms": [], "last_mid": session.and_then(|(session, _)| session.last_message)});
+        let sessions: Vec<Value> = session.into_iter().map(|(session, side)| live_view(session, side)).collect();
+        if let Some(data) = data.as_object_mut() {
+            data.insert("sessions".into(), json!(sessions));
+            if let Queue::Waiting { since, status, .. } = user.queue {
+                data.insert("queue".into(), json!(queue_status(status, since)));
+            }
+        }
+        self.push(id, PushKind::Sync, &data, now);
+    }
+
+    /// Tells the other side that this one is back, and this one, if it has to be told anew, that the other is away.
+    pub(super) fn tell_return(&mut self, user: &UserId, has_gap: bool, now: Now) {
+        let Some((id, side)) = self.user_by_id.get(user).and_then(|user| user.session.clone()) else { return };
+        let Some(session) = self.session_by_id.get(&id) else { return };
+        let peer = session.participant(side.other()).user.clone();
+        let data = json!({"session": id, "peer": session.participant(side).alias});
+        self.push_to_user(&peer, PushKind::PeerResumed, &data, now);
+        let peer_until = self.user_by_id.get(&peer).and_then(|peer| peer.presence.lost_until());
+        if let (true, Some(until)) = (has_gap, peer_until) {
+            self.tell_loss(&id, side.other(), Some(until.unix), now);
+        }
+    }
+
+    /// Checks that what one side says can be kept for the other, if that is away (rule 28).
+    ///
+    /// # Errors
+    ///
+    /// `peer_unreachable`: it can be tried again when the other is back.
+    pub(super) fn check_reachable(&self, id: &SessionId, from: Side, body: &impl Serialize) -> Result<(), Refusal> {
+        let session = self.session_by_id.get(id).ok_or_else(Refusal::not_in_session)?;
+        let receiver = self.user_by_id.get(&session.participant(from.other()).user);
+        let Some(Presence::Lost(_, chain)) = receiver.map(|user| &user.presence) else { return Ok(()) };
+        let bytes = serde_json::to_vec(body).map_or(usize::MAX, |body| body.len() + ENVELOPE_BYTES);
+        if chain.has_room(bytes) {
+            Ok(())
+        } else {
+            Err(Refusal::new(ErrorCode::PeerUnreachable, "the other side is away and has no room for more"))
+        }
+    }
+}
+
+/// Checks again what may have changed while a user was away.
+///
+/// # Errors
+///
+/// `unauthorized` once the access token has expired for longer than a socket outlives it (rule 35).
+fn check_return(chain: &Chain, now: Now) -> Result<(), Refusal> {
+    if chain.expires + EXPIRY_GRACE <= now.unix {
+        return Err(Refusal::new(ErrorCode::Unauthorized, "the access token has expired"));
+    }
+    Ok(())
+}
+
+/// A session as `sync` shows it: what `match.found` said, and how far the negotiation has come (rule 28).
+fn live_view(session: &Session, side: Side) -> Value {
+    let mut shown = view(session, side);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("neg".into(), json!(session.neg));
+    }
+    shown
+}
