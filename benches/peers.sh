@@ -6,7 +6,7 @@
 #
 # Every measurement has a fresh server. Servers take turns within a round, because machines drift: read the ratios, they are
 # made within rounds. Needs two cores that are idle otherwise; benches/servers.sh says how they are used, and how to measure
-# beside a second coturn.
+# beside a second coturn. In rows named -half the server has half a core: with a whole one the load would be the limit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,10 @@ rows=(
     "tls-160|coturn duologue|relay --max --size 160 --transport tls --insecure"
     "tcp-1200|coturn duologue|relay --max --size 1200 --transport tcp"
     "tls-1200|coturn duologue|relay --max --size 1200 --transport tls --insecure"
+    "tcp-160-half|coturn duologue|relay --max --size 160 --transport tcp"
+    "tls-160-half|coturn duologue|relay --max --size 160 --transport tls --insecure"
+    "tcp-1200-half|coturn duologue|relay --max --size 1200 --transport tcp"
+    "tls-1200-half|coturn duologue|relay --max --size 1200 --transport tls --insecure"
     "tcp-1200-bursts|coturn duologue|relay --max --size 1200 --burst 8 --transport tcp"
     "tls-1200-bursts|coturn duologue|relay --max --size 1200 --burst 8 --transport tls --insecure"
     "ten-thousand|coturn duologue|relay --allocations 10000 --rate 1000000 --size 160"
@@ -61,6 +65,7 @@ for round in $(seq "$rounds"); do
         echo "round $round: $row" >&2
         for server in ${servers/coturn/${coturns[*]}}; do
             start_server "$server"
+            [[ "$row" != *-half ]] || halve_server
             # shellcheck disable=SC2086
             measure "$results" "$round" "$row" "$server" $arguments --duration "$duration"
             stop_server

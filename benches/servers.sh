@@ -16,6 +16,7 @@ tls=127.0.0.1:35349
 server_pid=""
 load_pid=""
 spinner_pid=""
+rival_pid=""
 
 # Fails with a message if a program is missing.
 need() {
@@ -45,11 +46,24 @@ prepare() {
     ulimit -n "$(ulimit -Hn)"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2> /dev/null
+    spin 19 chrt -i 0 &
+    spinner_pid=$!
+}
+
+# spin NICE [COMMAND...]: keeps the server's core busy until it is killed, started by COMMAND. Run in the background.
+spin() {
+    local nice="$1"
+    shift
     # The inner loop makes no system call; the outer one ends it if this script was killed.
     # shellcheck disable=SC2016
-    apart 19 chrt -i 0 taskset -c "$server_cpu" bash -c \
-        'while kill -0 "$1"; do for ((i = 0; i < 100000; i++)); do :; done; done' spinner $$ 2> /dev/null &
-    spinner_pid=$!
+    apart "$nice" "$@" taskset -c "$server_cpu" bash -c \
+        'while kill -0 "$1"; do for ((i = 0; i < 100000; i++)); do :; done; done' spinner $$ 2> /dev/null
+}
+
+# halve_server: leaves the server that runs one half of its core, so that it is the limit and not the load.
+halve_server() {
+    spin -15 &
+    rival_pid=$!
 }
 
 finish() {
@@ -138,6 +152,11 @@ TOML
 }
 
 stop_server() {
+    if [ -n "$rival_pid" ]; then
+        kill "$rival_pid" 2> /dev/null || true
+        wait "$rival_pid" 2> /dev/null || true
+        rival_pid=""
+    fi
     [ -n "$server_pid" ] || return 0
     kill -KILL "$server_pid" 2> /dev/null || true
     wait "$server_pid" 2> /dev/null || true
