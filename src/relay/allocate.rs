@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::relay::acquaintances::Acquaintances;
 use crate::relay::allocation::Allocation;
 use crate::relay::allocation::Granted;
-use crate::relay::allocation::GrantedBeside;
 use crate::relay::allocation::Inward;
+use crate::relay::allocation::Oddities;
 use crate::relay::allocation::Outward;
 use crate::relay::authenticate::Sender;
 use crate::relay::client::ClientAddr;
@@ -175,16 +175,11 @@ impl Server {
             }
             halves
         };
-        let beside = GrantedBeside { reserved, refused };
         let at = self.allocations.insert_with(|id| Allocation {
             client,
             credential,
             halves: halves(id),
-            granted: Granted {
-                transaction: echo.transaction,
-                lifetime_secs: whole_seconds(lifetime),
-                beside: (beside != GrantedBeside::default()).then(|| Box::new(beside)),
-            },
+            granted: Granted { transaction: echo.transaction, lifetime_secs: whole_seconds(lifetime) },
             scheduled_at: expires_at,
             started: now.unix,
             permissions: Few::default(),
@@ -193,7 +188,7 @@ impl Server {
             outward: Outward::default(),
             inward: Inward::default(),
             handed_in: Traffic::default(),
-            dropped: None,
+            oddities: Oddities::granted(reserved, refused),
         });
         let at = at.ok_or(RequestError::InsufficientCapacity)?;
         if let Some(allocation) = self.allocations.get(at) {
@@ -223,11 +218,11 @@ impl Server {
             writer.xor_address(AttributeType::XOR_RELAYED_ADDRESS, relayed);
         }
         writer.u32(AttributeType::LIFETIME, allocation.granted.lifetime_secs);
-        let beside = allocation.granted.beside.as_deref().copied().unwrap_or_default();
-        if let Some(ReservationToken(token)) = beside.reserved {
+        let oddities = allocation.oddities.as_deref();
+        if let Some(ReservationToken(token)) = oddities.and_then(|oddities| oddities.reserved) {
             writer.attribute(AttributeType::RESERVATION_TOKEN, &token);
         }
-        if let Some(code) = beside.refused {
+        if let Some(code) = oddities.and_then(|oddities| oddities.refused) {
             let family = if allocation.halves.families() == Some(Families::V6) { FAMILY_IPV4 } else { FAMILY_IPV6 };
             writer.address_error_code(family, code);
         }

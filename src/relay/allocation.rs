@@ -53,8 +53,8 @@ pub(super) struct Allocation {
     pub(super) inward: Inward,
     /// Straight from other clients of the same shard.
     pub(super) handed_in: Traffic,
-    /// By reason; most allocations never have a packet dropped.
-    pub(super) dropped: Option<Box<[u32; DropReason::ALL.len()]>>,
+    /// `None` for most.
+    pub(super) oddities: Option<Box<Oddities>>,
 }
 
 /// What the client sends. Each packet touches the meter and a count, so they stand together.
@@ -74,21 +74,30 @@ pub(super) struct Inward {
     pub(super) to_client: Traffic,
 }
 
-/// What an Allocate success says beside the addresses.
-#[derive(Debug)]
+/// What every Allocate success says beside the addresses.
+#[derive(Copy, Clone, Debug)]
 pub(super) struct Granted {
     pub(super) transaction: TransactionId,
     pub(super) lifetime_secs: u32,
-    /// `None` for most.
-    pub(super) beside: Option<Box<GrantedBeside>>,
 }
 
-/// What few clients ask for.
+/// What is to be told of few allocations.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct GrantedBeside {
+pub(super) struct Oddities {
+    /// The port kept beside it.
     pub(super) reserved: Option<ReservationToken>,
     /// Why there is no address of the other family, if the client wanted one.
     pub(super) refused: Option<ErrorCode>,
+    /// Packets by reason.
+    dropped: [u32; DropReason::ALL.len()],
+}
+
+impl Oddities {
+    /// What the answer to its Allocate says besides; `None` if that is nothing.
+    pub(super) fn granted(reserved: Option<ReservationToken>, refused: Option<ErrorCode>) -> Option<Box<Self>> {
+        let is_odd = reserved.is_some() || refused.is_some();
+        is_odd.then(|| Box::new(Self { reserved, refused, ..Self::default() }))
+    }
 }
 
 /// Peers with this address may send, and be sent to. RFC 8656 §9.
@@ -208,8 +217,8 @@ impl Allocation {
     }
 
     pub(super) fn count_dropped(&mut self, reason: DropReason) {
-        let dropped = self.dropped.get_or_insert_default();
-        if let Some(count) = dropped.get_mut(reason.index()) {
+        let oddities = self.oddities.get_or_insert_default();
+        if let Some(count) = oddities.dropped.get_mut(reason.index()) {
             *count = count.saturating_add(1);
         }
     }
@@ -233,7 +242,7 @@ impl Allocation {
             to_client: self.inward.to_client,
             handed_out: self.outward.handed_over,
             handed_in,
-            dropped: self.dropped.as_deref().copied().unwrap_or_default(),
+            dropped: self.oddities.as_deref().copied().unwrap_or_default().dropped,
             end,
         }
     }
@@ -247,11 +256,14 @@ mod tests {
     /// What counts the references to a shared value.
     const COUNTS: usize = 2 * size_of::<usize>();
 
-    /// Allocators have blocks of these sizes: one byte more would cost each allocation dozens.
+    /// What the allocator may add for the alignment, unless the block is a power of two.
+    const SLACK: usize = align_of::<Allocation>() - 1;
+
+    /// The allocator has blocks of these sizes: one byte more would cost each allocation dozens.
     #[test]
     fn the_parts_of_an_allocation_fit_their_blocks() {
-        assert!(size_of::<Allocation>() <= 448);
-        assert!(COUNTS + size_of::<RelayedEntry>() <= 160);
+        assert!(size_of::<Allocation>() + SLACK <= 448);
+        assert!(COUNTS + size_of::<RelayedEntry>() + SLACK <= 160);
         assert!(COUNTS + size_of::<PairView>() <= 64);
     }
 }
