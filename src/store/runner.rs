@@ -33,10 +33,10 @@ const GROUP_MAX: usize = 256;
 
 /// A store that is open, not yet run.
 pub struct Opened {
+    /// A second look at the same data. It ends first, so that the writer finds itself alone and can tidy up.
+    pub reader: Option<Box<dyn Store>>,
     /// Writes; reads too if there is no reader.
     pub writer: Box<dyn Store>,
-    /// A second look at the same data.
-    pub reader: Option<Box<dyn Store>>,
 }
 
 impl fmt::Debug for Opened {
@@ -228,8 +228,8 @@ impl Handle {
 /// The threads of a store.
 #[derive(Debug)]
 pub struct Threads {
-    queues: Vec<mpsc::Sender<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    /// The reader before the writer, as in [`Opened`].
+    thread_by_queue: Vec<(mpsc::Sender<Job>, JoinHandle<()>)>,
     ended: CancellationToken,
 }
 
@@ -241,14 +241,12 @@ impl Threads {
 
     /// Has everything queued done, then ends the threads. `patience` bounds the wait for a disk that hangs.
     pub async fn stop(self, patience: Duration) {
-        let Self { queues, threads, .. } = self;
         let stop = async {
-            for queue in queues {
-                // An error: the thread has ended.
+            for (queue, thread) in self.thread_by_queue {
+                // An error: the thread has ended, and if by a panic, it has told so itself.
                 let _ = queue.send(Job(Kind::Stop)).await;
+                let _ = spawn_blocking(|| thread.join()).await;
             }
-            // A thread that panicked has told so itself.
-            let _ = spawn_blocking(|| threads.into_iter().for_each(|thread| drop(thread.join()))).await;
         };
         if timeout(patience, stop).await.is_err() {
             error!("the store does not end; what it had not written yet is lost");
@@ -262,31 +260,32 @@ impl Threads {
 ///
 /// The operating system gives no thread.
 pub fn start(opened: Opened) -> io::Result<(Handle, Threads)> {
-    let stats = Arc::new(Stats::default());
-    let ended = CancellationToken::new();
+    let (stats, ended) = (Arc::new(Stats::default()), CancellationToken::new());
     let (writes, write_jobs) = mpsc::channel(WRITES_MAX);
-    let mut threads = Vec::new();
-    let mut queues = vec![writes.clone()];
+    let mut thread_by_queue = Vec::new();
     let reads = match opened.reader {
         None => writes.clone(),
         Some(store) => {
             let (reads, jobs) = mpsc::channel(READS_MAX);
-            let (stats, guard) = (Arc::clone(&stats), ended.clone().drop_guard());
-            threads.push(thread::Builder::new().name("store-reader".into()).spawn(move || {
-                let _guard = guard;
-                read(&*store, jobs, &stats);
-            })?);
-            queues.push(reads.clone());
+            let stats = Arc::clone(&stats);
+            let thread = spawn("store-reader", &ended, move || read(&*store, jobs, &stats))?;
+            thread_by_queue.push((reads.clone(), thread));
             reads
         }
     };
     let writer = Writer { store: opened.writer, stats: Arc::clone(&stats), burst: None };
+    let thread = spawn("store-writer", &ended, move || writer.run(write_jobs))?;
+    thread_by_queue.push((writes.clone(), thread));
+    Ok((Handle { writes, reads, stats }, Threads { thread_by_queue, ended }))
+}
+
+/// Starts a thread whose end cancels `ended`, however it ends.
+fn spawn(name: &str, ended: &CancellationToken, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let guard = ended.clone().drop_guard();
-    threads.push(thread::Builder::new().name("store-writer".into()).spawn(move || {
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _guard = guard;
-        writer.run(write_jobs);
-    })?);
-    Ok((Handle { writes, reads, stats }, Threads { queues, threads, ended }))
+        work();
+    })
 }
 
 fn read(store: &dyn Store, mut jobs: mpsc::Receiver<Job>, stats: &Stats) {

@@ -25,14 +25,14 @@ use crate::store::Window;
 use crate::time::UnixMillis;
 
 /// Every place there is, by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conversations {
     conversation_by_name: HashMap<Arc<str>, Conversation>,
     /// Uploads that messages show, each as often as it is shown.
     shown: HashMap<UploadId, usize>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Conversation {
     place: Place,
     /// Its room was removed; what was written waits for the sweep.
@@ -42,7 +42,7 @@ pub(super) struct Conversation {
     receipt_by_alias: BTreeMap<Alias, Receipt>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stored {
     sender: Alias,
     cid: ClientMessageId,
@@ -82,13 +82,11 @@ impl Conversations {
         }
     }
 
-    /// Takes away the oldest message of a place, if it was sent at a moment that `is_old`.
+    /// Takes away the first message of a place that was sent at a moment that `is_old`, if there is one.
     pub(super) fn take_message(&mut self, place: &Place, is_old: impl Fn(UnixMillis) -> bool) -> bool {
         let Some(conversation) = self.conversation_by_name.get_mut(place.as_str()) else { return false };
-        let Some(oldest) = conversation.stored_by_mid.first_entry().filter(|oldest| is_old(oldest.get().at)) else {
-            return false;
-        };
-        let stored = oldest.remove();
+        let first = conversation.stored_by_mid.iter().find(|(_, stored)| is_old(stored.at)).map(|(mid, _)| *mid);
+        let Some(stored) = first.and_then(|mid| conversation.stored_by_mid.remove(&mid)) else { return false };
         conversation.mid_by_cid.remove(&(stored.sender, stored.cid));
         hide(&mut self.shown, stored.content);
         true

@@ -20,7 +20,7 @@ use session::SessionBook;
 use upload::UploadBook;
 
 /// Remembers until the process ends. Nothing ever befalls it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MemoryStore {
     retention: Retention,
     conversations: Conversations,

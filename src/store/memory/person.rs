@@ -14,7 +14,7 @@ use crate::store::UserId;
 use crate::time::UnixMillis;
 
 /// Blocks, bans and logins by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Persons {
     block_by_id: BTreeMap<BlockId, Block>,
     pub(super) ban_by_id: BTreeMap<BanId, Ban>,

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::time::UnixMillis;
 
 /// Reports and the audit.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Desk {
     case_by_id: HashMap<ReportId, Case>,
     last_deed: u64,

@@ -11,12 +11,12 @@ use crate::store::StoreError;
 use crate::store::UserId;
 
 /// Rooms with their members.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RoomBook {
     room_by_id: HashMap<RoomId, StoredRoom>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct StoredRoom {
     room: Room,
     member_by_user: BTreeMap<UserId, Member>,

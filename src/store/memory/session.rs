@@ -19,7 +19,7 @@ use crate::store::UserId;
 use crate::time::UnixMillis;
 
 /// Sessions in the order they began.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SessionBook {
     last_number: u64,
     stored_by_number: BTreeMap<u64, StoredSession>,
@@ -29,7 +29,7 @@ pub(super) struct SessionBook {
     pub(super) resumption_by_user: BTreeMap<UserId, Resumption>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct StoredSession {
     record: SessionRecord,
     /// What was written in it has been swept away, or is about to be stored no more.

@@ -9,7 +9,7 @@ use crate::store::UserId;
 use crate::time::UnixMillis;
 
 /// Uploads by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct UploadBook {
     upload_by_id: BTreeMap<UploadId, Upload>,
 }

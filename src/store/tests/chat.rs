@@ -32,12 +32,12 @@ use crate::store::tests::stores;
 use crate::store::tests::swept;
 use crate::time::UnixMillis;
 
-pub(super) fn mid(number: u128) -> MessageId {
+pub(in crate::store) fn mid(number: u128) -> MessageId {
     MessageId(Uuid::from_u128(number))
 }
 
 /// What `sender` says as the message of that number, at the moment of that number.
-pub(super) fn message(place: &Place, sender: &str, number: u64) -> Message {
+pub(in crate::store) fn message(place: &Place, sender: &str, number: u64) -> Message {
     Message {
         place: place.clone(),
         mid: mid(number.into()),

@@ -1,4 +1,11 @@
-//! What every store must do, and what SQLite does beyond it.
+//! What every store must do. What SQLite does beyond it is tested beside it.
+use std::ops::Deref;
+use std::ops::DerefMut;
+
+use tempfile::TempDir;
+use tempfile::tempdir;
+use tempfile::tempdir_in;
+
 use crate::store::Ban;
 use crate::store::BanId;
 use crate::store::Banned;
@@ -7,15 +14,50 @@ use crate::store::MemoryStore;
 use crate::store::Retention;
 use crate::store::Store;
 use crate::store::UserId;
+use crate::store::open;
 use crate::time::UnixMillis;
 
-mod chat;
+pub(in crate::store) mod chat;
+mod dump;
+mod model;
+mod operation;
+mod person;
+mod report;
 mod room;
-mod session;
+pub(in crate::store) mod session;
+mod upload;
+
+/// A store and the directory it is in.
+struct Housed {
+    store: Box<dyn Store>,
+    _directory: Option<TempDir>,
+}
+
+impl Deref for Housed {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+impl DerefMut for Housed {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.store
+    }
+}
 
 /// One of each kind, empty, with its name.
-fn stores(retention: Retention) -> Vec<(&'static str, Box<dyn Store>)> {
-    vec![("memory", Box::new(MemoryStore::new(retention)))]
+fn stores(retention: Retention) -> [(&'static str, Housed); 2] {
+    let memory = Housed { store: Box::new(MemoryStore::new(retention)), _directory: None };
+    let directory = directory();
+    let opened = open(&directory.path().join("duologue.db"), retention).expect("made");
+    [("memory", memory), ("sqlite", Housed { store: opened.writer, _directory: Some(directory) })]
+}
+
+/// A directory in memory, where a test need not wait for the disk.
+pub(in crate::store) fn directory() -> TempDir {
+    tempdir_in("/dev/shm").or_else(|_| tempdir()).expect("a directory")
 }
 
 /// Sweeps a class until nothing is left to take, and returns how many rows went.

@@ -20,7 +20,7 @@ use crate::store::tests::stores;
 use crate::store::tests::swept;
 use crate::time::UnixMillis;
 
-pub(super) fn session(id: &str, users: [&str; 2], started: u64) -> Session {
+pub(in crate::store) fn session(id: &str, users: [&str; 2], started: u64) -> Session {
     let participant = |user: &str| Participant {
         party: Party { user: UserId(user.into()), device: Some(DeviceId(format!("device of {user}").into())) },
         alias: Alias(format!("{user}-in-{id}").into()),
@@ -39,7 +39,7 @@ pub(super) fn session(id: &str, users: [&str; 2], started: u64) -> Session {
     }
 }
 
-pub(super) fn ending(at: u64) -> Ending {
+pub(in crate::store) fn ending(at: u64) -> Ending {
     Ending { at: UnixMillis(at), reason: "ended".into(), summary: "{\"path\":\"direct\"}".into() }
 }
 

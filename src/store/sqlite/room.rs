@@ -1,0 +1,115 @@
+use rusqlite::Row;
+use rusqlite::params;
+
+use crate::store::Alias;
+use crate::store::Member;
+use crate::store::MemberRole;
+use crate::store::Place;
+use crate::store::Room;
+use crate::store::RoomId;
+use crate::store::Rooms;
+use crate::store::SqliteStore;
+use crate::store::StoreError;
+use crate::store::UserId;
+use crate::store::sqlite::failure::taken;
+use crate::store::sqlite::value::REMOVED_ROOM;
+use crate::store::sqlite::value::ROOM;
+use crate::store::sqlite::value::count;
+use crate::store::sqlite::value::millis;
+use crate::store::sqlite::value::one_of;
+use crate::store::sqlite::value::time_at;
+
+const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined";
+
+const MEMBER: &str = "SELECT user, alias, role, joined FROM member WHERE room = ?1 AND user = ?2";
+
+pub(super) const MEMBERS: &str =
+    "SELECT user, alias, role, joined FROM member WHERE room = ?1 ORDER BY joined, user LIMIT ?2";
+
+pub(super) const ROOMS_OF: &str = "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created
+    FROM member m JOIN room r ON r.id = m.room JOIN conversation c ON c.id = r.id
+    WHERE m.user = ?1 ORDER BY m.joined DESC, c.name LIMIT ?2";
+
+impl SqliteStore {
+    fn room_number(&self, id: &RoomId) -> Result<Option<i64>, StoreError> {
+        self.conversation(&Place::Room(id.clone()))
+    }
+
+    fn insert_member(&self, room: i64, member: &Member) -> Result<(), StoreError> {
+        let Member { user, alias, role, joined } = member;
+        let mut insert = self.connection.prepare_cached(PUT_MEMBER)?;
+        insert.execute(params![room, user.0, alias.0, *role as i64, millis(*joined)]).map_err(taken).map(drop)
+    }
+}
+
+impl Rooms for SqliteStore {
+    fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError> {
+        self.whole(|store| {
+            let number = store.open_conversation(&Place::Room(room.id.clone()), ROOM)?;
+            let sql = "INSERT INTO room (id, title, created) VALUES (?1, ?2, ?3)";
+            store.execute(sql, params![number, room.title, millis(room.created)])?;
+            store.insert_member(number, first)
+        })
+    }
+
+    fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError> {
+        let sql = "SELECT c.name, r.title, r.created FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![id.0])?;
+        Ok(rows.next()?.map(|row| room_at(row, 0)).transpose()?)
+    }
+
+    fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
+        self.whole(|store| {
+            let Some(number) = store.room_number(id)? else { return Ok(false) };
+            store.execute("DELETE FROM room WHERE id = ?1", params![number])?;
+            store.execute("UPDATE conversation SET kind = ?2 WHERE id = ?1", params![number, REMOVED_ROOM])?;
+            Ok(true)
+        })
+    }
+
+    fn put_member(&mut self, room: &RoomId, member: &Member) -> Result<(), StoreError> {
+        let number = self.room_number(room)?.ok_or(StoreError::Unknown)?;
+        self.insert_member(number, member)
+    }
+
+    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
+        let Some(number) = self.room_number(room)? else { return Ok(false) };
+        Ok(self.execute("DELETE FROM member WHERE room = ?1 AND user = ?2", params![number, user.0])? > 0)
+    }
+
+    fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError> {
+        let Some(number) = self.room_number(room)? else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached(MEMBER)?;
+        let mut rows = statement.query(params![number, user.0])?;
+        Ok(rows.next()?.map(member_at).transpose()?)
+    }
+
+    fn members(&self, room: &RoomId, limit: usize) -> Result<Vec<Member>, StoreError> {
+        let Some(number) = self.room_number(room)? else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare_cached(MEMBERS)?;
+        let members = statement.query_map(params![number, count(limit)], member_at)?;
+        Ok(members.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<(Room, Member)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(ROOMS_OF)?;
+        let rooms =
+            statement.query_map(params![user.0, count(limit)], |row| Ok((room_at(row, 4)?, member_at(row)?)))?;
+        Ok(rooms.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn room_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Room> {
+    Ok(Room { id: RoomId(row.get(first)?), title: row.get(first + 1)?, created: time_at(row, first + 2)? })
+}
+
+fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        user: UserId(row.get(0)?),
+        alias: Alias(row.get(1)?),
+        role: one_of(&MemberRole::ALL, row.get(2)?)?,
+        joined: time_at(row, 3)?,
+    })
+}

@@ -1,0 +1,44 @@
+//! Everything that can be read out of a store, to compare two of them.
+use std::fmt::Debug;
+
+use crate::store::Place;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::UserId;
+use crate::store::Window;
+use crate::time::UnixMillis;
+
+/// All that a store tells of these places and users.
+pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec<String> {
+    let mut lines = Vec::new();
+    each(&mut lines, |visit| store.each_live_session(visit));
+    each(&mut lines, |visit| store.each_resumption(visit));
+    each(&mut lines, |visit| store.each_block(visit));
+    each(&mut lines, |visit| store.each_ban(visit));
+    each(&mut lines, |visit| store.each_family(visit));
+    each(&mut lines, |visit| store.each_buried_family(visit));
+    each(&mut lines, |visit| store.each_meeting(UnixMillis(0), visit));
+    for place in places {
+        let window = Window { limit: 1_000, ..Window::default() };
+        lines.push(format!("{place:?} {:?} {:?}", store.history(place, window), store.receipts(place)));
+        lines.push(match place {
+            Place::Session(id) => format!("{:?}", store.session(id)),
+            Place::Room(id) => format!("{:?} {:?}", store.room(id), store.members(id, 100)),
+        });
+    }
+    for user in users {
+        lines.push(format!("{:?} {:?}", store.ended_sessions(user, None, 100), store.rooms_of(user, 100)));
+        lines.push(format!("{:?} {:?}", store.blocks(user, 100), store.uploaded_bytes(user)));
+    }
+    lines.push(format!("{:?}", store.orphans(UnixMillis(u64::MAX), 100)));
+    lines.push(format!("{:?} {:?}", store.open_cases(100), store.deeds(None, 100)));
+    lines
+}
+
+/// Shown in no order that a store promises.
+fn each<T: Debug>(lines: &mut Vec<String>, each: impl FnOnce(&mut dyn FnMut(T)) -> Result<(), StoreError>) {
+    let mut shown = Vec::new();
+    each(&mut |one: T| shown.push(format!("{one:?}"))).expect("read");
+    shown.sort();
+    lines.append(&mut shown);
+}

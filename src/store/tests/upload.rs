@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use crate::store::DataClass;
+use crate::store::MessageKind;
+use crate::store::Place;
+use crate::store::Retention;
+use crate::store::RoomId;
+use crate::store::SessionId;
+use crate::store::Upload;
+use crate::store::UploadId;
+use crate::store::UserId;
+use crate::store::tests::chat::message;
+use crate::store::tests::chat::mid;
+use crate::store::tests::session::ending;
+use crate::store::tests::session::session;
+use crate::store::tests::stores;
+use crate::store::tests::swept;
+use crate::time::UnixMillis;
+
+pub(super) fn upload(id: &str, owner: &str, bytes: u64, at: u64) -> Upload {
+    Upload {
+        id: UploadId(id.into()),
+        place: Place::Session(SessionId("s".into())),
+        owner: UserId(owner.into()),
+        kind: MessageKind::Image,
+        mime: "image/webp".into(),
+        bytes,
+        sha256: None,
+        is_complete: false,
+        at: UnixMillis(at),
+    }
+}
+
+#[test]
+fn an_upload_is_known_as_it_was_last_told() {
+    for (kind, mut store) in stores(Retention::default()) {
+        let asked = upload("f1", "a", 100, 1);
+        store.put_upload(&asked).expect("stored");
+        let here = Upload {
+            bytes: 90,
+            sha256: Some([7; 32]),
+            is_complete: true,
+            place: Place::Room(RoomId("r".into())),
+            ..asked.clone()
+        };
+        store.put_upload(&upload("f2", "a", 5, 1)).expect("stored");
+        store.put_upload(&upload("f3", "b", 1_000, 1)).expect("stored");
+        assert_eq!(store.uploaded_bytes(&asked.owner), Ok(105), "{kind}");
+        store.put_upload(&here).expect("stored");
+        assert_eq!(store.upload(&asked.id), Ok(Some(here)), "{kind}");
+        assert_eq!(store.uploaded_bytes(&asked.owner), Ok(95), "{kind}");
+        assert_eq!(store.uploaded_bytes(&UserId("nobody".into())), Ok(0), "{kind}");
+        store.remove_upload(&asked.id).expect("removed");
+        store.remove_upload(&asked.id).expect("nothing to do");
+        assert_eq!(store.upload(&asked.id), Ok(None), "{kind}");
+    }
+}
+
+#[test]
+fn an_upload_that_no_message_shows_is_an_orphan() {
+    for (kind, mut store) in stores(Retention { session_chat: Duration::from_millis(10), ..Retention::default() }) {
+        store.start_session(&session("s", ["a", "b"], 0)).expect("starts");
+        let place = Place::Session(SessionId("s".into()));
+        for (id, at) in [("late", 9), ("c", 3), ("b", 2), ("a", 2)] {
+            store.put_upload(&upload(id, "a", 1, at)).expect("stored");
+        }
+        for (number, file) in [(1, "a"), (2, "b"), (3, "b")] {
+            let mut message = message(&place, "x", number);
+            message.content.file = Some(UploadId(file.into()));
+            store.append_message(&message).expect("stored");
+        }
+        let ids = |ids: &[&str]| Ok(ids.iter().map(|id| UploadId((*id).into())).collect::<Vec<_>>());
+        let before = UnixMillis(9);
+        assert_eq!(store.orphans(before, 9), ids(&["c"]), "{kind}");
+        store.delete_message(&place, mid(1), &message(&place, "x", 1).sender).expect("deleted");
+        store.delete_message(&place, mid(2), &message(&place, "x", 2).sender).expect("deleted");
+        assert_eq!(store.orphans(before, 9), ids(&["a", "c"]), "{kind}: b is shown once more");
+        assert_eq!(store.orphans(before, 1), ids(&["a"]), "{kind}");
+        store.end_session(&SessionId("s".into()), &ending(20)).expect("runs");
+        swept(&mut *store, DataClass::SessionChat, UnixMillis(30));
+        assert_eq!(store.orphans(before, 9), ids(&["a", "b", "c"]), "{kind}");
+    }
+}
