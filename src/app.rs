@@ -5,6 +5,7 @@ mod interfaces;
 mod numbers;
 mod operator;
 mod relaying;
+mod storing;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -39,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::signal;
 use crate::signal::Handle;
 use crate::state::State;
+use crate::store::sweeper;
 use crate::time::Clock;
 use crate::transport;
 use crate::transport::DataPlane;
@@ -50,6 +52,8 @@ const USAGE_MAX: usize = 16_384;
 const RELAY_COMMANDS_MAX: usize = 1024;
 /// What is left for HTTP to end once everybody was told to leave.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
+/// How long the store may take to write what it was given.
+const STORE_GRACE: Duration = Duration::from_secs(5);
 /// TCP connections beside WebSockets and TURN clients: page loads, probes.
 const SPARE_CONNECTIONS: usize = 1024;
 const SPARE_CONNECTIONS_PER_ADDRESS: usize = 64;
@@ -104,7 +108,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
     let settings = signal_settings(&config, &state, &listeners);
     let minter = settings.minter.clone();
-    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out);
+    let (store, store_threads) = storing::start(&config)?;
+    tasks.spawn(named("store", store_threads.ended()));
+    tasks.spawn(named("sweeper", sweeper::run(store.clone(), clock)));
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
@@ -134,6 +141,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     web.shutdown(HTTP_GRACE).await;
     drop((web, hub));
     tasks.shutdown().await;
+    store_threads.stop(STORE_GRACE).await;
     tokio::task::spawn_blocking(move || plane.stop()).await.context("stop the data plane")?;
     info!("stopped");
     outcome

@@ -19,6 +19,7 @@ use duologue::listener::Sinks;
 use duologue::listener::local_ca;
 use duologue::matchmaking;
 use duologue::signal;
+use duologue::store;
 use duologue::time::Clock;
 use futures_util::SinkExt;
 use futures_util::StreamExt;
@@ -129,6 +130,8 @@ fn limits() -> Limits {
 fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
     let (link, engine) = matchmaking::runner::start(matchmaking::Settings::default(), clock);
     let (relay, mut revocations) = mpsc::channel(16);
+    let opened = store::runner::Opened::in_memory(store::Retention::default());
+    let (store, _) = store::runner::start(opened).expect("threads");
     let settings = signal::Settings {
         server: signal::ServerName { name: "duologue".to_owned(), version: "0".to_owned(), node: "n1".to_owned() },
         limits: signal::Limits::default(),
@@ -148,7 +151,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
     };
-    let (hub, task) = signal::start(settings, clock, link, relay);
+    let (hub, task) = signal::start(settings, clock, link, relay, store);
     tasks.spawn(engine);
     tasks.spawn(task);
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });

@@ -1,15 +1,17 @@
-//! Names of things: connections, sessions, aliases, chat messages.
-use std::borrow::Borrow;
+//! Names of things: connections, and how those are made that are stored.
 use std::fmt;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::Serializer;
 use uuid::Builder;
-use uuid::Uuid;
 
+use crate::matchmaking;
+use crate::store;
+pub(crate) use crate::store::Alias;
+pub(crate) use crate::store::MessageId;
+pub use crate::store::SessionId;
 use crate::time::UnixMillis;
 
 /// One WebSocket of this process; never used twice.
@@ -28,46 +30,29 @@ impl Serialize for ConnectionId {
     }
 }
 
-/// One session: 128 random bits as base64url, so it never holds the `.` and `:` of TURN usernames (rule 25).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct SessionId(Arc<str>);
-
 impl SessionId {
+    /// A new one: 128 random bits as base64url, so it never holds the `.` and `:` of TURN usernames (rule 25).
     pub(crate) fn random() -> Self {
         Self(random_text::<16>().into())
     }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
-
-impl Borrow<str> for SessionId {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What one side of a session is called by the other: random, and worth nothing outside that session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Alias(Arc<str>);
 
 impl Alias {
+    /// A new one, worth nothing outside of its session or room.
     pub(crate) fn random() -> Self {
         Self(random_text::<9>().into())
     }
+}
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+impl From<&matchmaking::UserId> for store::UserId {
+    fn from(user: &matchmaking::UserId) -> Self {
+        Self(user.0.clone())
+    }
+}
+
+impl From<&matchmaking::DeviceId> for store::DeviceId {
+    fn from(device: &matchmaking::DeviceId) -> Self {
+        Self(device.0.clone())
     }
 }
 
@@ -97,17 +82,8 @@ impl Side {
     }
 }
 
-/// A chat message's name; as strings they sort in send order (rule 36).
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MessageId(Uuid);
-
-impl Serialize for MessageId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-/// Makes message ids: UUIDv7 whose first random bits are a counter within the millisecond. RFC 9562 §6.2, method 1.
+/// Makes message ids, which sort as strings in send order (rule 36): UUIDv7 whose first random bits are a counter
+/// within the millisecond. RFC 9562 §6.2, method 1.
 #[derive(Debug, Default)]
 pub(crate) struct MessageIds {
     last: UnixMillis,

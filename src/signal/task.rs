@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
@@ -18,10 +19,13 @@ use crate::signal::handle::Input;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
+use crate::signal::hub::Sequel;
 use crate::signal::id::SessionId;
 use crate::signal::protocol::Path;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
+use crate::store;
+use crate::store::runner::Job;
 use crate::time::Clock;
 use crate::time::Mono;
 use crate::time::Now;
@@ -31,6 +35,8 @@ use crate::time::UnixMillis;
 const INPUTS_MAX: usize = 4096;
 /// Inputs and events worked on before effects are carried out.
 const BATCH_MAX: usize = 64;
+/// Outcomes on their way from the store. Full: the store waits, never for long, as the hub always takes them.
+const RETURNS_MAX: usize = 1024;
 /// How long the relay may take to say what a session relayed; the log line does without it then.
 const RELAYED_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -73,8 +79,10 @@ pub fn start(
     clock: Clock,
     matchmaking: runner::Link,
     relay: mpsc::Sender<RelayCommand>,
+    store: store::runner::Handle,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
     let task = Task {
         hub: Hub::new(settings, stats.clone()),
@@ -82,7 +90,11 @@ pub fn start(
         inbox,
         matchmaking,
         relay,
+        store,
+        returns_out,
+        returns,
         commands: VecDeque::new(),
+        jobs: VecDeque::new(),
         revocations: VecDeque::new(),
         endings: FuturesUnordered::new(),
         drained: Vec::new(),
@@ -98,8 +110,12 @@ struct Task {
     inbox: mpsc::Receiver<Input>,
     matchmaking: runner::Link,
     relay: mpsc::Sender<RelayCommand>,
+    store: store::runner::Handle,
+    returns_out: mpsc::Sender<Sequel>,
+    returns: mpsc::Receiver<Sequel>,
     /// Effects that found no room. While any waits no input is taken, which bounds them.
     commands: VecDeque<runner::Command>,
+    jobs: VecDeque<Job>,
     revocations: VecDeque<RelayCommand>,
     endings: FuturesUnordered<Ending>,
     drained: Vec<oneshot::Sender<()>>,
@@ -109,6 +125,7 @@ struct Task {
 enum Turn {
     Input(Input),
     Event(runner::Event),
+    Return(Sequel),
     Deadline,
     /// There is room for effects, or a session's ending is logged.
     CarryOut,
@@ -118,13 +135,18 @@ impl Task {
     async fn run(mut self) {
         loop {
             self.carry_out();
-            let is_backed_up = !self.commands.is_empty() || !self.revocations.is_empty();
+            let is_backed_up = !self.commands.is_empty() || !self.jobs.is_empty() || !self.revocations.is_empty();
             let deadline = self.hub.next_deadline();
             let turn = tokio::select! {
                 input = self.inbox.recv(), if !is_backed_up => input.map(Turn::Input),
                 event = self.matchmaking.events.recv() => event.map(Turn::Event),
+                // Never the last: this task holds a sender itself.
+                Some(sequel) = self.returns.recv() => Some(Turn::Return(sequel)),
                 room = self.matchmaking.commands.reserve(), if !self.commands.is_empty() => {
                     room.ok().map(|_| Turn::CarryOut)
+                }
+                Some(()) = OptionFuture::from(self.jobs.front().map(|job| self.store.room_for(job))) => {
+                    Some(Turn::CarryOut)
                 }
                 // Without a relay there is nothing to let go of: what waits for it is dropped then.
                 _ = self.relay.reserve(), if !self.revocations.is_empty() => Some(Turn::CarryOut),
@@ -134,6 +156,7 @@ impl Task {
             match turn {
                 Some(Turn::Input(input)) => self.on_inputs(input),
                 Some(Turn::Event(event)) => self.on_events(event),
+                Some(Turn::Return(sequel)) => self.on_returns(sequel),
                 Some(Turn::Deadline) => {
                     let now = self.now();
                     self.hub.handle_deadline(now);
@@ -165,6 +188,15 @@ impl Task {
         for _ in 1..BATCH_MAX {
             let Ok(event) = self.matchmaking.events.try_recv() else { return };
             self.hub.handle_queue_event(event, now);
+        }
+    }
+
+    fn on_returns(&mut self, first: Sequel) {
+        let now = self.now();
+        self.hub.handle_return(first, now);
+        for _ in 1..BATCH_MAX {
+            let Ok(sequel) = self.returns.try_recv() else { return };
+            self.hub.handle_return(sequel, now);
         }
     }
 
@@ -201,12 +233,23 @@ impl Task {
         while let Some(effect) = self.hub.poll_effect() {
             match effect {
                 Effect::Matchmaking(command) => self.commands.push_back(command),
+                Effect::Store(errand) => {
+                    let returns = self.returns_out.clone();
+                    // Without a hub nothing goes on.
+                    self.jobs.push_back(errand.into_job(Box::new(move |sequel| drop(returns.blocking_send(sequel)))));
+                }
                 Effect::SessionEnded(ended) => self.end_session(ended),
             }
         }
         while let Some(command) = self.commands.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(command)) = self.matchmaking.commands.try_send(command) {
                 self.commands.push_front(command);
+                break;
+            }
+        }
+        while let Some(job) = self.jobs.pop_front() {
+            if let Err(job) = self.store.try_submit(job) {
+                self.jobs.push_front(job);
                 break;
             }
         }

@@ -1,6 +1,10 @@
 //! Names of what is stored. They are given by the callers; the store compares them and makes none up.
+use std::borrow::Borrow;
+use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::Serializer;
 use uuid::Uuid;
 
 /// A user as the token names it.
@@ -12,8 +16,28 @@ pub struct UserId(pub Arc<str>);
 pub struct DeviceId(pub Arc<str>);
 
 /// A session of two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct SessionId(pub Arc<str>);
+
+impl SessionId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for SessionId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A room of several.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,16 +63,36 @@ impl Place {
 }
 
 /// What a member of a session or room is called by the others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Alias(pub Arc<str>);
+
+impl Alias {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A message. Of two in one place the later one is greater (rule 36).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub Uuid);
 
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 /// The sender's own name of a message (`cid`).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientMessageId(pub Uuid);
+
+impl Serialize for ClientMessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
 
 /// An uploaded file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

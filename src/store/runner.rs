@@ -19,6 +19,8 @@ use tracing::error;
 use tracing::warn;
 
 use crate::store::Accident;
+use crate::store::MemoryStore;
+use crate::store::Retention;
 use crate::store::Stats;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -37,6 +39,13 @@ pub struct Opened {
     pub reader: Option<Box<dyn Store>>,
     /// Writes; reads too if there is no reader.
     pub writer: Box<dyn Store>,
+}
+
+impl Opened {
+    /// One that remembers until the process ends.
+    pub fn in_memory(retention: Retention) -> Self {
+        Self { writer: Box::new(MemoryStore::new(retention)), reader: None }
+    }
 }
 
 impl fmt::Debug for Opened {
@@ -81,6 +90,21 @@ impl Job {
             }
             done(outcome);
         })))
+    }
+}
+
+#[cfg(test)]
+impl Job {
+    /// Does it at once, a write as a group of its own.
+    pub(crate) fn carry_out(self, store: &mut dyn Store) {
+        match self.0 {
+            Kind::Write(mut write) => {
+                let outcome = store.group(&mut |store| write.run(store).map(drop));
+                write.finish(outcome);
+            }
+            Kind::Read(read) => read(store, &Stats::default()),
+            Kind::Stop => {}
+        }
     }
 }
 
@@ -202,9 +226,12 @@ impl Handle {
     }
 
     /// Waits until there is room for such a job.
-    pub async fn room_for(&self, job: &Job) {
-        // The permit goes back at once. After the stop there is room for everything: it is dropped.
-        drop(self.queue_of(job).reserve().await);
+    pub fn room_for<'a>(&'a self, job: &Job) -> impl Future<Output = ()> + Send + use<'a> {
+        let queue = self.queue_of(job);
+        async move {
+            // The permit goes back at once. After the stop there is room for everything: it is dropped.
+            drop(queue.reserve().await);
+        }
     }
 
     /// Writes that wait for their group.

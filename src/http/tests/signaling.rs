@@ -10,6 +10,7 @@ use super::*;
 use crate::auth::turn::Minter;
 use crate::matchmaking;
 use crate::signal;
+use crate::store;
 use crate::time::Clock;
 
 /// A fixture with a hub; the tasks end with the set.
@@ -17,6 +18,8 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
     let clock = Clock::start();
     let (link, engine) = matchmaking::runner::start(matchmaking::Settings::default(), clock);
     let (relay, mut revocations) = mpsc::channel(16);
+    let opened = store::runner::Opened::in_memory(store::Retention::default());
+    let (store, _) = store::runner::start(opened).expect("threads");
     let signaling = signal::Settings {
         server: signal::ServerName { name: "duologue".to_owned(), version: "0".to_owned(), node: "n1".to_owned() },
         limits: signal::Limits::default(),
@@ -29,7 +32,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
     };
-    let (hub, task) = signal::start(signaling, clock, link, relay);
+    let (hub, task) = signal::start(signaling, clock, link, relay, store);
     let mut tasks = JoinSet::new();
     tasks.spawn(engine);
     tasks.spawn(task);

@@ -23,6 +23,7 @@ use crate::signal::Relayed;
 use crate::signal::hub::tests::settings;
 use crate::signal::stats::Stats;
 use crate::signal::task::start;
+use crate::store;
 use crate::time::Clock;
 
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -38,7 +39,9 @@ impl Node {
         let clock = Clock::start();
         let (link, engine) = runner::start(matchmaking::Settings::default(), clock);
         let (relay, revocations) = mpsc::channel(4);
-        let (hub, task) = start(settings(), clock, link, relay);
+        let opened = store::runner::Opened::in_memory(store::Retention::default());
+        let (store, _) = store::runner::start(opened).expect("threads");
+        let (hub, task) = start(settings(), clock, link, relay, store);
         Self { hub, relay: revocations, tasks: vec![tokio::spawn(engine), tokio::spawn(task)] }
     }
 

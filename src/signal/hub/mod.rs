@@ -4,7 +4,9 @@
 //! and into effects, which the task around it carries out.
 mod chain;
 mod connections;
+mod errands;
 mod handlers;
+mod records;
 mod resume;
 mod sessions;
 mod timers;
@@ -51,6 +53,8 @@ use crate::time::UnixMillis;
 use chain::Presence;
 use connections::Connection;
 pub use connections::Peer;
+use errands::Errand;
+pub(crate) use errands::Sequel;
 pub(crate) use handlers::auth::HEARTBEAT;
 use timers::Timers;
 
@@ -59,6 +63,8 @@ use timers::Timers;
 pub(crate) enum Effect {
     /// Tell the engine.
     Matchmaking(Command),
+    /// Have the store do something.
+    Store(Errand),
     /// Have the relay let go of a session, then log what it was.
     SessionEnded(Ended),
 }

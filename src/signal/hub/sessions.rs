@@ -57,6 +57,7 @@ impl Hub {
         let mut session = self.open_session(&a, &b, now);
         session.tags_common = tags_common;
         session.language = language;
+        self.record_start(&session, [&a, &b]);
         let id = session.id.clone();
         self.session_by_id.insert(id.clone(), session);
         self.on_session_alarm(&id, now);
@@ -190,13 +191,15 @@ impl Hub {
             self.push_to_user(&user, PushKind::SessionEnded, &data, now);
         }
         self.stats.sessions_ended(reason).add_one();
-        self.effects.push_back(Effect::SessionEnded(Ended {
+        let ended = Ended {
             session: session.id.clone(),
             reason,
             duration,
             paths: Side::BOTH.map(|side| session.participant(side).path),
             credentials_until: session.credentials_until,
-        }));
+        };
+        self.record_end(&ended, now);
+        self.effects.push_back(Effect::SessionEnded(ended));
     }
 
     /// The side that the asking user has in a session (rule 26).

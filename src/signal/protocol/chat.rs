@@ -1,13 +1,13 @@
 //! `chat.*`: what two people write to each other.
 use serde::Deserialize;
 use serde::Serialize;
-use serde::Serializer;
 use uuid::Uuid;
 
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
+use crate::store::ClientMessageId;
 
 /// Characters of a message.
 pub(crate) const TEXT_CHARS_MAX: usize = 2000;
@@ -26,21 +26,9 @@ enum ChatKind {
     File,
 }
 
-/// The client's own name of a message, by which a repeated one is known.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ClientMessageId(Uuid);
-
-impl ClientMessageId {
-    /// Takes the usual spelling of a UUID only, in any case; the library knows more of them.
-    fn parse(text: &str) -> Option<Self> {
-        if text.len() != UUID_LEN { None } else { Uuid::try_parse(text).ok().map(Self) }
-    }
-}
-
-impl Serialize for ClientMessageId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
+/// Takes the usual spelling of a UUID only, in any case; the library knows more of them.
+fn parse_uuid(text: &str) -> Option<Uuid> {
+    if text.len() != UUID_LEN { None } else { Uuid::try_parse(text).ok() }
 }
 
 /// `chat.send`
@@ -64,7 +52,7 @@ struct ChatSendFields {
 impl ChatSend {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
         let ChatSendFields { cid, kind, text, reply_to } = fields(data)?;
-        let cid = ClientMessageId::parse(&cid).ok_or(Refusal::bad_request("cid must be a UUID"))?;
+        let cid = parse_uuid(&cid).map(ClientMessageId).ok_or(Refusal::bad_request("cid must be a UUID"))?;
         check_message_id(reply_to.as_deref())?;
         let text = text.unwrap_or_default();
         at_most_chars(&text, TEXT_CHARS_MAX, "text has at most 2000 characters")?;

@@ -12,7 +12,6 @@ mod session;
 use serde::Deserialize;
 
 pub(crate) use chat::ChatSend;
-pub(crate) use chat::ClientMessageId;
 pub(crate) use chat::React;
 pub(crate) use chat::TEXT_CHARS_MAX;
 pub(crate) use chat::Typing;

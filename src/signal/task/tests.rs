@@ -84,13 +84,19 @@ fn the_line_of_an_ended_session_says_what_was_relayed() {
 
 fn task(relay: mpsc::Sender<RelayCommand>) -> (Task, mpsc::Receiver<runner::Command>) {
     let (commands, engine) = mpsc::channel(8);
+    let (returns_out, returns) = mpsc::channel(8);
+    let opened = store::runner::Opened::in_memory(store::Retention::default());
     let task = Task {
         hub: Hub::new(crate::signal::hub::tests::settings(), Arc::default()),
         clock: Clock::start(),
         inbox: mpsc::channel(1).1,
         matchmaking: runner::Link { commands, events: mpsc::channel(1).1 },
         relay,
+        store: store::runner::start(opened).expect("threads").0,
+        returns_out,
+        returns,
         commands: VecDeque::new(),
+        jobs: VecDeque::new(),
         revocations: VecDeque::new(),
         endings: FuturesUnordered::new(),
         drained: Vec::new(),

@@ -2,16 +2,13 @@ use std::sync::mpsc as std_mpsc;
 
 use super::*;
 use crate::store::Banned;
-use crate::store::MemoryStore;
-use crate::store::Retention;
 use crate::store::UserId;
 use crate::store::tests::ban;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn memory() -> (Handle, Threads) {
-    let writer = Box::new(MemoryStore::new(Retention::default()));
-    start(Opened { writer, reader: None }).expect("threads")
+    start(Opened::in_memory(Retention::default())).expect("threads")
 }
 
 async fn bans(handle: &Handle) -> Vec<String> {

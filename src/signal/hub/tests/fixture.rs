@@ -1,6 +1,8 @@
-//! A hub with a real engine, driven step by step.
+//! A hub with a real engine and a real store, driven step by step.
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,6 +20,8 @@ use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Peer;
+use crate::signal::hub::Sequel;
+use crate::signal::hub::errands::Errand;
 use crate::signal::id::ConnectionId;
 use crate::signal::link::Link;
 use crate::signal::protocol::CloseCode;
@@ -27,6 +31,8 @@ use crate::signal::settings::Limits;
 use crate::signal::settings::ServerName;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
+use crate::store::MemoryStore;
+use crate::store::Retention;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -63,9 +69,15 @@ pub(super) struct Fixture {
     pub(super) ended: Vec<Ended>,
     /// While true, commands stay where they are: the engine is slow.
     pub(super) engine_sleeps: bool,
+    pub(super) store: MemoryStore,
+    /// While true, errands stay where they are: the store is slow.
+    pub(super) store_sleeps: bool,
     commands: Vec<Command>,
     /// Matches that the hub has not heard of.
     found: Vec<Match>,
+    errands: VecDeque<Errand>,
+    returns_out: mpsc::Sender<Sequel>,
+    returns: mpsc::Receiver<Sequel>,
     link_by_connection: HashMap<ConnectionId, Arc<Link>>,
     resume_token_by_connection: HashMap<ConnectionId, Value>,
     last_connection: u64,
@@ -79,6 +91,7 @@ impl Fixture {
 
     pub(super) fn with(settings: Settings) -> Self {
         let stats = Arc::new(Stats::default());
+        let (returns_out, returns) = mpsc::channel();
         Self {
             hub: Hub::new(settings, stats.clone()),
             engine: Engine::new(matchmaking::Settings::default()),
@@ -86,8 +99,13 @@ impl Fixture {
             stats,
             ended: Vec::new(),
             engine_sleeps: false,
+            store: MemoryStore::new(Retention::default()),
+            store_sleeps: false,
             commands: Vec::new(),
             found: Vec::new(),
+            errands: VecDeque::new(),
+            returns_out,
+            returns,
             link_by_connection: HashMap::new(),
             resume_token_by_connection: HashMap::new(),
             last_connection: 0,
@@ -256,12 +274,7 @@ impl Fixture {
 
     pub(super) fn pump(&mut self) {
         loop {
-            while let Some(effect) = self.hub.poll_effect() {
-                match effect {
-                    Effect::Matchmaking(command) => self.commands.push(command),
-                    Effect::SessionEnded(ended) => self.ended.push(ended),
-                }
-            }
+            self.collect();
             if self.engine_sleeps {
                 return;
             }
@@ -311,12 +324,37 @@ impl Fixture {
         }
     }
 
+    /// Takes what the hub wants done; the store does its part at once, unless it sleeps.
     fn collect(&mut self) {
-        while let Some(effect) = self.hub.poll_effect() {
-            match effect {
-                Effect::Matchmaking(command) => self.commands.push(command),
-                Effect::SessionEnded(ended) => self.ended.push(ended),
+        loop {
+            while let Some(effect) = self.hub.poll_effect() {
+                match effect {
+                    Effect::Matchmaking(command) => self.commands.push(command),
+                    Effect::Store(errand) => self.errands.push_back(errand),
+                    Effect::SessionEnded(ended) => self.ended.push(ended),
+                }
             }
+            if self.store_sleeps || self.errands.is_empty() {
+                return;
+            }
+            self.work_in_store(self.errands.len());
+            self.hear_store();
+        }
+    }
+
+    /// Does the oldest errands; what follows from them waits for [`Fixture::hear_store`].
+    pub(super) fn work_in_store(&mut self, errands: usize) {
+        for errand in self.errands.drain(..errands) {
+            let returns = self.returns_out.clone();
+            let job = errand.into_job(Box::new(move |sequel| returns.send(sequel).expect("the fixture lives")));
+            job.carry_out(&mut self.store);
+        }
+    }
+
+    /// Goes on after everything that the store has done.
+    pub(super) fn hear_store(&mut self) {
+        while let Ok(sequel) = self.returns.try_recv() {
+            self.hub.handle_return(sequel, self.now);
         }
     }
 
