@@ -1,4 +1,4 @@
-//! The rules of queue, match, session, rtc and chat, one by one, against the built program; numbers are those of the
+//! The rules of queue, match, session and rtc, one by one, against the built program; numbers are those of the
 //! protocol's fine print.
 mod support;
 
@@ -299,42 +299,6 @@ async fn rules_26_to_29_what_the_peers_tell_each_other() {
     b.ask("session.end", json!({"session": session})).await;
     a.push("session.ended").await;
     assert_eq!(a.refused("rtc.description", offer).await, "not_in_session");
-}
-
-#[tokio::test]
-async fn rules_36_and_37_chat_typing_and_reactions() {
-    let server = Server::start("");
-    let ((mut a, found), (mut b, _)) = matched_pair(server.addr("http"), "chat").await;
-    let session = found["session"].clone();
-    let text = |cid: &str, text: &str| json!({"session": session, "cid": cid, "kind": "text", "text": text});
-    let sent = a.ask("chat.send", text(CID, &"\u{1f980}".repeat(2000))).await;
-    assert_eq!(sent, a.ask("chat.send", text(CID, "another text")).await);
-    let got = b.message(|message| message["type"] == "chat.message").await;
-    assert!(got["seq"].is_u64() && got["data"]["ts"] == sent["ts"] && got["data"]["cid"] == CID, "{got}");
-    assert_eq!(a.refused("chat.send", text(&CID.replace("6f", "6e"), &"x".repeat(2001))).await, "too_large");
-    for cid in ["", "x", "6f2b1b1e62f54a539a520d8b8f9b7a11", "{6f2b1b1e-62f5-4a53-9a52-0d8b8f9b7a11}"] {
-        assert_eq!(a.refused("chat.send", text(cid, "x")).await, "bad_request", "{cid}");
-    }
-    assert_eq!(a.refused("chat.send", json!({"cid": CID, "kind": "text", "text": "x"})).await, "bad_request");
-    let both = json!({"session": session, "room": "r", "cid": CID, "kind": "text", "text": "x"});
-    assert_eq!(a.refused("chat.send", both).await, "bad_request");
-    let mut last = sent["mid"].as_str().expect("a mid").to_owned();
-    for at in 0..20 {
-        let cid = format!("6f2b1b1e-62f5-4a53-9a52-0d8b8f9b{at:04}");
-        let mid = a.ask("chat.send", text(&cid, "x")).await["mid"].as_str().expect("a mid").to_owned();
-        assert!(mid > last, "{mid} after {last}");
-        last = mid;
-    }
-    a.ask("chat.typing", json!({"session": session, "on": true})).await;
-    let typing = b.message(|message| message["type"] == "chat.typing").await;
-    assert_eq!((&typing["data"]["on"], &typing["data"]["from"]), (&json!(true), &found["self"]));
-    assert!(typing.get("seq").is_none(), "{typing}");
-    a.ask("chat.react", json!({"session": session, "mid": last, "emoji": "\u{1f44d}"})).await;
-    let reaction = b.message(|message| message["type"] == "chat.reaction").await;
-    assert!(reaction["seq"].is_u64() && reaction["data"]["mid"] == last.as_str(), "{reaction}");
-    assert_eq!(a.refused("chat.react", json!({"session": session, "emoji": "x".repeat(33)})).await, "too_large");
-    assert_eq!(a.refused("chat.react", json!({"session": session, "emoji": ""})).await, "bad_request");
-    a.nothing_of("chat.message").await;
 }
 
 #[tokio::test]

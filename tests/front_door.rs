@@ -150,6 +150,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
+        retention: store::Retention::default(),
     };
     let (hub, task) = signal::start(settings, clock, link, relay, store);
     tasks.spawn(engine);

@@ -1,6 +1,7 @@
 //! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.
 mod alarm;
 mod connection;
+mod conversation;
 mod handle;
 mod hub;
 mod ice;

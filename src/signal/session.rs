@@ -1,6 +1,4 @@
 //! A session: two people, their deadline, and what they have agreed on. Pure.
-use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,26 +7,20 @@ use serde::Serialize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::UserId;
 use crate::signal::alarm::Alarm;
+use crate::signal::conversation::Conversation;
 use crate::signal::id::Alias;
-use crate::signal::id::MessageId;
-use crate::signal::id::MessageIds;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Path;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::Refusal;
-use crate::store::ClientMessageId;
 use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
 /// What is left at each warning (rule 32).
 const WARNINGS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(10)];
-/// How long a `cid` is remembered.
-const CID_LIFE: Duration = Duration::from_secs(600);
-/// Remembered `cid`s of one side; nobody writes that much, and beyond it the sender has to wait.
-const CIDS_MAX: usize = 4096;
 /// Qualities pass at most once per this (rule 29).
 const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -76,7 +68,7 @@ pub(crate) struct Session {
     pub(crate) language: Option<Arc<str>>,
     /// The last `neg` seen, for `sync` (rule 28).
     pub(crate) neg: Option<i64>,
-    pub(crate) last_message: Option<MessageId>,
+    pub(crate) chat: Conversation,
     /// Until when any credential of this session is good.
     pub(crate) credentials_until: UnixMillis,
     /// For the warnings and the deadline.
@@ -106,7 +98,6 @@ pub(crate) struct Participant {
     pub(crate) renew_ice_at: Mono,
     pub(crate) ice_alarm: Alarm,
     pub(crate) quality: QualityGate,
-    sent: SentMessages,
     asks_to_extend: bool,
 }
 
@@ -131,7 +122,6 @@ impl Participant {
             renew_ice_at: Mono::default(),
             ice_alarm: Alarm::default(),
             quality: QualityGate::default(),
-            sent: SentMessages::default(),
             asks_to_extend: false,
         }
     }
@@ -146,7 +136,7 @@ impl Session {
             tags_common: Vec::new(),
             language: None,
             neg: None,
-            last_message: None,
+            chat: Conversation::default(),
             credentials_until: now.unix,
             alarm: Alarm::default(),
             limit,
@@ -241,79 +231,6 @@ impl Session {
         self.deadline = Some(deadline.plus(limit));
         self.last_warning = None;
         Ok(Extension::Agreed)
-    }
-
-    /// Whether a message of `from` has a name already.
-    pub(crate) fn has_named(&mut self, from: Side, cid: ClientMessageId, now: Now) -> bool {
-        self.participant_mut(from).sent.find(cid, now).is_some()
-    }
-
-    /// Names a message of `from`. A repeated `cid` gets the name and time it got at first (rule 36).
-    ///
-    /// # Errors
-    ///
-    /// `rate_limited` if more is remembered than allowed.
-    pub(crate) fn name_message(
-        &mut self,
-        from: Side,
-        cid: ClientMessageId,
-        ids: &mut MessageIds,
-        now: Now,
-    ) -> Result<Named, Refusal> {
-        let named = self.participant_mut(from).sent.name(cid, ids, now)?;
-        if let Named::New(message) = named {
-            self.last_message = Some(message.mid);
-        }
-        Ok(named)
-    }
-}
-
-/// What the server has made of a message.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct SentMessage {
-    pub(crate) mid: MessageId,
-    pub(crate) ts: UnixMillis,
-}
-
-/// Whether a message came for the first time.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    New(SentMessage),
-    Repeated(SentMessage),
-}
-
-/// The messages of one side by the client's names, for ten minutes.
-#[derive(Debug, Default)]
-struct SentMessages {
-    message_by_cid: HashMap<ClientMessageId, SentMessage>,
-    oldest_first: VecDeque<(Mono, ClientMessageId)>,
-}
-
-impl SentMessages {
-    fn find(&mut self, cid: ClientMessageId, now: Now) -> Option<SentMessage> {
-        while let Some((at, oldest)) = self.oldest_first.front()
-            && now.mono.saturating_since(*at) >= CID_LIFE
-        {
-            self.message_by_cid.remove(oldest);
-            self.oldest_first.pop_front();
-        }
-        self.message_by_cid.get(&cid).copied()
-    }
-
-    fn name(&mut self, cid: ClientMessageId, ids: &mut MessageIds, now: Now) -> Result<Named, Refusal> {
-        if let Some(message) = self.find(cid, now) {
-            return Ok(Named::Repeated(message));
-        }
-        if self.oldest_first.len() >= CIDS_MAX
-            && let Some((at, _)) = self.oldest_first.front()
-        {
-            let wait = CID_LIFE.saturating_sub(now.mono.saturating_since(*at));
-            return Err(Refusal::rate_limited("too many messages in ten minutes", wait));
-        }
-        let message = SentMessage { mid: ids.next(now.unix), ts: now.unix };
-        self.message_by_cid.insert(cid, message);
-        self.oldest_first.push_back((now.mono, cid));
-        Ok(Named::New(message))
     }
 }
 

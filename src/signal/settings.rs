@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
+use crate::store::Retention;
 
 /// Everything the hub is told at its start.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Settings {
     pub ice_urls: Vec<String>,
     /// Mints the TURN credentials.
     pub minter: Minter,
+    /// How long the store keeps what.
+    pub retention: Retention,
 }
 
 /// Who is speaking. Part of `welcome`.

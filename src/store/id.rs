@@ -40,11 +40,13 @@ impl fmt::Display for SessionId {
 }
 
 /// A room of several.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct RoomId(pub Arc<str>);
 
 /// Where people write to each other; sessions and rooms never share a name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Place {
     /// Between two.
     Session(SessionId),

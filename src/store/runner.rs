@@ -106,6 +106,15 @@ impl Job {
             Kind::Stop => {}
         }
     }
+
+    /// Has an accident befall it if it is a write; a question is answered.
+    pub(crate) fn befall(self, accident: StoreError, store: &dyn Store) {
+        match self.0 {
+            Kind::Write(write) => write.finish(Err(accident)),
+            Kind::Read(read) => read(store, &Stats::default()),
+            Kind::Stop => {}
+        }
+    }
 }
 
 impl fmt::Debug for Job {

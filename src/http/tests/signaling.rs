@@ -31,6 +31,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
+        retention: store::Retention::default(),
     };
     let (hub, task) = signal::start(signaling, clock, link, relay, store);
     let mut tasks = JoinSet::new();

@@ -31,6 +31,7 @@ use crate::signal::protocol::CANDIDATES_MAX;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::DEPTH_MAX;
 use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::HISTORY_MAX;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
@@ -79,13 +80,15 @@ pub(super) struct Online {
     /// The expiry that the client was told of.
     pub(super) told_expiry: Option<UnixMillis>,
     pub(super) auth_alarm: Alarm,
-    /// Requests that wait for the engine's answer to an earlier one. The message budget bounds them.
+    /// Requests whose errands to the store are not answered.
+    pub(super) errands: u32,
+    /// Requests that wait for the answer to an earlier one. The message budget bounds them.
     pub(super) deferred: VecDeque<(ReplyTo, Request)>,
 }
 
 impl Online {
     pub(super) fn new(user: UserId) -> Self {
-        Self { user, told_expiry: None, auth_alarm: Alarm::default(), deferred: VecDeque::new() }
+        Self { user, told_expiry: None, auth_alarm: Alarm::default(), errands: 0, deferred: VecDeque::new() }
     }
 }
 
@@ -181,6 +184,14 @@ impl Hub {
             ReplyTo::Nobody => return,
         };
         self.send(id, Class::Kept, protocol::ok(re, data));
+    }
+
+    /// Sends an ok that says nothing more, or the refusal there is.
+    pub(super) fn answer(&mut self, asking: &Asking, refusal: Option<&Refusal>, now: Now) {
+        match refusal {
+            None => self.ok(asking.connection, asking.reply_to, &json!({})),
+            Some(refusal) => self.refuse(asking.connection, asking.reply_to, refusal, now),
+        }
     }
 
     /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
@@ -297,6 +308,7 @@ impl Hub {
                 ("candidates", CANDIDATES_MAX),
                 ("candidate_bytes", CANDIDATE_BYTES_MAX),
                 ("chat_chars", TEXT_CHARS_MAX),
+                ("history_messages", HISTORY_MAX),
             ];
             limits.extend(sizes.map(|(name, size)| (name.to_owned(), json!(size))));
         }

@@ -5,6 +5,7 @@
 //! reads; a read sees what is committed by then.
 use std::fmt;
 
+use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::store::Store;
@@ -46,6 +47,80 @@ impl Hub {
     ) {
         let into_job = Box::new(move |_: Return| Job::write(what, work, |_| {}));
         self.effects.push_back(Effect::Store(Errand { what, into_job }));
+    }
+
+    /// Has something written, and goes on once it survives a kill of the process, or is lost.
+    pub(super) fn write<T: Send + 'static>(
+        &mut self,
+        what: &'static str,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    ) {
+        let into_job = Box::new(move |take_back: Return| {
+            Job::write(what, work, move |outcome| take_back(Box::new(move |hub, now| then(hub, outcome, now))))
+        });
+        self.effects.push_back(Effect::Store(Errand { what, into_job }));
+    }
+
+    /// Has something read of what is committed, and goes on with it.
+    pub(super) fn read<T: Send + 'static>(
+        &mut self,
+        what: &'static str,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    ) {
+        let into_job = Box::new(move |take_back: Return| {
+            Job::read(work, move |outcome| take_back(Box::new(move |hub, now| then(hub, outcome, now))))
+        });
+        self.effects.push_back(Effect::Store(Errand { what, into_job }));
+    }
+
+    /// Has something written for a request; what must not overtake it waits meanwhile.
+    pub(super) fn write_for<T: Send + 'static>(
+        &mut self,
+        asking: &Asking,
+        what: &'static str,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    ) {
+        let finish = self.begin_errand(asking, then);
+        self.write(what, work, finish);
+    }
+
+    /// Has something read for a request; what must not overtake it waits meanwhile.
+    pub(super) fn read_for<T: Send + 'static>(
+        &mut self,
+        asking: &Asking,
+        what: &'static str,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    ) {
+        let finish = self.begin_errand(asking, then);
+        self.read(what, work, finish);
+    }
+
+    fn begin_errand<T, F>(
+        &mut self,
+        asking: &Asking,
+        then: F,
+    ) -> impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + use<T, F>
+    where
+        F: FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    {
+        self.count_errands(asking, |errands| errands + 1);
+        let asking = asking.clone();
+        move |hub: &mut Hub, outcome, now| {
+            then(hub, outcome, now);
+            hub.count_errands(&asking, |errands| errands - 1);
+            hub.resume_deferred(&asking, now);
+        }
+    }
+
+    fn count_errands(&mut self, asking: &Asking, count: impl Fn(u32) -> u32) {
+        let connection = self.connection_by_id.get_mut(&asking.connection);
+        if let Some(online) = connection.and_then(|connection| connection.online.as_mut()) {
+            online.errands = count(online.errands);
+        }
     }
 
     /// Goes on after an errand.

@@ -8,6 +8,7 @@ mod errands;
 mod handlers;
 mod records;
 mod resume;
+mod seats;
 mod sessions;
 mod timers;
 

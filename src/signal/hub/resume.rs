@@ -159,7 +159,7 @@ impl Hub {
     pub(super) fn sync(&mut self, id: ConnectionId, user: &UserId, now: Now) {
         let Some(user) = self.user_by_id.get(user) else { return };
         let session = user.session.as_ref().and_then(|(id, side)| Some((self.session_by_id.get(id)?, *side)));
-        let mut data = json!({"rooms": [], "last_mid": session.and_then(|(session, _)| session.last_message)});
+        let mut data = json!({"rooms": [], "last_mid": session.and_then(|(session, _)| session.chat.last_message())});
         let sessions: Vec<Value> = session.into_iter().map(|(session, side)| live_view(session, side)).collect();
         if let Some(data) = data.as_object_mut() {
             data.insert("sessions".into(), json!(sessions));
@@ -190,7 +190,16 @@ impl Hub {
     /// `peer_unreachable`: it can be tried again when the other is back.
     pub(super) fn check_reachable(&self, id: &SessionId, from: Side, body: &impl Serialize) -> Result<(), Refusal> {
         let session = self.session_by_id.get(id).ok_or_else(Refusal::not_in_session)?;
-        let receiver = self.user_by_id.get(&session.participant(from.other()).user);
+        self.check_room_of(&session.participant(from.other()).user, body)
+    }
+
+    /// The same for one user.
+    ///
+    /// # Errors
+    ///
+    /// `peer_unreachable`
+    pub(super) fn check_room_of(&self, receiver: &UserId, body: &impl Serialize) -> Result<(), Refusal> {
+        let receiver = self.user_by_id.get(receiver);
         let Some(Presence::Lost(_, chain)) = receiver.map(|user| &user.presence) else { return Ok(()) };
         let bytes = serde_json::to_vec(body).map_or(usize::MAX, |body| body.len() + ENVELOPE_BYTES);
         if chain.has_room(bytes) {

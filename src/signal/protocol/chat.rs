@@ -1,4 +1,6 @@
-//! `chat.*`: what two people write to each other.
+//! `chat.*`: what people write to each other.
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde::Serialize;
 use uuid::Uuid;
@@ -8,43 +10,34 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
 use crate::store::ClientMessageId;
+use crate::store::Content;
+use crate::store::MessageId;
+use crate::store::MessageKind;
+use crate::store::Receipt;
+use crate::store::Window;
 
 /// Characters of a message.
 pub(crate) const TEXT_CHARS_MAX: usize = 2000;
+/// Messages of one answer to `chat.history`.
+pub(crate) const HISTORY_MAX: usize = 100;
+/// The same where the client does not say (rule 37).
+const HISTORY_DEFAULT: usize = 50;
 /// Bytes of an emoji (rule 37).
 const EMOJI_BYTES_MAX: usize = 32;
-const MESSAGE_ID_BYTES_MAX: usize = 64;
 /// A UUID with its hyphens. RFC 9562 §4.
 const UUID_LEN: usize = 36;
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum ChatKind {
-    Text,
-    Voice,
-    Image,
-    File,
-}
-
-/// Takes the usual spelling of a UUID only, in any case; the library knows more of them.
-fn parse_uuid(text: &str) -> Option<Uuid> {
-    if text.len() != UUID_LEN { None } else { Uuid::try_parse(text).ok() }
-}
-
 /// `chat.send`
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct ChatSend {
     pub(crate) cid: ClientMessageId,
-    kind: ChatKind,
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<String>,
+    pub(crate) content: Content,
 }
 
 #[derive(Deserialize)]
 struct ChatSendFields {
     cid: String,
-    kind: ChatKind,
+    kind: String,
     text: Option<String>,
     reply_to: Option<String>,
 }
@@ -53,16 +46,68 @@ impl ChatSend {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
         let ChatSendFields { cid, kind, text, reply_to } = fields(data)?;
         let cid = parse_uuid(&cid).map(ClientMessageId).ok_or(Refusal::bad_request("cid must be a UUID"))?;
-        check_message_id(reply_to.as_deref())?;
+        let kind = MessageKind::ALL.into_iter().find(|known| known.as_str() == kind);
+        let kind = kind.ok_or(Refusal::bad_request("kind is text, voice, image or file"))?;
         let text = text.unwrap_or_default();
         at_most_chars(&text, TEXT_CHARS_MAX, "text has at most 2000 characters")?;
+        let reply_to = reply_to.map(|mid| parse_mid(&mid)).transpose()?;
         match kind {
-            ChatKind::Text if text.is_empty() => Err(Refusal::bad_request("a text message needs text")),
-            ChatKind::Text => Ok(Self { cid, kind, text, reply_to }),
-            ChatKind::Voice | ChatKind::Image | ChatKind::File => {
+            MessageKind::Text if text.is_empty() => Err(Refusal::bad_request("a text message needs text")),
+            MessageKind::Text => Ok(Self { cid, content: Content { kind, text: text.into(), file: None, reply_to } }),
+            MessageKind::Voice | MessageKind::Image | MessageKind::File => {
                 Err(Refusal::new(ErrorCode::Unavailable, "this server takes no files"))
             }
         }
+    }
+}
+
+/// `chat.history`
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) window: Window,
+}
+
+#[derive(Deserialize)]
+struct HistoryFields {
+    before: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+impl History {
+    pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
+        let HistoryFields { before, after, limit } = fields(data)?;
+        let limit = limit.unwrap_or(HISTORY_DEFAULT);
+        if !(1..=HISTORY_MAX).contains(&limit) {
+            return Err(Refusal::bad_request("limit is a number from 1 to 100"));
+        }
+        let before = before.map(|mid| parse_mid(&mid)).transpose()?;
+        let after = after.map(|mid| parse_mid(&mid)).transpose()?;
+        Ok(Self { window: Window { before, after, limit } })
+    }
+}
+
+/// `chat.receipt`
+#[derive(Debug)]
+pub(crate) struct ReceiptTo {
+    pub(crate) receipt: Receipt,
+}
+
+#[derive(Deserialize)]
+struct ReceiptFields {
+    delivered_to: Option<String>,
+    read_to: Option<String>,
+}
+
+impl ReceiptTo {
+    pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
+        let ReceiptFields { delivered_to, read_to } = fields(data)?;
+        if delivered_to.is_none() && read_to.is_none() {
+            return Err(Refusal::bad_request("give delivered_to or read_to"));
+        }
+        let delivered_to = delivered_to.map(|mid| parse_mid(&mid)).transpose()?;
+        let read_to = read_to.map(|mid| parse_mid(&mid)).transpose()?;
+        Ok(Self { receipt: Receipt { delivered_to, read_to } })
     }
 }
 
@@ -79,34 +124,61 @@ impl Typing {
 }
 
 /// `chat.react`; without `mid` a reaction to the call.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct React {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mid: Option<MessageId>,
+    pub(crate) emoji: Arc<str>,
+    pub(crate) remove: bool,
+}
+
+#[derive(Deserialize)]
+struct ReactFields {
     mid: Option<String>,
-    emoji: String,
+    emoji: Arc<str>,
     #[serde(default)]
     remove: bool,
 }
 
 impl React {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        let reaction: Self = fields(data)?;
-        check_message_id(reaction.mid.as_deref())?;
-        if reaction.emoji.is_empty() {
+        let ReactFields { mid, emoji, remove } = fields(data)?;
+        let mid = mid.map(|mid| parse_mid(&mid)).transpose()?;
+        if emoji.is_empty() {
             return Err(Refusal::bad_request("emoji must not be empty"));
         }
-        if reaction.emoji.len() > EMOJI_BYTES_MAX {
+        if emoji.len() > EMOJI_BYTES_MAX {
             return Err(Refusal::too_large("emoji has at most 32 bytes"));
         }
-        Ok(reaction)
+        Ok(Self { mid, emoji, remove })
     }
 }
 
-fn check_message_id(id: Option<&str>) -> Result<(), Refusal> {
-    if id.is_some_and(|id| id.is_empty() || id.len() > MESSAGE_ID_BYTES_MAX) {
-        return Err(Refusal::bad_request("not a mid"));
+/// `chat.delete`
+#[derive(Copy, Clone, Debug, Serialize)]
+pub(crate) struct Delete {
+    pub(crate) mid: MessageId,
+}
+
+#[derive(Deserialize)]
+struct DeleteFields {
+    mid: String,
+}
+
+impl Delete {
+    pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
+        let DeleteFields { mid } = fields(data)?;
+        Ok(Self { mid: parse_mid(&mid)? })
     }
-    Ok(())
+}
+
+fn parse_mid(text: &str) -> Result<MessageId, Refusal> {
+    parse_uuid(text).map(MessageId).ok_or(Refusal::bad_request("not a mid"))
+}
+
+/// Takes the usual spelling of a UUID only, in any case; the library knows more of them.
+fn parse_uuid(text: &str) -> Option<Uuid> {
+    if text.len() != UUID_LEN { None } else { Uuid::try_parse(text).ok() }
 }
 
 #[cfg(test)]
@@ -157,5 +229,26 @@ mod tests {
         assert_eq!(react(&"👍".repeat(8)), Ok(()));
         assert_eq!(react(&"👍".repeat(9)), Err(ErrorCode::TooLarge));
         assert_eq!(react(""), Err(ErrorCode::BadRequest));
+    }
+
+    #[test]
+    fn rule_37_a_page_of_history_has_1_to_100_messages() {
+        let limit =
+            |data: &str| History::parse(data).map(|history| history.window.limit).map_err(|refusal| refusal.code);
+        assert_eq!(limit("{}"), Ok(50));
+        assert_eq!(limit(r#"{"limit":100}"#), Ok(100));
+        for bad in [r#"{"limit":0}"#, r#"{"limit":101}"#, r#"{"limit":-1}"#, r#"{"before":"7"}"#, r#"{"after":5}"#] {
+            assert_eq!(limit(bad), Err(ErrorCode::BadRequest), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_says_how_far_something_has_got() {
+        let parse = |data: &Value| ReceiptTo::parse(&data.to_string()).map_err(|refusal| refusal.code);
+        assert!(parse(&json!({"read_to": CID})).is_ok_and(|read| read.receipt.read_to.is_some()));
+        assert!(parse(&json!({"read_to": CID, "delivered_to": CID})).is_ok());
+        for bad in [json!({}), json!({"read_to": null}), json!({"read_to": "x"}), json!({"delivered_to": 5})] {
+            assert_eq!(parse(&bad).err(), Some(ErrorCode::BadRequest), "{bad}");
+        }
     }
 }

@@ -12,7 +12,11 @@ mod session;
 use serde::Deserialize;
 
 pub(crate) use chat::ChatSend;
+pub(crate) use chat::Delete;
+pub(crate) use chat::HISTORY_MAX;
+pub(crate) use chat::History;
 pub(crate) use chat::React;
+pub(crate) use chat::ReceiptTo;
 pub(crate) use chat::TEXT_CHARS_MAX;
 pub(crate) use chat::Typing;
 pub use close::CloseCode;

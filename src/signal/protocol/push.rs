@@ -30,8 +30,10 @@ pub(crate) enum PushKind {
     SessionWarning,
     SessionEnded,
     ChatMessage,
+    ChatReceipt,
     ChatTyping,
     ChatReaction,
+    ChatDeleted,
 }
 
 impl PushKind {
@@ -57,8 +59,10 @@ impl PushKind {
             PushKind::SessionWarning => "session.warning",
             PushKind::SessionEnded => "session.ended",
             PushKind::ChatMessage => "chat.message",
+            PushKind::ChatReceipt => "chat.receipt",
             PushKind::ChatTyping => "chat.typing",
             PushKind::ChatReaction => "chat.reaction",
+            PushKind::ChatDeleted => "chat.deleted",
         }
     }
 
@@ -76,7 +80,9 @@ impl PushKind {
             | PushKind::SessionWarning
             | PushKind::SessionEnded
             | PushKind::ChatMessage
-            | PushKind::ChatReaction => true,
+            | PushKind::ChatReceipt
+            | PushKind::ChatReaction
+            | PushKind::ChatDeleted => true,
             PushKind::Welcome
             | PushKind::Sync
             | PushKind::AuthExpiring
@@ -112,7 +118,9 @@ impl PushKind {
             | PushKind::SessionWarning
             | PushKind::SessionEnded
             | PushKind::ChatMessage
-            | PushKind::ChatReaction => Class::Kept,
+            | PushKind::ChatReceipt
+            | PushKind::ChatReaction
+            | PushKind::ChatDeleted => Class::Kept,
         }
     }
 }

@@ -111,6 +111,11 @@ impl Refusal {
         Self { code: ErrorCode::RateLimited, message: Cow::Borrowed(message), retry_after: Some(retry_after) }
     }
 
+    /// `not_found` for a message.
+    pub const fn no_such_message() -> Self {
+        Self::new(ErrorCode::NotFound, "there is no such message")
+    }
+
     /// `not_in_session` (rule 26).
     pub const fn not_in_session() -> Self {
         Self::new(ErrorCode::NotInSession, "you are in no session of that id")

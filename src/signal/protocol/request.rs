@@ -7,14 +7,17 @@ use crate::matchmaking::RawPreferences;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::ClientToken;
+use crate::signal::protocol::Delete;
 use crate::signal::protocol::Description;
 use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::History;
 use crate::signal::protocol::IceRefresh;
 use crate::signal::protocol::Media;
 use crate::signal::protocol::OneSession;
 use crate::signal::protocol::PeerState;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::React;
+use crate::signal::protocol::ReceiptTo;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
@@ -38,8 +41,11 @@ pub(crate) enum Request {
     Media(Box<ToPeer<Media>>),
     IceRefresh(IceRefresh),
     ChatSend(Box<ToPeer<ChatSend>>),
+    History(Box<ToPeer<History>>),
+    Receipt(Box<ToPeer<ReceiptTo>>),
     Typing(Box<ToPeer<Typing>>),
     React(Box<ToPeer<React>>),
+    Delete(Box<ToPeer<Delete>>),
 }
 
 #[derive(Deserialize)]
@@ -76,8 +82,11 @@ impl Request {
             "media.state" => to_peer(data, Media::parse).map(Request::Media),
             "ice.refresh" => IceRefresh::parse(data).map(Request::IceRefresh),
             "chat.send" => to_peer(data, ChatSend::parse).map(Request::ChatSend),
+            "chat.history" => to_peer(data, History::parse).map(Request::History),
+            "chat.receipt" => to_peer(data, ReceiptTo::parse).map(Request::Receipt),
             "chat.typing" => to_peer(data, Typing::parse).map(Request::Typing),
             "chat.react" => to_peer(data, React::parse).map(Request::React),
+            "chat.delete" => to_peer(data, Delete::parse).map(Request::Delete),
             _ => Err(Refusal::new(ErrorCode::UnknownType, "no such message type")),
         }
     }
@@ -115,7 +124,7 @@ mod tests {
 
     #[test]
     fn types_of_features_that_are_not_offered_are_unknown() {
-        for kind in ["room.join", "chat.history", "chat.receipt", "chat.delete", "block.add", "report.submit", ""] {
+        for kind in ["room.join", "block.add", "report.submit", ""] {
             let refused = Request::parse(kind, "{}").map(|_| ()).map_err(|refusal| refusal.code);
             assert_eq!(refused, Err(ErrorCode::UnknownType), "{kind}");
         }

@@ -34,14 +34,6 @@ fn request(kind: &str, data: &str) -> Request {
     }
 }
 
-fn cid(n: u32) -> ClientMessageId {
-    let data = format!(r#"{{"session":"s","cid":"00000000-0000-4000-8000-{n:012}","kind":"text","text":"hi"}}"#);
-    match request("chat.send", &data) {
-        Request::ChatSend(message) => message.body.cid,
-        other => panic!("{other:?}"),
-    }
-}
-
 fn quality(score: u8) -> Quality {
     match request("rtc.quality", &format!(r#"{{"session":"s","score":{score}}}"#)) {
         Request::Quality(quality) => quality.body,
@@ -108,32 +100,6 @@ fn rule_27_only_the_other_sides_alias_is_a_receiver() {
         let refused = session.check_receiver(Side::A, Some(wrong)).map_err(|refusal| refusal.code);
         assert_eq!(refused, Err(ErrorCode::NotFound));
     }
-}
-
-#[test]
-fn rule_36_a_repeated_cid_is_the_same_message_for_ten_minutes() {
-    let (mut session, mut ids) = (session(None), MessageIds::default());
-    let Ok(Named::New(first)) = session.name_message(Side::A, cid(1), &mut ids, at(0)) else {
-        panic!("the first message is new")
-    };
-    assert_eq!(session.name_message(Side::A, cid(1), &mut ids, at(599)), Ok(Named::Repeated(first)));
-    assert_eq!(session.last_message, Some(first.mid));
-    let other_side = session.name_message(Side::B, cid(1), &mut ids, at(599));
-    assert!(matches!(other_side, Ok(Named::New(message)) if message.mid > first.mid));
-    let later = session.name_message(Side::A, cid(1), &mut ids, at(600));
-    assert!(matches!(later, Ok(Named::New(message)) if message.mid > first.mid));
-}
-
-#[test]
-fn the_memory_for_cids_is_bounded_and_says_when_there_is_room() {
-    let (mut session, mut ids) = (session(None), MessageIds::default());
-    for n in 0..CIDS_MAX as u32 {
-        assert!(session.name_message(Side::A, cid(n), &mut ids, at(0)).is_ok());
-    }
-    let refusal = session.name_message(Side::A, cid(1_000_000), &mut ids, at(590)).expect_err("is full");
-    assert_eq!(refusal.retry_after, Some(Duration::from_secs(10)));
-    assert!(session.name_message(Side::A, cid(7), &mut ids, at(590)).is_ok());
-    assert!(session.name_message(Side::A, cid(1_000_000), &mut ids, at(600)).is_ok());
 }
 
 #[test]

@@ -1,25 +1,74 @@
-//! `chat.send`, `chat.typing`, `chat.react`.
+//! `chat.send`, `chat.receipt`, `chat.typing`, `chat.react`, `chat.delete`; rules 36 and 37.
+//!
+//! A message goes out once it is committed, and its sender is told then: whoever has seen it finds it in the history,
+//! and a sender who was told nothing before a crash finds out by its `cid` whether it was sent. That costs one group
+//! commit, a fraction of a millisecond. A store that cannot write does not silence anybody: what is said then is heard
+//! and not kept, as where the operator keeps nothing.
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::json;
 
+use crate::signal::conversation::Named;
+use crate::signal::conversation::SentMessage;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::seats::Seat;
 use crate::signal::protocol::ChatSend;
+use crate::signal::protocol::Delete;
+use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::PushKind;
 use crate::signal::protocol::React;
+use crate::signal::protocol::ReceiptTo;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
-use crate::signal::session::Named;
-use crate::signal::session::SentMessage;
+use crate::store::Appended;
+use crate::store::ClientMessageId;
+use crate::store::Content;
+use crate::store::Deleted;
+use crate::store::Message;
+use crate::store::MessageId;
+use crate::store::Reacted;
+use crate::store::Reaction;
+use crate::store::Receipt;
+use crate::store::StoreError;
 use crate::time::Now;
+use crate::time::UnixMillis;
 
+/// A message as it is shown, when it comes and in a history.
 #[derive(Serialize)]
-struct ChatMessage<'a> {
-    #[serde(flatten)]
-    sent: SentMessage,
-    #[serde(flatten)]
-    message: &'a ChatSend,
+pub(super) struct MessageView<'a> {
+    pub(super) mid: MessageId,
+    pub(super) ts: UnixMillis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cid: Option<ClientMessageId>,
+    kind: &'static str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<MessageId>,
+}
+
+impl<'a> MessageView<'a> {
+    pub(super) fn new(mid: MessageId, ts: UnixMillis, content: &'a Content) -> Self {
+        let Content { kind, text, reply_to, .. } = content;
+        Self { mid, ts, cid: None, kind: kind.as_str(), text, reply_to: *reply_to }
+    }
+}
+
+/// How far a member has got: `chat.receipt`, and beside a history.
+#[derive(Serialize)]
+pub(super) struct ReceiptView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_to: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_to: Option<MessageId>,
+}
+
+impl From<Receipt> for ReceiptView {
+    fn from(Receipt { delivered_to, read_to }: Receipt) -> Self {
+        Self { delivered_to, read_to }
+    }
 }
 
 impl Hub {
@@ -29,35 +78,184 @@ impl Hub {
         message: &ToPeer<ChatSend>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
-        // A repeated one is answered from memory, whether the other side is there or not.
-        if !self.session_mut(&id)?.has_named(side, message.body.cid, now) {
-            self.check_reachable(&id, side, &message.body)?;
+        let seat = self.seat_at(asking, &message.target)?;
+        let ChatSend { cid, content } = &message.body;
+        let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
+        if let Some(mid) = content.reply_to {
+            chat.check_sent(mid)?;
         }
-        let Some(session) = self.session_by_id.get_mut(&id) else { return Err(Refusal::not_in_session()) };
-        let named = session.name_message(side, message.body.cid, &mut self.message_ids, now)?;
-        let (Named::New(sent) | Named::Repeated(sent)) = named;
+        // A repeated one is answered, whether the others can be reached or not.
+        if !chat.has_named(&seat.alias, *cid, now) {
+            self.check_room(&seat, &content.text)?;
+        }
+        let sent = match self.name_message(&seat, *cid, now)? {
+            Named::Out(sent) => {
+                self.ok(asking.connection, asking.reply_to, &sent);
+                return Ok(());
+            }
+            Named::Waiting(sent) => sent,
+        };
+        let (cid, content) = (*cid, content.clone());
+        let message =
+            Message { place: seat.place.clone(), mid: sent.mid, sender: seat.alias.clone(), cid, at: sent.ts, content };
+        if !self.settings.retention.keeps_chat(&seat.place) {
+            self.on_appended(asking, &seat, &message, Ok(Appended::New), now);
+            return Ok(());
+        }
+        let message = Arc::new(message);
+        let (asked, stored) = (asking.clone(), Arc::clone(&message));
+        self.write_for(
+            asking,
+            "message",
+            move |store| store.append_message(&stored),
+            move |hub, outcome, now| hub.on_appended(&asked, &seat, &message, outcome, now),
+        );
+        Ok(())
+    }
+
+    fn name_message(&mut self, seat: &Seat, cid: ClientMessageId, now: Now) -> Result<Named, Refusal> {
+        // Taken out, as the ids are the hub's own too.
+        let mut ids = std::mem::take(&mut self.message_ids);
+        let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session);
+        let named = chat.and_then(|chat| chat.name(&seat.alias, cid, &mut ids, now));
+        self.message_ids = ids;
+        named
+    }
+
+    /// Answers the sender and sends the message out, unless it is out.
+    fn on_appended(
+        &mut self,
+        asking: &Asking,
+        seat: &Seat,
+        message: &Message,
+        outcome: Result<Appended, StoreError>,
+        now: Now,
+    ) {
+        let first = SentMessage { mid: message.mid, ts: message.at };
+        let (sent, was_stored) = match outcome {
+            Ok(Appended::New) => (first, false),
+            // Those who missed it in the crash between find it in the history.
+            Ok(Appended::Repeated { mid, at }) => (SentMessage { mid, ts: at }, true),
+            Err(StoreError::Stopped | StoreError::Taken) => {
+                if let Some(chat) = self.conversation_mut(&seat.place) {
+                    chat.take_back(&seat.alias, message.cid);
+                }
+                let refusal = Refusal::new(ErrorCode::Unavailable, "the message could not be stored");
+                return self.refuse(asking.connection, asking.reply_to, &refusal, now);
+            }
+            Err(StoreError::Full | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Unknown) => {
+                if self.conversation_mut(&seat.place).is_none() {
+                    return self.refuse(asking.connection, asking.reply_to, &Refusal::not_in_session(), now);
+                }
+                (first, false)
+            }
+        };
         self.ok(asking.connection, asking.reply_to, &sent);
-        if matches!(named, Named::New(_)) {
+        let Some(chat) = self.conversation_mut(&seat.place) else { return };
+        if chat.send_out(&seat.alias, message.cid, sent) && !was_stored {
             self.stats.chat_messages_total.add_one();
-            let data = ChatMessage { sent, message: &message.body };
-            self.pass_on(&id, side, PushKind::ChatMessage, &data, now);
+            let view = MessageView { cid: Some(message.cid), ..MessageView::new(sent.mid, sent.ts, &message.content) };
+            self.tell_others(seat, PushKind::ChatMessage, &view, now);
         }
+    }
+
+    pub(super) fn on_receipt(&mut self, asking: &Asking, message: &ToPeer<ReceiptTo>) -> Result<(), Refusal> {
+        let seat = self.seat_at(asking, &message.target)?;
+        let receipt = message.body.receipt;
+        let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
+        if let Some(furthest) = receipt.delivered_to.max(receipt.read_to) {
+            chat.check_sent(furthest)?;
+        }
+        let (asked, place, reader) = (asking.clone(), seat.place.clone(), seat.alias.clone());
+        self.write_for(
+            asking,
+            "receipt",
+            move |store| store.put_receipt(&place, &reader, receipt),
+            move |hub, outcome, now| {
+                // What was lost or never kept is still told.
+                let stands = outcome.unwrap_or(receipt);
+                hub.ok(asked.connection, asked.reply_to, &json!({}));
+                let Some(chat) = hub.conversation_mut(&seat.place) else { return };
+                if let Some(stands) = chat.advance(&seat.alias, stands) {
+                    hub.tell_others(&seat, PushKind::ChatReceipt, &ReceiptView::from(stands), now);
+                }
+            },
+        );
         Ok(())
     }
 
     pub(super) fn on_typing(&mut self, asking: &Asking, message: &ToPeer<Typing>, now: Now) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
+        let seat = self.seat_at(asking, &message.target)?;
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.pass_on(&id, side, PushKind::ChatTyping, &message.body, now);
+        self.tell_others(&seat, PushKind::ChatTyping, &message.body, now);
         Ok(())
     }
 
     pub(super) fn on_react(&mut self, asking: &Asking, message: &ToPeer<React>, now: Now) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
-        self.check_reachable(&id, side, &message.body)?;
-        self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.pass_on(&id, side, PushKind::ChatReaction, &message.body, now);
+        let seat = self.seat_at(asking, &message.target)?;
+        self.check_room(&seat, &message.body.emoji)?;
+        let is_kept = self.settings.retention.keeps_chat(&seat.place);
+        let mid = message.body.mid;
+        if let Some(mid) = mid {
+            let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
+            chat.check_sent(mid)?;
+        }
+        let Some(mid) = mid.filter(|_| is_kept) else {
+            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.tell_others(&seat, PushKind::ChatReaction, &message.body, now);
+            return Ok(());
+        };
+        let React { emoji, remove, .. } = message.body.clone();
+        let reaction = Reaction { place: seat.place.clone(), mid, by: seat.alias.clone(), emoji, remove };
+        let (asked, body) = (asking.clone(), message.body.clone());
+        self.write_for(
+            asking,
+            "reaction",
+            move |store| store.react(&reaction),
+            move |hub, outcome, now| {
+                let refusal = match outcome {
+                    Ok(Reacted::Changed | Reacted::Same) => None,
+                    Ok(Reacted::TooMany) => Some(Refusal::bad_request("a message has at most 256 reactions")),
+                    Ok(Reacted::Missing) => Some(Refusal::no_such_message()),
+                    Err(_) => Some(Refusal::new(ErrorCode::Unavailable, "the reaction could not be stored")),
+                };
+                hub.answer(&asked, refusal.as_ref(), now);
+                if outcome == Ok(Reacted::Changed) {
+                    hub.tell_others(&seat, PushKind::ChatReaction, &body, now);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn on_delete(&mut self, asking: &Asking, message: &ToPeer<Delete>, now: Now) -> Result<(), Refusal> {
+        let seat = self.seat_at(asking, &message.target)?;
+        let deletion = message.body;
+        if !self.settings.retention.keeps_chat(&seat.place) {
+            let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
+            chat.check_sender(deletion.mid, &seat.alias)?;
+            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
+            return Ok(());
+        }
+        let (asked, place, by) = (asking.clone(), seat.place.clone(), seat.alias.clone());
+        self.write_for(
+            asking,
+            "deletion",
+            move |store| store.delete_message(&place, deletion.mid, &by),
+            move |hub, outcome, now| {
+                let refusal = match outcome {
+                    Ok(Deleted::Now | Deleted::Before) => None,
+                    Ok(Deleted::Anothers) => Some(Refusal::new(ErrorCode::Forbidden, "the message of another")),
+                    Ok(Deleted::Missing) => Some(Refusal::no_such_message()),
+                    Err(_) => Some(Refusal::new(ErrorCode::Unavailable, "the message could not be deleted")),
+                };
+                hub.answer(&asked, refusal.as_ref(), now);
+                if outcome == Ok(Deleted::Now) {
+                    hub.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
+                }
+            },
+        );
         Ok(())
     }
 }

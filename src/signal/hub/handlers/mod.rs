@@ -1,6 +1,7 @@
 //! What each request does, one file per message family.
 pub(super) mod auth;
 mod chat;
+mod history;
 pub(super) mod queue;
 mod rtc;
 mod session;
@@ -8,20 +9,25 @@ mod session;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
+use crate::signal::hub::connections::Online;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Request;
 use crate::time::Now;
 
-/// Requests of one connection that wait for the engine, which answers in microseconds.
+/// Requests of one connection that wait for the engine or the store, which answer within milliseconds.
 const DEFERRED_MAX: usize = 64;
 
 impl Hub {
     /// Answers a request, or says why not. Replies come before the pushes they cause (rule 7).
     pub(super) fn on_request(&mut self, asking: &Asking, request: Request, now: Now) -> Result<(), Refusal> {
-        if self.must_wait(asking, &request) {
+        if self.must_wait(asking, &request) || self.is_behind(asking, &request) {
             return self.defer(asking, request);
         }
+        self.carry_out(asking, request, now)
+    }
+
+    fn carry_out(&mut self, asking: &Asking, request: Request, now: Now) -> Result<(), Refusal> {
         match request {
             Request::AuthRefresh { token } => self.on_auth_refresh(asking, &token.0, now),
             Request::Bye => self.on_bye(asking, now),
@@ -38,48 +44,47 @@ impl Hub {
             Request::Media(message) => self.on_media(asking, &message, now),
             Request::IceRefresh(request) => self.on_ice_refresh(asking, request, now),
             Request::ChatSend(message) => self.on_chat_send(asking, &message, now),
+            Request::History(message) => self.on_history(asking, &message, now),
+            Request::Receipt(message) => self.on_receipt(asking, &message),
             Request::Typing(message) => self.on_typing(asking, &message, now),
             Request::React(message) => self.on_react(asking, &message, now),
+            Request::Delete(message) => self.on_delete(asking, &message, now),
         }
     }
 
-    /// While the engine has not answered, what depends on queue or session waits its turn.
+    /// Whether something has to be answered first: by the engine what depends on queue or session, by the store what
+    /// shows or ends what was said before.
     fn must_wait(&self, asking: &Asking, request: &Request) -> bool {
-        let is_joining = self.user_by_id.get(&asking.user).is_some_and(|user| matches!(user.queue, Queue::Joining(_)));
-        is_joining
-            && match request {
-                Request::Bye
-                | Request::QueueJoin(_)
-                | Request::QueueLeave
-                | Request::SessionNext(_)
-                | Request::SessionEnd(_)
-                | Request::SessionExtend(_) => true,
-                Request::AuthRefresh { .. }
-                | Request::Ack { .. }
-                | Request::Description(_)
-                | Request::Candidates(_)
-                | Request::State(_)
-                | Request::Quality(_)
-                | Request::Media(_)
-                | Request::IceRefresh(_)
-                | Request::ChatSend(_)
-                | Request::Typing(_)
-                | Request::React(_) => false,
-            }
+        let waits = Waits::of(request);
+        let is_joining = || {
+            let user = self.user_by_id.get(&asking.user);
+            user.is_some_and(|user| matches!(user.queue, Queue::Joining(_)))
+        };
+        let has_errands = || self.online(asking).is_some_and(|online| online.errands > 0);
+        waits.for_engine && is_joining() || waits.for_store && has_errands()
+    }
+
+    /// Whether requests wait that this one must not overtake.
+    fn is_behind(&self, asking: &Asking, request: &Request) -> bool {
+        Waits::of(request) != Waits::NOT && self.online(asking).is_some_and(|online| !online.deferred.is_empty())
+    }
+
+    fn online(&self, asking: &Asking) -> Option<&Online> {
+        self.connection_by_id.get(&asking.connection).and_then(|connection| connection.online.as_ref())
     }
 
     fn defer(&mut self, asking: &Asking, request: Request) -> Result<(), Refusal> {
         let connection = self.connection_by_id.get_mut(&asking.connection);
         if let Some(online) = connection.and_then(|connection| connection.online.as_mut()) {
             if online.deferred.len() == DEFERRED_MAX {
-                return Err(Refusal::new(ErrorCode::Unavailable, "too many requests wait for the queue"));
+                return Err(Refusal::new(ErrorCode::Unavailable, "too many requests wait for earlier ones"));
             }
             online.deferred.push_back((asking.reply_to, request));
         }
         Ok(())
     }
 
-    /// Works on what waited for the engine's answer, until something has to wait again.
+    /// Works on what waited for an answer, until something has to wait again.
     pub(super) fn resume_deferred(&mut self, asking: &Asking, now: Now) {
         loop {
             let connection = self.connection_by_id.get_mut(&asking.connection);
@@ -94,9 +99,45 @@ impl Hub {
                 }
                 return;
             }
-            if let Err(refusal) = self.on_request(&asking, request, now) {
+            if let Err(refusal) = self.carry_out(&asking, request, now) {
                 self.refuse(asking.connection, reply_to, &refusal, now);
             }
+        }
+    }
+}
+
+/// Whose answers a request waits for.
+#[derive(Copy, Clone, PartialEq, Eq)]
+struct Waits {
+    for_engine: bool,
+    for_store: bool,
+}
+
+impl Waits {
+    const NOT: Waits = Waits { for_engine: false, for_store: false };
+
+    const fn of(request: &Request) -> Self {
+        match request {
+            Request::Bye | Request::SessionNext(_) | Request::SessionEnd(_) => {
+                Waits { for_engine: true, for_store: true }
+            }
+            Request::QueueJoin(_) | Request::QueueLeave | Request::SessionExtend(_) => {
+                Waits { for_engine: true, for_store: false }
+            }
+            Request::History(_) => Waits { for_engine: false, for_store: true },
+            Request::AuthRefresh { .. }
+            | Request::Ack { .. }
+            | Request::Description(_)
+            | Request::Candidates(_)
+            | Request::State(_)
+            | Request::Quality(_)
+            | Request::Media(_)
+            | Request::IceRefresh(_)
+            | Request::ChatSend(_)
+            | Request::Receipt(_)
+            | Request::Typing(_)
+            | Request::React(_)
+            | Request::Delete(_) => Waits::NOT,
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
 use crate::store::MemoryStore;
 use crate::store::Retention;
+use crate::store::StoreError;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -58,6 +59,7 @@ pub(crate) fn settings() -> Settings {
         ice_policy: IcePolicy::All,
         ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
         minter: Minter::new(Secret::new(*b"turn secret")),
+        retention: Retention::default(),
     }
 }
 
@@ -72,6 +74,8 @@ pub(super) struct Fixture {
     pub(super) store: MemoryStore,
     /// While true, errands stay where they are: the store is slow.
     pub(super) store_sleeps: bool,
+    /// While true, nothing can be written.
+    pub(super) store_is_full: bool,
     commands: Vec<Command>,
     /// Matches that the hub has not heard of.
     found: Vec<Match>,
@@ -93,14 +97,15 @@ impl Fixture {
         let stats = Arc::new(Stats::default());
         let (returns_out, returns) = mpsc::channel();
         Self {
-            hub: Hub::new(settings, stats.clone()),
+            hub: Hub::new(settings.clone(), stats.clone()),
             engine: Engine::new(matchmaking::Settings::default()),
             now: Now { unix: START, ..Now::default() },
             stats,
             ended: Vec::new(),
             engine_sleeps: false,
-            store: MemoryStore::new(Retention::default()),
+            store: MemoryStore::new(settings.retention),
             store_sleeps: false,
+            store_is_full: false,
             commands: Vec::new(),
             found: Vec::new(),
             errands: VecDeque::new(),
@@ -347,7 +352,7 @@ impl Fixture {
         for errand in self.errands.drain(..errands) {
             let returns = self.returns_out.clone();
             let job = errand.into_job(Box::new(move |sequel| returns.send(sequel).expect("the fixture lives")));
-            job.carry_out(&mut self.store);
+            if self.store_is_full { job.befall(StoreError::Full, &self.store) } else { job.carry_out(&mut self.store) }
         }
     }
 

@@ -4,8 +4,6 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 use super::fixture::START;
-use super::fixture::settings;
-use crate::signal::Settings;
 
 const CID: &str = "0d4b5a70-3a5f-4a71-9d5c-1f1f6b6a0d11";
 
@@ -86,52 +84,6 @@ fn rule_29_a_quality_faster_than_5_s_is_ok_and_the_latest_comes_in_time() {
     assert_eq!(hub.take_one(b, "peer.quality")["data"]["score"], 4);
     hub.advance(Duration::from_secs(10));
     assert!(hub.take(b).is_empty());
-}
-
-#[test]
-fn rule_36_a_message_reaches_the_other_once_and_never_its_sender() {
-    let mut hub = Fixture::with(Settings { session_limit: None, ..settings() });
-    let (a, b) = (hub.user("ann"), hub.user("bob"));
-    let (a, b, session, found) = hub.pair_up(a, b);
-    let data = json!({"session": session, "cid": CID, "kind": "text", "text": "hi", "reply_to": "m0"});
-    let sent = hub.ask(a, "chat.send", data.clone()).expect("is sent");
-    assert_eq!(sent["ts"], json!(START));
-    hub.advance(Duration::from_secs(599));
-    assert_eq!(hub.ask(a, "chat.send", data), Ok(sent.clone()));
-    let got = hub.take_one(b, "chat.message");
-    let from = &found[0]["data"]["self"];
-    assert_eq!(
-        got["data"],
-        json!({
-            "session": session, "from": from, "mid": sent["mid"], "ts": START, "cid": CID, "kind": "text",
-            "text": "hi", "reply_to": "m0",
-        })
-    );
-    assert!(!hub.take_kinds(a).contains(&"chat.message".to_owned()));
-}
-
-#[test]
-fn rule_36_mids_sort_in_send_order() {
-    let mut hub = Fixture::new();
-    let (a, b, session, _) = hub.pair();
-    let mut mids = Vec::new();
-    for n in 0..40 {
-        let from = if n % 3 == 0 { a } else { b };
-        let cid = format!("0d4b5a70-3a5f-4a71-9d5c-{n:012}");
-        let sent = hub.ask(from, "chat.send", json!({"session": session, "cid": cid, "kind": "text", "text": "x"}));
-        mids.push(sent.expect("is sent")["mid"].as_str().expect("a mid").to_owned());
-    }
-    assert!(mids.is_sorted());
-}
-
-#[test]
-fn rule_37_a_reaction_to_the_call_is_passed_on() {
-    let mut hub = Fixture::new();
-    let (a, b, session, found) = hub.pair();
-    assert_eq!(hub.ask(a, "chat.react", json!({"session": session, "emoji": "👍"})), Ok(json!({})));
-    let from = &found[0]["data"]["self"];
-    let got = hub.take_one(b, "chat.reaction");
-    assert_eq!(got["data"], json!({"session": session, "from": from, "emoji": "👍", "remove": false}));
 }
 
 #[test]

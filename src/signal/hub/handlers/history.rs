@@ -1,0 +1,119 @@
+//! `chat.history`: what was written, for those who were there (rule 37).
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::signal::hub::Asking;
+use crate::signal::hub::Hub;
+use crate::signal::hub::handlers::chat::MessageView;
+use crate::signal::hub::handlers::chat::ReceiptView;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::History;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Target;
+use crate::signal::protocol::ToPeer;
+use crate::store;
+use crate::store::Alias;
+use crate::store::Entry;
+use crate::store::Page;
+use crate::store::Place;
+use crate::store::Receipt;
+use crate::store::SessionId;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::Window;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// After a session both sides may read for that long (rule 37).
+const OPEN_AFTER_END: Duration = Duration::from_secs(86_400);
+
+/// What one reader is shown.
+struct Shown {
+    reader: Alias,
+    page: Page,
+    receipts: Vec<(Alias, Receipt)>,
+}
+
+impl Hub {
+    pub(super) fn on_history(&mut self, asking: &Asking, request: &ToPeer<History>, now: Now) -> Result<(), Refusal> {
+        let window = request.body.window;
+        let (place, seated) = match (self.seat_at(asking, &request.target), &request.target) {
+            (Ok(seat), _) => (seat.place, Some(seat.alias)),
+            (Err(_), Target::Session(id)) => (Place::Session(SessionId(id.as_str().into())), None),
+            (Err(refusal), Target::Room) => return Err(refusal),
+        };
+        let (asked, user, at) = (asking.clone(), store::UserId::from(&asking.user), now.unix);
+        self.read_for(
+            asking,
+            "history",
+            move |store| {
+                let reader = match seated {
+                    Some(alias) => Some(alias),
+                    None => past_alias(store, &place, &user, at)?,
+                };
+                reader.map(|reader| look_up(store, &place, reader, window)).transpose()
+            },
+            move |hub, outcome, now| match outcome {
+                Ok(Some(shown)) => hub.ok(asked.connection, asked.reply_to, &view(&shown)),
+                Ok(None) => hub.refuse(asked.connection, asked.reply_to, &Refusal::not_in_session(), now),
+                Err(_) => {
+                    let refusal = Refusal::new(ErrorCode::Unavailable, "the history cannot be read");
+                    hub.refuse(asked.connection, asked.reply_to, &refusal, now);
+                }
+            },
+        );
+        Ok(())
+    }
+}
+
+/// What a user was called in a session that is over, as long as its history is open.
+fn past_alias(
+    store: &dyn Store,
+    place: &Place,
+    user: &store::UserId,
+    now: UnixMillis,
+) -> Result<Option<Alias>, StoreError> {
+    let Place::Session(id) = place else { return Ok(None) };
+    let Some(record) = store.session(id)? else { return Ok(None) };
+    if record.ending.is_some_and(|ending| ending.at + OPEN_AFTER_END <= now) {
+        return Ok(None);
+    }
+    let own = record.session.participants.into_iter().find(|participant| participant.party.user == *user);
+    Ok(own.map(|participant| participant.alias))
+}
+
+fn look_up(store: &dyn Store, place: &Place, reader: Alias, window: Window) -> Result<Shown, StoreError> {
+    Ok(Shown { reader, page: store.history(place, window)?, receipts: store.receipts(place)? })
+}
+
+fn view(shown: &Shown) -> Value {
+    let receipts = shown.receipts.iter().map(|(alias, receipt)| {
+        let mut told = json!(ReceiptView::from(*receipt));
+        if let Some(told) = told.as_object_mut() {
+            told.insert("from".into(), json!(alias));
+        }
+        told
+    });
+    json!({
+        "self": shown.reader,
+        "messages": shown.page.entries.iter().map(entry_view).collect::<Vec<_>>(),
+        "more": shown.page.more,
+        "receipts": receipts.collect::<Vec<_>>(),
+    })
+}
+
+/// A message of a history. Of a deleted one only its place in the order is left.
+fn entry_view(entry: &Entry) -> Value {
+    let Some(content) = &entry.content else { return json!({"mid": entry.mid, "deleted": true}) };
+    let mut told = json!(MessageView::new(entry.mid, entry.at, content));
+    if let Some(told) = told.as_object_mut() {
+        told.insert("from".into(), json!(entry.sender));
+        if !entry.reactions.is_empty() {
+            let view = |(alias, emoji): &(Alias, _)| json!({"from": alias, "emoji": emoji});
+            told.insert("reactions".into(), entry.reactions.iter().map(view).collect());
+        }
+    }
+    told
+}
