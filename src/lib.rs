@@ -14,6 +14,7 @@ pub mod http;
 pub mod ice;
 pub mod listener;
 pub mod matchmaking;
+pub mod measure;
 pub mod metrics;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod relay;

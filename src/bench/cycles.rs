@@ -4,20 +4,20 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::bail;
 
-use crate::bench::histogram::Histogram;
 use crate::bench::load::Party;
 use crate::bench::load::kind_name;
 use crate::bench::load::transport_name;
 use crate::bench::plan::Plan;
-use crate::bench::process;
-use crate::bench::process::Reading;
 use crate::bench::report::Cycles;
 use crate::bench::report::Generator;
-use crate::bench::report::Latency;
-use crate::bench::report::Process;
 use crate::bench::report::Report;
-use crate::bench::report::rounded;
 use crate::bench::session::Ask;
+use crate::measure::Histogram;
+use crate::measure::Latency;
+use crate::measure::Reading;
+use crate::measure::Usage;
+use crate::measure::process;
+use crate::measure::rounded;
 
 /// Longest wait for answers at once.
 const WAIT: Duration = Duration::from_millis(20);
@@ -103,7 +103,7 @@ fn readings(plan: &Plan) -> anyhow::Result<Readings> {
 fn report(plan: &Plan, reused: bool, count: &Count, before: &Readings, after: &Readings) -> Report {
     let seconds = plan.duration.as_secs_f64();
     let own = after.1.cpu_nanos.saturating_sub(before.1.cpu_nanos) as f64 / 1e7 / seconds;
-    let process = |(before, after)| Process::between(before, after, seconds, count.cycles);
+    let process = |(before, after)| Usage::between(before, after, seconds, count.cycles);
     Report {
         kind: kind_name(plan.kind),
         server: plan.server,

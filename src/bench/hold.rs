@@ -7,13 +7,13 @@ use crate::bench::load::Party;
 use crate::bench::load::kind_name;
 use crate::bench::load::transport_name;
 use crate::bench::plan::Plan;
-use crate::bench::process;
 use crate::bench::report::Generator;
 use crate::bench::report::Memory;
-use crate::bench::report::Process;
 use crate::bench::report::Report;
-use crate::bench::report::rounded;
 use crate::bench::session::Ask;
+use crate::measure::Usage;
+use crate::measure::process;
+use crate::measure::rounded;
 
 /// Makes the allocations of the plan with a channel each, waits, gives them back, and reports.
 ///
@@ -48,7 +48,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Report> {
             kib_per_allocation: rounded(grown / plan.allocations as f64, 3),
         }),
         // What idle allocations cost: nothing is relayed meanwhile.
-        process: Some(Process::between(&settled, &held, seconds, plan.allocations as u64)),
+        process: Some(Usage::between(&settled, &held, seconds, plan.allocations as u64)),
         generator: Generator { cpu_percent: 0.0, late_percent: 0.0, drops: 0, is_limit: false },
     })
 }

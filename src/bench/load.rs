@@ -15,20 +15,20 @@ use crate::bench::plan::Direction;
 use crate::bench::plan::Kind;
 use crate::bench::plan::Plan;
 use crate::bench::plan::Transport;
-use crate::bench::process;
-use crate::bench::process::Reading;
 use crate::bench::report::Generator;
-use crate::bench::report::Latency;
-use crate::bench::report::Process;
 use crate::bench::report::Report;
 use crate::bench::report::Traffic;
-use crate::bench::report::rounded;
 use crate::bench::session::Ask;
 use crate::bench::session::Session;
 use crate::bench::tally::Tally;
 use crate::bench::volley::Volley;
 use crate::bench::wire::Side;
 use crate::bench::wire::Wire;
+use crate::measure::Latency;
+use crate::measure::Reading;
+use crate::measure::Usage;
+use crate::measure::process;
+use crate::measure::rounded;
 use crate::stun::ChannelNumber;
 use crate::transport::udp::SEND_BATCH;
 
@@ -322,7 +322,7 @@ impl<'p> Run<'p> {
         let own = after.own.cpu_nanos.saturating_sub(before.own.cpu_nanos) as f64 / 1e7 / seconds;
         // The maximum is approached from above: who sends all that is asked for loses some.
         let is_limit = late > LATE_PERCENT && (plan.pace != Pace::Max || lost < LATE_PERCENT);
-        let process = |(before, after)| Process::between(before, after, seconds, tally.delivered);
+        let process = |(before, after)| Usage::between(before, after, seconds, tally.delivered);
         Report {
             kind: kind_name(plan.kind),
             server: plan.server,

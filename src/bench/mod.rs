@@ -6,12 +6,10 @@ mod cycles;
 mod desk;
 mod floor;
 mod flow;
-mod histogram;
 mod hold;
 mod load;
 mod pace;
 mod plan;
-mod process;
 mod report;
 mod runs;
 mod session;
@@ -26,9 +24,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use rustix::process::Resource;
-use rustix::process::Rlimit;
-use rustix::thread::CpuSet;
+
+use crate::measure::pin;
+use crate::measure::raise_file_limit;
 
 use floor::Floor;
 pub(crate) use floor::Merging;
@@ -38,7 +36,6 @@ pub(crate) use plan::Kind;
 pub(crate) use plan::Login;
 pub(crate) use plan::Plan;
 pub(crate) use plan::Transport;
-pub(crate) use plan::Trust;
 pub(crate) use report::Report;
 
 /// Carries out a plan.
@@ -72,16 +69,4 @@ pub(crate) fn run_floor(listen: SocketAddr, merging: Merging, cpu: Option<usize>
     let floor = Floor::open(listen, merging).with_context(|| format!("listen on {listen}"))?;
     writeln!(io::stdout(), "ready {}", floor.address()?).context("tell that it is ready")?;
     floor.run().context("forward")
-}
-
-fn pin(cpu: usize) -> rustix::io::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    rustix::thread::sched_setaffinity(None, &set)
-}
-
-/// A client over TCP, or to a server on another machine, is one socket.
-fn raise_file_limit() -> rustix::io::Result<()> {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
 }

@@ -1,7 +1,6 @@
 //! What is to be done: the arguments, checked.
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,8 @@ use crate::auth::secret::Secret;
 use crate::auth::turn::Minter;
 use crate::bench::pace::Pace;
 use crate::bench::stamp::STAMP_LEN;
+use crate::measure::Trust;
+use crate::measure::is_near;
 
 /// The longest run.
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(30 * 60);
@@ -57,15 +58,6 @@ pub(crate) enum Transport {
     Udp,
     Tcp,
     Tls(Trust),
-}
-
-/// Which certificate of the server is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// One that these PEM certificates signed.
-    Authority(PathBuf),
-    /// Any.
-    Anything,
 }
 
 /// How clients prove who they are.
@@ -166,14 +158,6 @@ impl Plan {
             Login::User { name, password } => vec![Arc::new((name.clone(), password.clone()))],
             Login::Nobody => vec![Arc::default()],
         }
-    }
-}
-
-/// Whether an address is this machine's or of a private network. RFC 1918, RFC 4193, RFC 3927, RFC 4291 §2.5.6.
-fn is_near(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

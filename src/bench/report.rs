@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::bench::histogram::Histogram;
-use crate::bench::process::Reading;
+use crate::measure::Latency;
+use crate::measure::Usage;
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(super) memory: Option<Memory>,
     /// The server's process meanwhile.
     #[serde(rename = "server_process")]
-    pub(super) process: Option<Process>,
+    pub(super) process: Option<Usage>,
     pub(super) generator: Generator,
 }
 
@@ -45,27 +45,6 @@ pub(super) struct Traffic {
     /// Packets in a wrong form or at a wrong place; always 0 with a sound server.
     pub(super) wrong: u64,
     pub(super) latency_us: Latency,
-}
-
-/// How long packets take, in microseconds.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Latency {
-    pub(super) p50: f64,
-    pub(super) p95: f64,
-    pub(super) p99: f64,
-    pub(super) max: f64,
-}
-
-impl Latency {
-    pub(super) fn of(histogram: &Histogram) -> Self {
-        let micros = |nanos: u64| rounded(nanos as f64 / 1000.0, 1);
-        Self {
-            p50: micros(histogram.quantile(0.50)),
-            p95: micros(histogram.quantile(0.95)),
-            p99: micros(histogram.quantile(0.99)),
-            max: micros(histogram.max()),
-        }
-    }
 }
 
 /// Allocations made and given back.
@@ -90,32 +69,6 @@ pub(super) struct Memory {
     pub(super) kib_per_allocation: f64,
 }
 
-/// The server's process while it was measured.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Process {
-    /// Time on a core for each packet, request or cycle.
-    pub(super) cpu_us_each: f64,
-    pub(super) cpu_percent: f64,
-    pub(super) switches_each: f64,
-    pub(super) rss_before_kib: u64,
-    pub(super) rss_after_kib: u64,
-}
-
-impl Process {
-    /// What two readings say about `count` packets, requests or cycles.
-    pub(super) fn between(before: &Reading, after: &Reading, seconds: f64, count: u64) -> Self {
-        let nanos = after.cpu_nanos.saturating_sub(before.cpu_nanos) as f64;
-        let count = count.max(1) as f64;
-        Self {
-            cpu_us_each: rounded(nanos / 1000.0 / count, 3),
-            cpu_percent: rounded(nanos / 1e7 / seconds, 1),
-            switches_each: rounded(after.switches.saturating_sub(before.switches) as f64 / count, 4),
-            rss_before_kib: before.rss_kib,
-            rss_after_kib: after.rss_kib,
-        }
-    }
-}
-
 /// The load generator itself: where it is the limit, the figures say nothing about the server.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Generator {
@@ -125,12 +78,6 @@ pub(super) struct Generator {
     /// Datagrams that reached it and that it was too slow to take.
     pub(super) drops: u64,
     pub(super) is_limit: bool,
-}
-
-/// Rounds to so many digits behind the point.
-pub(super) fn rounded(value: f64, digits: i32) -> f64 {
-    let factor = 10_f64.powi(digits);
-    (value * factor).round() / factor
 }
 
 impl fmt::Display for Report {
@@ -160,7 +107,7 @@ impl fmt::Display for Report {
             writeln!(out, "each        {kib_per_allocation} KiB")?;
         }
         if let Some(process) = &self.process {
-            let Process { cpu_us_each, cpu_percent, switches_each, rss_after_kib, .. } = process;
+            let Usage { cpu_us_each, cpu_percent, switches_each, rss_after_kib, .. } = process;
             writeln!(
                 out,
                 "server      {cpu_us_each} us of a core each ({cpu_percent} %), {switches_each} switches each"
@@ -173,12 +120,5 @@ impl fmt::Display for Report {
             write!(out, "\nThe generator was the limit, not the server.")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50, p95, p99, max } = self;
-        write!(out, "p50 {p50} us, p95 {p95}, p99 {p99}, max {max}")
     }
 }

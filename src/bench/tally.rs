@@ -3,8 +3,8 @@ use std::ops::Range;
 
 use crate::bench::flow::Flow;
 use crate::bench::flow::Heard;
-use crate::bench::histogram::Histogram;
 use crate::bench::wire::Side;
+use crate::measure::Histogram;
 
 /// Counters of a run.
 pub(super) struct Tally {

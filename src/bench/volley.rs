@@ -163,7 +163,7 @@ impl Volley {
                 continue;
             }
             for own in self.own.get(shot.first..shot.first + shot.count).unwrap_or_default() {
-                stream.queue(self.parts(&flows[shot.flow], own).into_iter())?;
+                stream.queue(self.parts(&flows[shot.flow], own).into_iter());
             }
             sent += shot.count;
         }

@@ -260,7 +260,10 @@ impl Wire {
                 batch.send(self.ports[port].socket.as_fd(), 0).map(drop)
             }
             Route::Stream(at) => match self.streams.get_mut(at) {
-                Some(stream) => stream.queue([message].into_iter()).and_then(|()| stream.flush()),
+                Some(stream) => {
+                    stream.queue([message].into_iter());
+                    stream.flush()
+                }
                 None => Err(io::ErrorKind::NotConnected.into()),
             },
         }

@@ -19,8 +19,8 @@ use crate::bench::Merging;
 use crate::bench::Pace;
 use crate::bench::Plan;
 use crate::bench::Transport;
-use crate::bench::Trust;
 use crate::config::parse_duration;
+use crate::measure::Trust;
 
 /// How long a load runs before it is measured; looking for the maximum takes longer.
 const WARM_UP: Duration = Duration::from_millis(500);

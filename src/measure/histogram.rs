@@ -8,18 +8,18 @@ const CUTS: usize = 1 << CUT_BITS;
 const BUCKETS: usize = CUTS * (u64::BITS - CUT_BITS + 1) as usize;
 
 /// Counted durations in nanoseconds.
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     counts: Box<[u64]>,
     total: u64,
     max: u64,
 }
 
 impl Histogram {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { counts: vec![0; BUCKETS].into_boxed_slice(), total: 0, max: 0 }
     }
 
-    pub(super) fn record(&mut self, nanos: u64) {
+    pub(crate) fn record(&mut self, nanos: u64) {
         if let Some(count) = self.counts.get_mut(bucket(nanos)) {
             *count += 1;
         }
@@ -28,7 +28,7 @@ impl Histogram {
     }
 
     /// Returns what this share (0 to 1) of the durations does not exceed; 0 when there are none.
-    pub(super) fn quantile(&self, share: f64) -> u64 {
+    pub(crate) fn quantile(&self, share: f64) -> u64 {
         let wanted = (self.total as f64 * share).ceil().max(1.0) as u64;
         let mut seen = 0;
         for (at, count) in self.counts.iter().enumerate() {
@@ -40,7 +40,7 @@ impl Histogram {
         self.max
     }
 
-    pub(super) fn max(&self) -> u64 {
+    pub(crate) fn max(&self) -> u64 {
         self.max
     }
 }

@@ -4,13 +4,13 @@ use std::io;
 
 /// One reading.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     /// Time on a core of all threads, in nanoseconds.
-    pub(super) cpu_nanos: u64,
+    pub(crate) cpu_nanos: u64,
     /// Context switches of all threads, their own wish or not.
-    pub(super) switches: u64,
+    pub(crate) switches: u64,
     /// Resident memory.
-    pub(super) rss_kib: u64,
+    pub(crate) rss_kib: u64,
 }
 
 /// Reads the counters of a process.
@@ -18,7 +18,7 @@ pub(super) struct Reading {
 /// # Errors
 ///
 /// There is no such process, or the kernel does not tell (`CONFIG_SCHED_INFO`).
-pub(super) fn read(pid: u32) -> io::Result<Reading> {
+pub(crate) fn read(pid: u32) -> io::Result<Reading> {
     let mut reading = Reading::default();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let task = task?.path();
