@@ -13,6 +13,7 @@ pub mod config;
 pub mod http;
 pub mod ice;
 pub mod listener;
+pub mod load;
 pub mod matchmaking;
 pub mod measure;
 pub mod metrics;

@@ -139,7 +139,7 @@ fn commands_that_do_not_exist_yet_are_not_offered() {
     let help = stdout(&duologue(directory.path(), &["--help"], &[]));
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(commands, ["serve", "check-config", "creds", "healthcheck", "bench", "help"]);
+    assert_eq!(commands, ["serve", "check-config", "creds", "healthcheck", "bench", "load", "help"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bench;
 mod check_config;
 mod creds;
 mod healthcheck;
+mod load;
 mod serve;
 
 use std::path::PathBuf;
@@ -69,6 +70,11 @@ enum Command {
         #[command(subcommand)]
         task: bench::Task,
     },
+    /// Put the signaling of a server under load and measure what it makes of it
+    Load {
+        #[command(subcommand)]
+        task: load::Task,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -89,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
         Command::Healthcheck => healthcheck::run(&config),
         Command::Bench { task } => bench::run(task),
+        Command::Load { task } => load::run(task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -162,6 +169,7 @@ mod tests {
             vec!["duologue", "creds", "--ttl", "0s"],
             vec!["duologue", "creds", "--user", "a:b"],
             vec!["duologue", "bench"],
+            vec!["duologue", "load", "signaling"],
         ] {
             assert!(Cli::try_parse_from(&arguments).is_err(), "{arguments:?}");
         }
