@@ -6,6 +6,7 @@
 # make bench  the benchmarks
 # make instructions  counts the instructions of each operation of the relay core, compares with benches/instructions.txt
 # make peers  throughput beside coturn and the floor (docs/PERFORMANCE.md); needs two idle cores
+# make signaling  signaling and matching beside their targets (docs/PROTOCOL.md); needs two idle cores
 # make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
@@ -45,6 +46,11 @@ instructions: system
 peers: system
 	cargo build --release --locked
 	DUOLOGUE_BIN=$(CURDIR)/target/release/duologue benches/peers.sh
+
+.PHONY: signaling
+signaling: system
+	cargo build --release --locked
+	DUOLOGUE_BIN=$(CURDIR)/target/release/duologue benches/signaling.sh
 
 .PHONY: lint
 lint:

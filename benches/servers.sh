@@ -1,29 +1,13 @@
 # Starts and ends the servers that the measurements compare, and the load. Sourced by peers.sh, moderation.sh and soak.sh.
 #
-# The server runs on core SERVER_CPU (0), the load on core LOAD_CPU (1), one relay thread each. Meanwhile a spinner of the
-# idle class, which gives way to everything, keeps the server's core from being halted: on a virtual machine waking it takes
-# 10 to 20 ms, and the slowest percent of packets would show only that. It ends with the script.
+# benches/cores.sh says which cores they have; one relay thread each.
 #
 #   TURNSERVER=/path TURNSERVER_2=/path   coturn, and another one beside it; columns are named by their versions
-#   DUOLOGUE_BIN=/path                    else the release is built
 
-server_cpu="${SERVER_CPU:-0}"
-load_cpu="${LOAD_CPU:-1}"
-duologue="${DUOLOGUE_BIN:-$PWD/target/release/duologue}"
-secret="a secret of the benches alone"
+# shellcheck source=benches/cores.sh
+. benches/cores.sh
 udp=127.0.0.1:33478
 tls=127.0.0.1:35349
-server_pid=""
-load_pid=""
-spinner_pid=""
-rival_pid=""
-
-# Fails with a message if a program is missing.
-need() {
-    for tool in "$@"; do
-        command -v "$tool" > /dev/null || { echo "$tool is missing: scripts/setup-system installs it" >&2; exit 1; }
-    done
-}
 
 # All coturns by name: "coturn-4.6.1 coturn-4.17.1".
 declare -A turnserver_by_name=()
@@ -38,46 +22,9 @@ done
 
 # prepare: everything that servers and load need; sets work, a directory that ends with the script.
 prepare() {
-    need openssl taskset setsid chrt python3
-    [ -n "${DUOLOGUE_BIN:-}" ] || cargo build --release --locked
-    work="$(mktemp -d)"
-    trap finish EXIT
-    # Every allocation is a socket, and shells start with fewer files.
-    ulimit -n "$(ulimit -Hn)"
+    prepare_cores "$server_cpu"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
         -keyout "$work/key.pem" -out "$work/cert.pem" 2> /dev/null
-    spin 19 chrt -i 0 &
-    spinner_pid=$!
-}
-
-# spin NICE [COMMAND...]: keeps the server's core busy until it is killed, started by COMMAND. Run in the background.
-spin() {
-    local nice="$1"
-    shift
-    # The inner loop makes no system call; the outer one ends it if this script was killed.
-    # shellcheck disable=SC2016
-    apart "$nice" "$@" taskset -c "$server_cpu" bash -c \
-        'while kill -0 "$1"; do for ((i = 0; i < 100000; i++)); do :; done; done' spinner $$ 2> /dev/null
-}
-
-# halve_server: leaves the server that runs one half of its core, so that it is the limit and not the load.
-halve_server() {
-    spin -15 &
-    rival_pid=$!
-}
-
-finish() {
-    [ -z "$load_pid" ] || kill "$load_pid" 2> /dev/null || true
-    [ -z "$spinner_pid" ] || kill "$spinner_pid" 2> /dev/null || true
-    stop_server
-    rm -rf "$work"
-}
-
-# apart NICE COMMAND...: becomes the command, in a session of its own: that has a priority of its own (sched_autogroup), which
-# only root may raise. Run in the background, so that $! is the command's.
-apart() {
-    # shellcheck disable=SC2016
-    exec setsid bash -c '{ echo "$1" > /proc/self/autogroup; } 2> /dev/null; shift; exec "$@"' apart "$@"
 }
 
 # start_server NAME [MICROSECONDS]: a coturn, floor, duologue, single-port, or unmoderated; else the relay.moderation_us.
@@ -151,29 +98,11 @@ TOML
     apart -15 taskset -c "$server_cpu" "$duologue" serve --config "$work/duologue.toml" > /dev/null 2> "$work/log" &
 }
 
-stop_server() {
-    if [ -n "$rival_pid" ]; then
-        kill "$rival_pid" 2> /dev/null || true
-        wait "$rival_pid" 2> /dev/null || true
-        rival_pid=""
-    fi
-    [ -n "$server_pid" ] || return 0
-    kill -KILL "$server_pid" 2> /dev/null || true
-    wait "$server_pid" 2> /dev/null || true
-    server_pid=""
-}
-
 # load ARGUMENT...: `duologue bench` on the server that runs; the report is in $work/report. Fails if the load does.
 load() {
     local address="$udp"
     [[ " $* " != *" tls "* ]] || address="$tls"
-    DUOLOGUE_BENCH_SECRET="$secret" apart -15 taskset -c "$load_cpu" "$duologue" bench "$@" --server "$address" \
-        --server-pid "$server_pid" --cpu "$load_cpu" --json > "$work/report" 2> "$work/why" &
-    load_pid=$!
-    local code=0
-    wait "$load_pid" || code=$?
-    load_pid=""
-    return "$code"
+    DUOLOGUE_BENCH_SECRET="$secret" run_load bench "$@" --server "$address"
 }
 
 # measure FILE ROUND ROW COLUMN ARGUMENT...: one load on the server that runs, as a line of JSON.

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Measures signaling and matching and prints the table of targets: gate, stretch, measured.
+#
+#   benches/signaling.sh [--rounds N] [ROW ...]      all rows: benches/signaling.sh --list
+#
+# Every measurement has a fresh server. `in-process` is the engine alone, without server or socket: benches/matchmaking.rs.
+# Needs two cores that are idle otherwise; benches/cores.sh says how they are used. JSON lines stay in target/signaling/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# As many clients as 20,000, or as this user may have files.
+files="$(ulimit -Hn)"
+[ "$files" != unlimited ] || files=1000000
+many=$((files < 20500 ? files - 500 : 20000))
+
+# name | listener | load
+rows=(
+    "connect|http|signaling connect --connections $many --duration 3s"
+    "connect-tls|shared|signaling connect --connections $((many / 4)) --duration 3s"
+    "relay|http|signaling relay --connections 2000 --rate 10000"
+    "flood|http|signaling flood --connections 2000 --rate 10000"
+    "stall|http|signaling stall --connections 200 --duration 60s"
+    "matching|http|matching --connections 1000 --rate 500"
+    "matching-most|http|matching --connections 2000"
+    "in-process||"
+)
+
+rounds=3
+wanted=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --rounds) rounds="$2"; shift ;;
+        --list) printf '%s\n' "${rows[@]%%|*}"; exit 0 ;;
+        -*) echo "unknown option $1; see the head of $0" >&2; exit 2 ;;
+        *) wanted+=("$1") ;;
+    esac
+    shift
+done
+
+# shellcheck source=benches/cores.sh
+. benches/cores.sh
+prepare_cores "$server_cpu" "$load_cpu"
+results="target/signaling/$(date -u +%Y%m%dT%H%M%SZ).jsonl"
+mkdir -p target/signaling
+
+# start_server: on ports of its own choice. No limit stands in the way of honest clients (127.2/16); floods come from elsewhere.
+start_server() {
+    rm -rf "$work/state"
+    cat > "$work/duologue.toml" << TOML
+[server]
+state_dir = "$work/state"
+[http]
+listen = ["127.0.0.1:0"]
+tls_listen = ["127.0.0.1:0"]
+[turn]
+udp_listen = ["127.0.0.1:0"]
+tcp_listen = []
+tls_listen = []
+[relay]
+addresses = ["127.0.0.1"]
+shards = 1
+[auth]
+jwt_secrets = ["$secret"]
+[limits]
+queue_joins_per_minute = 1000000
+messages_burst = 10000
+exempt = ["127.2.0.0/16"]
+[log]
+level = "warn"
+TOML
+    apart -15 taskset -c "$server_cpu" "$duologue" serve --config "$work/duologue.toml" > "$work/listeners" 2> "$work/log" &
+    server_pid=$!
+    for _ in $(seq 100); do
+        ! grep -q '^ready' "$work/listeners" || return 0
+        sleep 0.1
+    done
+    echo "the server does not start" >&2
+    cat "$work/log" >&2
+    exit 1
+}
+
+# note ROUND ROW REPORT
+note() {
+    printf '{"round":%d,"row":"%s","report":%s}\n' "$1" "$2" "$3" >> "$results"
+}
+
+# measure ROUND ROW LISTENER ARGUMENT...
+measure() {
+    local round="$1" row="$2" listener="$3" trust=()
+    shift 3
+    start_server
+    [ "$listener" = http ] || trust=(--ca "$work/state/tls/local-ca.pem")
+    local address
+    address="$(awk -v listener="$listener" '$1 == listener { print $2 }' "$work/listeners")"
+    if DUOLOGUE_LOAD_SECRET="$secret" run_load load "$@" --server "$address" "${trust[@]}"; then
+        note "$round" "$row" "$(cat "$work/report")"
+    else
+        echo "$row: $(cat "$work/why")" >&2
+    fi
+    stop_server
+}
+
+for round in $(seq "$rounds"); do
+    for line in "${rows[@]}"; do
+        IFS='|' read -r row listener arguments <<< "$line"
+        [ "${#wanted[@]}" -eq 0 ] || [[ " ${wanted[*]} " == *" $row "* ]] || continue
+        echo "round $round: $row" >&2
+        if [ "$row" = in-process ]; then
+            taskset -c "$load_cpu" cargo bench --locked --bench matchmaking -- match, > "$work/bench"
+            note "$round" "$row" "$(python3 benches/signaling.py --engine "$work/bench")"
+        else
+            # shellcheck disable=SC2086
+            measure "$round" "$row" "$listener" $arguments
+        fi
+    done
+done
+echo "$results" >&2
+python3 benches/signaling.py "$results"
