@@ -19,6 +19,7 @@ rows=(
     "connect-tls|shared|signaling connect --connections $((many / 4)) --duration 3s"
     "relay|http|signaling relay --connections 2000 --rate 10000"
     "flood|http|signaling flood --connections 2000 --rate 10000"
+    "resume|http|signaling resume --connections $many --kill $((many / 4))"
     "stall|http|signaling stall --connections 200 --duration 60s"
     "matching|http|matching --connections 1000 --rate 500"
     "matching-most|http|matching --connections 2000"

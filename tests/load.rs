@@ -110,6 +110,19 @@ fn a_reader_that_does_not_read_is_held_to_256_kib_and_closed_4408() {
 }
 
 #[test]
+fn who_is_killed_comes_back_and_the_others_notice_nothing() {
+    let server = Server::start(CONFIG);
+    for (is_tls, pace) in [(false, ["--window", "8"]), (true, ["--rate", "200"])] {
+        let task = ["signaling", "resume", "--connections", "60", "--kill", "20"];
+        let report = report(&server, is_tls, &[&task[..], &pace].concat());
+        assert_eq!((number(&report, "/killed"), number(&report, "/resumed")), (20.0, 20.0), "{report}");
+        assert_eq!(number(&report, "/gaps"), 0.0, "{report}");
+        assert!(number(&report, "/seconds_to_all") > 0.0, "{report}");
+        assert_timed(&report, "/latency_us");
+    }
+}
+
+#[test]
 fn people_meet_whom_they_can_and_are_timed() {
     let server = Server::start(CONFIG);
     for pace in [["--rate", "200"], ["--window", "4"]] {

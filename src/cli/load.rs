@@ -71,6 +71,19 @@ pub(super) enum Signaling {
         #[command(flatten)]
         common: CommonArgs,
     },
+    /// Some lose their connections in one moment and come back: how long until all have
+    Resume {
+        #[command(flatten)]
+        pace: PaceArgs,
+        /// Clients that lose their connections [default: a quarter]
+        #[arg(long, value_name = "N")]
+        kill: Option<usize>,
+        /// Clients under way at once, where no rate is given
+        #[arg(long, value_name = "N", default_value_t = 64)]
+        window: usize,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
     /// One of each pair reads nothing: what is held for it, and when the server gives it up
     Stall {
         #[command(flatten)]
@@ -149,6 +162,10 @@ impl Task {
             Signaling::Connect { pace, window, common } => (Kind::Connect { window }, pace, common),
             Signaling::Relay { pace, size, common } => (Kind::Relay { size, flooders: 0 }, pace, common),
             Signaling::Flood { pace, size, flooders, common } => (Kind::Relay { size, flooders }, pace, common),
+            Signaling::Resume { pace, kill, window, common } => {
+                let killed = kill.unwrap_or(common.connections.div_ceil(4));
+                (Kind::Resume { killed, window }, pace, common)
+            }
             Signaling::Stall { pace, size, common } => (Kind::Stall { size }, pace, common),
         }
     }

@@ -1,6 +1,9 @@
 //! One WebSocket client, from the connect to the end.
 use std::fmt;
 use std::io;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use crate::load::frame;
 use crate::load::frame::Frame;
@@ -153,6 +156,12 @@ impl Client {
         }
         on(What::Refused(head.lines().next().unwrap_or_default().to_owned()));
         Ok(false)
+    }
+
+    /// Ends the connection with a reset, as when a device loses its network and comes back.
+    pub(super) fn kill(self) {
+        // Fails only on a socket that is dead already.
+        let _dead = SockRef::from(self.pipe.socket()).set_linger(Some(Duration::ZERO));
     }
 
     fn take_frames(&mut self, on: &mut impl FnMut(What)) -> io::Result<()> {

@@ -75,7 +75,8 @@ pub(super) fn run(plan: &Plan, window: usize) -> anyhow::Result<Report> {
     let count = plan.connections as u64;
     let meter = Meter::start(plan)?;
     let pace = plan.rate.map_or(Pace::Window(window), Pace::Rate);
-    let coming = everyone(&mut crowd, &greeter, 0..plan.connections, pace)?;
+    let hello = &mut |client| greeter.hello(client);
+    let coming = everyone(&mut crowd, 0..plan.connections, pace, hello, &mut |_, _| {})?;
     let (seconds, server_process, generator) = meter.stop(count, coming.beat.as_ref())?;
 
     let silence = Meter::start(plan)?;
@@ -105,16 +106,17 @@ pub(super) fn run(plan: &Plan, window: usize) -> anyhow::Result<Report> {
     })
 }
 
-/// Has these clients connect and say hello.
+/// Has these clients connect and say what `hello` gives; `on_online` gets the answers.
 ///
 /// # Errors
 ///
 /// The server refuses one, does not answer or hangs up, or what the system calls report.
 pub(super) fn everyone(
     crowd: &mut Crowd,
-    greeter: &Greeter,
     clients: Range<usize>,
     pace: Pace,
+    hello: &mut impl FnMut(usize) -> anyhow::Result<String>,
+    on_online: &mut impl FnMut(usize, &str),
 ) -> anyhow::Result<Coming> {
     let mut coming = Coming { latency: Histogram::new(), beat: None };
     if let Pace::Rate(rate) = pace {
@@ -133,14 +135,15 @@ pub(super) fn everyone(
                 (None, Pace::Rate(_)) => None,
             };
             let (Some(due), Some(client)) = (due, if due.is_some() { waiting.next() } else { None }) else { break };
-            crowd.dial(client, greeter.hello(client)?).context("open a connection")?;
+            crowd.dial(client, hello(client)?).context("open a connection")?;
             due_by_client.push(due);
         }
         // Sleeping is not precise enough for who has to keep time.
         let is_timed = coming.beat.is_some() && !waiting.is_empty();
         for news in crowd.hear(if is_timed { Duration::ZERO } else { WAIT }).context("listen to the server")? {
             match news.what {
-                What::Online(_) => {
+                What::Online(answer) => {
+                    on_online(news.client, &answer);
                     online += 1;
                     last_online = news.at;
                     let due = due_by_client.get(news.client - clients.start).copied().unwrap_or(news.at);
@@ -160,7 +163,11 @@ pub(super) fn everyone(
 }
 
 /// Keeps everybody there, silent.
-fn stay(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// Somebody is gone, or what the system calls report.
+pub(super) fn stay(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     let end = crowd.after(duration);
     while crowd.now() < end {
         for news in crowd.hear(WAIT).context("listen to the server")? {

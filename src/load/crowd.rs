@@ -117,6 +117,13 @@ impl Crowd {
         }
     }
 
+    /// Takes a client's connection away as a lost network does.
+    pub(super) fn kill(&mut self, client: usize) {
+        if let Some(client) = self.clients.get_mut(client).and_then(Option::take) {
+            client.kill();
+        }
+    }
+
     /// Returns what happened, waiting for at most `patience`.
     ///
     /// # Errors

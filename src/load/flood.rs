@@ -48,7 +48,13 @@ impl Flood {
     /// The server refuses, does not answer or hangs up, or what the system calls report.
     pub(super) fn begin(crowd: &mut Crowd, greeter: &Greeter, first: usize, flooders: usize) -> anyhow::Result<Self> {
         let clients = first..first + flooders;
-        connect::everyone(crowd, greeter, clients.clone(), Pace::Window(1))?;
+        connect::everyone(
+            crowd,
+            clients.clone(),
+            Pace::Window(1),
+            &mut |client| greeter.hello(client),
+            &mut |_, _| {},
+        )?;
         Ok(Self {
             hellos: clients.clone().map(|client| greeter.hello(client)).collect::<anyhow::Result<_>>()?,
             is_online: vec![true; flooders],

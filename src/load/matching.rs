@@ -65,7 +65,8 @@ enum Seat {
 pub(super) fn run(plan: &Plan, window: usize) -> anyhow::Result<Report> {
     let mut crowd = Crowd::new(Target::of(plan)?).context("make a poll")?;
     let greeter = Greeter::new(&plan.login)?;
-    connect::everyone(&mut crowd, &greeter, 0..plan.connections, Pace::Window(WINDOW))?;
+    let hello = &mut |client| greeter.hello(client);
+    connect::everyone(&mut crowd, 0..plan.connections, Pace::Window(WINDOW), hello, &mut |_, _| {})?;
     let seats = plan.connections / 2;
     let mut hall = Hall {
         crowd,

@@ -30,6 +30,12 @@ impl<'a> Message<'a> {
         Some(data.get(member)?.as_str()?.to_owned())
     }
 
+    /// Whether a member of the data is true.
+    pub(super) fn flag(&self, member: &str) -> bool {
+        let data: Option<Value> = self.data.and_then(|data| serde_json::from_str(data.get()).ok());
+        data.is_some_and(|data| data.get(member) == Some(&Value::Bool(true)))
+    }
+
     /// The moment in a candidate.
     pub(super) fn stamp(&self) -> Option<u64> {
         let (_, rest) = self.data?.get().split_once(STAMP)?;

@@ -15,6 +15,7 @@ mod pairs;
 mod plan;
 mod relay;
 mod report;
+mod resume;
 mod stall;
 mod target;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Report> {
     match plan.kind {
         Kind::Connect { window } => connect::run(plan, window),
         Kind::Relay { size, flooders } => relay::run(plan, size, flooders),
+        Kind::Resume { killed, window } => resume::run(plan, killed, window),
         Kind::Stall { size } => stall::run(plan, size),
         Kind::Matching { window } => matching::run(plan, window),
     }

@@ -30,7 +30,13 @@ impl Pairs {
     ///
     /// The server refuses, does not answer or hangs up, or what the system calls report.
     pub(super) fn make(crowd: &mut Crowd, greeter: &Greeter, clients: usize) -> anyhow::Result<Self> {
-        connect::everyone(crowd, greeter, 0..clients, Pace::Window(WINDOW))?;
+        connect::everyone(
+            crowd,
+            0..clients,
+            Pace::Window(WINDOW),
+            &mut |client| greeter.hello(client),
+            &mut |_, _| {},
+        )?;
         let mut pairs = Self { session_by_client: vec![String::new(); clients] };
         let (mut asked, mut met) = (0, 0);
         let mut last_met = crowd.now();

@@ -37,6 +37,13 @@ pub(crate) enum Kind {
         /// Clients beside the pairs that send as much as they can.
         flooders: usize,
     },
+    /// Clients some of whom lose their connection and come back.
+    Resume {
+        /// How many.
+        killed: usize,
+        /// How many are under way at once, where there is no rate.
+        window: usize,
+    },
     /// Pairs one of whom reads nothing.
     Stall {
         /// Bytes of a message.
@@ -116,6 +123,11 @@ impl Plan {
                 in_range("--window", window, 1, WINDOW_MAX)?;
                 false
             }
+            Kind::Resume { killed, window } => {
+                in_range("--kill", killed, 1, self.connections)?;
+                in_range("--window", window, 1, WINDOW_MAX)?;
+                false
+            }
             Kind::Matching { window } => {
                 in_range("--window", window, 1, WINDOW_MAX)?;
                 true
@@ -186,6 +198,7 @@ mod tests {
             (kind(Kind::Matching { window: 5000 }), "--window: write 1 to 4096"),
             (kind(Kind::Relay { size: 48_001, flooders: 0 }), "--size: write 0 to 48000"),
             (kind(Kind::Relay { size: 0, flooders: 1001 }), "--flooders: write 0 to 1000"),
+            (kind(Kind::Resume { killed: 101, window: 1 }), "--kill: write 1 to 100"),
             (kind(Kind::Stall { size: 0 }), "--size: write 1 to 48000"),
             (Plan { duration: DURATION_MAX, ..near() }, "--duration and --warm-up: at most 30m together"),
             (Plan { rate: Some(0.0), ..near() }, "--rate: write a number above 0, at most 1000000 per second"),

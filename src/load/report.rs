@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::load::connect::Connects;
 use crate::load::matching::Matches;
 use crate::load::relay::Relayed;
+use crate::load::resume::Resumes;
 use crate::load::stall::Stalls;
 use crate::measure::Latency;
 use crate::measure::Usage;
@@ -35,6 +36,7 @@ pub(crate) struct Report {
 pub(super) enum Finding {
     Connects(Connects),
     Relayed(Relayed),
+    Resumes(Resumes),
     Stalls(Stalls),
     Matches(Matches),
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Report {
         match finding {
             Finding::Connects(connects) => write!(out, "{connects}")?,
             Finding::Relayed(relayed) => write!(out, "{relayed}")?,
+            Finding::Resumes(resumes) => write!(out, "{resumes}")?,
             Finding::Stalls(stalls) => write!(out, "{stalls}")?,
             Finding::Matches(matches) => write!(out, "{matches}")?,
         }
