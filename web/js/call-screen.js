@@ -1,3 +1,4 @@
+import { Away } from './away.js';
 import { ChatPanel } from './chat-panel.js';
 import { ConnectionPanel } from './connection-panel.js';
 import { announce, clockText, element, setIcon } from './page.js';
@@ -20,6 +21,7 @@ export class CallScreen {
   #remote = element('remote');
   #connection = new ConnectionPanel();
   #chat = new ChatPanel();
+  #away = new Away();
   /** @type {import('/sdk/index.js').Session | null} */
   #session = null;
   #startedWithMs = 0;
@@ -56,6 +58,7 @@ export class CallScreen {
     this.#session = session;
     this.#startedWithMs = session.remainingMs() ?? 0;
     this.#chat.follow(session);
+    this.#away.follow(session);
     this.#connection.clear();
     this.#connection.toggle(false);
     this.#chat.toggle(false);
@@ -78,10 +81,6 @@ export class CallScreen {
     session.on('state', () => this.#showState(session));
     session.on('quality', (quality) => this.#connection.show(quality));
     session.on('peer-media', () => this.#showRemote(session));
-    session.on('peer-left', ({ canReconnect }) => {
-      if (canReconnect) this.toast('They dropped off. Waiting for them to come back…', true);
-    });
-    session.on('peer-resumed', () => this.toast('They are back.'));
     session.on('warning', ({ remainingMs }) => {
       const text = `${Math.round(remainingMs / 1_000)} seconds left`;
       this.toast(text);
@@ -193,6 +192,7 @@ export class CallScreen {
 
   /** @param {import('/sdk/index.js').Session} session */
   #tick(session) {
+    this.#away.show(session);
     const remainingMs = session.remainingMs();
     const timer = element('timer');
     timer.hidden = remainingMs === null;

@@ -45,6 +45,7 @@ export class Debug {
         peer: session.peer,
         media: session.media,
         peerMedia: session.peerMedia,
+        peerLostUntil: session.peerLostUntil,
         remainingMs: session.remainingMs(),
       },
       quality: session?.quality ?? null,

@@ -9,6 +9,9 @@ import { wirePreview } from './preview.js';
 import { SearchScreen } from './searching.js';
 import { Settings, wireSettings } from './settings.js';
 
+/** A connection that is back sooner was never missed. */
+const OFFLINE_SHOWN_AFTER_MS = 1_000;
+
 const settings = new Settings();
 const devices = new Devices();
 
@@ -21,6 +24,7 @@ let search = null;
 /** @type {import('/sdk/index.js').Session | null} */
 let session = null;
 let endedByMe = false;
+let offlineTimer = 0;
 
 const lobby = new Lobby(start);
 const searchScreen = new SearchScreen(cancel);
@@ -176,9 +180,15 @@ function currentClient() {
 /** @param {import('/sdk/index.js').StateEvent} event */
 function showConnection({ state, reason, terminal }) {
   document.body.dataset.connection = state;
-  if (state === 'online') showNotice(null);
-  else if (state === 'offline') showNotice('No connection to the server. Trying again…');
-  else if (state === 'closed' && terminal) showNotice(closedText(reason));
+  if (state === 'offline') offlineTimer ||= setTimeout(showOffline, OFFLINE_SHOWN_AFTER_MS);
+  if (state !== 'online' && state !== 'closed') return;
+  clearTimeout(offlineTimer);
+  offlineTimer = 0;
+  showNotice(state === 'closed' && terminal ? closedText(reason) : null);
+}
+
+function showOffline() {
+  showNotice(session ? 'Reconnecting to the server… Your call goes on.' : 'No connection to the server. Trying again…');
 }
 
 /** @param {string | undefined} reason */

@@ -1,7 +1,7 @@
 import { systemClock } from './clock.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
-import { DuologueError } from './errors.js';
+import { DuologueError, isRetryable } from './errors.js';
 import { Search } from './search.js';
 import { Session } from './session.js';
 
@@ -50,6 +50,8 @@ export class Client extends Emitter {
   #search = null;
   /** @type {Map<string, Session>} */
   #sessionById = new Map();
+  /** Sessions that we have ended and the server does not know of. @type {Set<string>} */
+  #endLater = new Set();
 
   /** @type {import('./protocol.js').WireUser | null} */
   user = null;
@@ -152,13 +154,28 @@ export class Client extends Emitter {
     // After a gap the server says in `sync` what is left.
     if (ok.gap) return;
     if (ok.resumed) {
+      this.#sendEndings();
       for (const session of this.#sessionById.values()) session.resume();
-      // The ticket survived with the resume window, unless its join never got through.
-      if (!this.#search?.status) this.#search?.join();
+      // The ticket is as we left it: one we have given up must go, a join may never have got through.
+      if (!this.#search) this.#connection.notify('queue.leave', {});
+      else if (!this.#search.status) this.#search.join();
     } else {
+      this.#endLater.clear();
       this.#reconcile({ sessions: [] });
       this.#search?.join();
     }
+  }
+
+  #sendEndings() {
+    for (const session of this.#endLater) this.#endOnServer(session);
+    this.#endLater.clear();
+  }
+
+  /** @param {string} session */
+  #endOnServer(session) {
+    this.request('session.end', { session }).catch((error) => {
+      if (isRetryable(error)) this.#endLater.add(session);
+    });
   }
 
   /** @param {import('./protocol.js').Frame} frame */
@@ -194,7 +211,7 @@ export class Client extends Emitter {
     const search = this.#search;
     if (!search) {
       // Matched in the moment of cancelling: the other side must not wait for us.
-      this.request('session.end', { session: match.session }).catch(() => {});
+      this.#endOnServer(match.session);
       return;
     }
     const session = new Session(this.#sessionPort(), match, search.options);
@@ -205,10 +222,11 @@ export class Client extends Emitter {
 
   /** @param {import('./protocol.js').WireSync} sync */
   #onSync(sync) {
-    const unknown = this.#reconcile(sync);
-    for (const session of unknown) this.request('session.end', { session }).catch(() => {});
-    if (sync.queue) this.#search?.handleStatus(sync.queue);
-    else this.#search?.join();
+    this.#endLater.clear();
+    for (const session of this.#reconcile(sync)) this.#endOnServer(session);
+    if (!sync.queue) this.#search?.join();
+    else if (this.#search) this.#search.handleStatus(sync.queue);
+    else this.#connection.notify('queue.leave', {});
   }
 
   /**
@@ -251,6 +269,7 @@ export class Client extends Emitter {
       notify: (type, data) => connection.notify(type, data),
       next: (session, reason) => this.#next(session, reason),
       onEnded: (session) => this.#sessionById.delete(session.id),
+      endLater: (session) => this.#endLater.add(session.id),
       toLocalTime: (serverTime) => connection.toLocalTime(serverTime),
       clock: this.#clock,
       logger: this.#logger,
@@ -274,9 +293,15 @@ export class Client extends Emitter {
       search.handleStatus(await this.request('session.next', data));
       session.finish('skipped');
     } catch (error) {
-      // It ended while we asked: then this is a plain search.
-      if (error instanceof DuologueError && error.code === 'not_in_session') search.join();
-      else {
+      if (!(error instanceof DuologueError)) throw error;
+      if (error.code === 'disconnected' || error.code === 'offline') {
+        // Whether it got through or not, the session is over for us and the search goes on.
+        this.#endLater.add(session.id);
+        session.finish('skipped');
+      } else if (error.code === 'not_in_session') {
+        // It ended while we asked: then this is a plain search.
+        search.join();
+      } else {
         search.fail(new DuologueError('cancelled', 'no next partner', { cause: error }));
         throw error;
       }

@@ -15,6 +15,12 @@ const BYE_TIMEOUT_MS = 1_000;
 const MAX_REFUSALS = 3;
 /** How long a server that refuses the hello may take to close. */
 const REFUSAL_CLOSE_MS = 1_000;
+/**
+ * So many sequenced pushes, or characters of them, are acknowledged: the server frees what it would
+ * replay, and has room for what comes while we are away. PROTOCOL rules 28, 35.
+ */
+const ACK_PUSHES = 16;
+const ACK_CHARACTERS = 16_384;
 
 /**
  * @typedef {'idle' | 'connecting' | 'online' | 'offline' | 'closed'} ClientState
@@ -52,6 +58,8 @@ export class Connection {
   #onlineSince = 0;
   #lastFrameAt = 0;
   #lastSeq = 0;
+  /** What has come since the last `ack`. */
+  #unacked = { pushes: 0, characters: 0 };
   #serverOffsetMs = 0;
   /** @type {unknown} */
   #retryTimer = null;
@@ -154,8 +162,8 @@ export class Connection {
         url: this.#options.url,
         WebSocket: this.#options.WebSocket ?? globalThis.WebSocket,
         clock: this.#clock,
-        onPush: (frame) => {
-          if (current()) this.#onPush(frame);
+        onPush: (frame, characters) => {
+          if (current()) this.#onPush(frame, characters);
         },
         onClose: ({ code }) => {
           if (current()) this.#onClose(code);
@@ -163,7 +171,7 @@ export class Connection {
       });
       this.#link = link;
       const ok = await link.hello(identity);
-      if (current()) this.#onHello(ok, 'resume' in identity);
+      if (current()) this.#onHello(ok);
     } catch (error) {
       if (!current()) return;
       this.#logger.debug('connect failed', error);
@@ -174,28 +182,43 @@ export class Connection {
     }
   }
 
-  /**
-   * @param {import('./protocol.js').WireHelloOk} ok
-   * @param {boolean} resuming
-   */
-  #onHello(ok, resuming) {
+  /** @param {import('./protocol.js').WireHelloOk} ok */
+  #onHello(ok) {
     this.#refusals = 0;
     this.#onlineSince = this.#clock.now();
     this.#lastFrameAt = this.#onlineSince;
     this.#identity.adopt(ok, this.#serverOffsetMs);
     // `seq` counts per resume chain: a plain hello starts it over.
-    if (!resuming && !ok.resumed && !ok.gap) this.#lastSeq = 0;
+    if (!ok.resumed) this.#lastSeq = 0;
     this.#setState({ state: 'online' });
     this.#handlers.onHello(ok);
   }
 
-  /** @param {import('./protocol.js').Frame} frame */
-  #onPush(frame) {
+  /**
+   * @param {import('./protocol.js').Frame} frame
+   * @param {number} characters
+   */
+  #onPush(frame, characters) {
     this.#lastFrameAt = this.#clock.now();
-    if (frame.seq !== undefined) this.#lastSeq = frame.seq;
+    if (frame.seq !== undefined) {
+      // Had before: a server that repeats itself must not make us do so.
+      if (frame.seq <= this.#lastSeq) return;
+      this.#lastSeq = frame.seq;
+      this.#acknowledge(characters);
+    }
     if (frame.type === 'welcome') this.setServerTime(frame.data?.time);
     if (frame.type === 'auth.expiring') this.#renewToken();
     else this.#handlers.onPush(frame);
+  }
+
+  /** @param {number} characters Of one more sequenced push. */
+  #acknowledge(characters) {
+    const unacked = this.#unacked;
+    unacked.pushes += 1;
+    unacked.characters += characters;
+    if (unacked.pushes < ACK_PUSHES && unacked.characters < ACK_CHARACTERS) return;
+    this.#unacked = { pushes: 0, characters: 0 };
+    this.notify('ack', { seq: this.#lastSeq });
   }
 
   async #renewToken() {

@@ -2,8 +2,8 @@ import { DuologueError } from './errors.js';
 
 /** A token this close to its end is renewed before it is used. */
 const EXPIRY_MARGIN_MS = 5_000;
-/** An expired access token still resumes for this long. PROTOCOL rule 35. */
-const RESUME_GRACE_MS = 5_000;
+/** The server may notice a loss that much later than we do, and its window begins then: 25 s + 10 s of silence. */
+const NOTICED_LATER_MS = 35_000;
 
 /**
  * Who we are, and with what proof: a resume token, an access token, a refresh token, the page's own
@@ -45,7 +45,8 @@ export class Identity {
     const { clock, guest } = this.#options;
     if (this.#resume) {
       const { token, windowMs } = this.#resume;
-      if (clock.now() - this.#lostAt <= windowMs + RESUME_GRACE_MS) {
+      // One that is refused costs a round trip; one not tried costs the place in the queue.
+      if (clock.now() - this.#lostAt <= windowMs + NOTICED_LATER_MS) {
         return { resume: { token, last_seq: lastSeq } };
       }
       this.#resume = null;

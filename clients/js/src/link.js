@@ -15,7 +15,7 @@ const REPLY_TIMEOUT_MS = 10_000;
  * @property {string} url
  * @property {typeof WebSocket} WebSocket
  * @property {import('./clock.js').Clock} clock
- * @property {(frame: import('./protocol.js').Frame) => void} onPush
+ * @property {(frame: import('./protocol.js').Frame, characters: number) => void} onPush
  * @property {(close: LinkClose) => void} onClose Called exactly once, whatever happens.
  */
 export class Link {
@@ -103,11 +103,11 @@ export class Link {
 
   /** @param {unknown} text */
   #onMessage(text) {
-    if (this.#closed) return;
+    if (this.#closed || typeof text !== 'string') return;
     const frame = parse(text);
     if (!frame) return;
     if (frame.type !== 'ok' && frame.type !== 'error') {
-      this.#options.onPush(frame);
+      this.#options.onPush(frame, text.length);
       return;
     }
     if (frame.type === 'error') this.lastError = DuologueError.fromWire(frame.error);
@@ -140,11 +140,10 @@ export function offline() {
 }
 
 /**
- * @param {unknown} text
+ * @param {string} text
  * @returns {import('./protocol.js').Frame | null}
  */
 function parse(text) {
-  if (typeof text !== 'string') return null;
   try {
     const frame = JSON.parse(text);
     return frame && typeof frame.type === 'string' ? frame : null;

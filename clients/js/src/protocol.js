@@ -41,7 +41,7 @@ export const CloseCode = Object.freeze({
  * @typedef {object} WireHelloOk
  * @property {string} [connection]
  * @property {WireUser} user
- * @property {string} [resume_token]
+ * @property {string | null} [resume_token]
  * @property {number} [resume_window_ms]
  * @property {boolean} [resumed]
  * @property {boolean} [gap]

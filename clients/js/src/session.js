@@ -38,6 +38,7 @@ const RESTART_AFTER_UPDATE_MS = 1_000;
  * @property {(type: string, data: object) => void} notify
  * @property {(session: Session, reason: string | undefined) => Promise<import('./search.js').Search>} next
  * @property {(session: Session) => void} onEnded
+ * @property {(session: Session) => void} endLater Ends it on the server as soon as that can be reached.
  * @property {(serverTime: number) => number} toLocalTime
  * @property {import('./clock.js').Clock} clock
  * @property {import('./client.js').Logger} logger
@@ -60,6 +61,8 @@ export class Session extends Emitter {
   /** @type {{ pc: RTCPeerConnection, negotiator: Negotiator, recovery: Recovery, monitor: Monitor } | null} */
   #rtc = null;
   #screen = false;
+  /** @type {number | null} */
+  #peerLostUntil = null;
   /** @type {Set<unknown>} */
   #timers = new Set();
   /** @type {unknown} */
@@ -123,6 +126,11 @@ export class Session extends Emitter {
     return { audio: audio?.enabled === true, video: video?.enabled === true, screen: this.#screen };
   }
 
+  /** Local Unix milliseconds until which the other side may come back; null while it is there. */
+  get peerLostUntil() {
+    return this.#peerLostUntil;
+  }
+
   /** Milliseconds to the deadline, or null when there is none. */
   remainingMs() {
     return this.deadline === null ? null : Math.max(0, this.deadline - this.#port.clock.now());
@@ -141,6 +149,7 @@ export class Session extends Emitter {
       this.#later(() => this.finish('ended'), END_PATIENCE_MS);
     } catch (error) {
       this.#port.logger.debug('session.end', error);
+      if (isRetryable(error)) this.#port.endLater(this);
       this.finish('ended');
     }
   }
@@ -219,15 +228,14 @@ export class Session extends Emitter {
         this.emit('peer-media', this.peerMedia);
         break;
       case 'peer.left':
-        this.emit('peer-left', {
-          reason: data.reason ?? 'left',
-          canReconnect: data.can_reconnect === true,
-          until: data.until === undefined ? null : this.#port.toLocalTime(data.until),
-        });
+        this.#onPeerLeft(data);
         break;
       case 'peer.resumed':
+        this.#onPeerResumed();
+        // It missed what we said about our devices, and perhaps an offer.
+        this.#reportMedia();
         this.#rtc?.negotiator.recover();
-        this.emit('peer-resumed', {});
+        this.#rtc?.recovery.suspect();
         break;
       case 'session.warning':
         this.emit('warning', { remainingMs: data.remaining_ms });
@@ -247,12 +255,20 @@ export class Session extends Emitter {
   /**
    * Goes on after a reconnect that kept the session. For the SDK's own use.
    *
-   * @param {import('./protocol.js').WireSyncSession} [known] What the server says about it.
+   * @param {import('./protocol.js').WireSyncSession} [known] What the server says about it, if we
+   *   have missed pushes.
    */
   resume(known) {
-    if (known?.deadline !== undefined) this.deadline = this.#localDeadline(known.deadline);
-    this.#rtc?.negotiator.recover();
     this.#reportMedia();
+    if (known) {
+      if (known.deadline !== undefined) this.deadline = this.#localDeadline(known.deadline);
+      // If it is still away we are told so again.
+      if (this.#peerLostUntil !== null) this.#onPeerResumed();
+      this.#refreshIce();
+    }
+    // The network may be another one: what was under way is said again, and a dead path replaced.
+    this.#rtc?.negotiator.recover();
+    this.#rtc?.recovery.suspect();
   }
 
   /**
@@ -355,16 +371,47 @@ export class Session extends Emitter {
     }
   }
 
+  /** Asks for credentials that may have been pushed while we were away. */
+  async #refreshIce() {
+    if (!this.#rtc) return;
+    try {
+      const { ice_servers } = await this.#port.request('ice.refresh', { session: this.id });
+      this.#setIceServers(ice_servers);
+    } catch (error) {
+      this.#port.logger.debug('ice.refresh', error);
+    }
+  }
+
   /** @param {import('./protocol.js').WireIceServer[]} servers */
-  #onIceUpdated(servers) {
-    if (!this.#rtc || !Array.isArray(servers)) return;
-    const { pc, negotiator } = this.#rtc;
+  #setIceServers(servers) {
+    if (!this.#rtc || this.#state === 'ended' || !Array.isArray(servers)) return;
+    const { pc } = this.#rtc;
     const iceServers = filterIceServers(servers, this.#port.iceTransports);
     pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+  }
+
+  /** @param {import('./protocol.js').WireIceServer[]} servers */
+  #onIceUpdated(servers) {
+    this.#setIceServers(servers);
+    if (!this.#rtc) return;
+    const { negotiator } = this.#rtc;
     // A direct pair needs no server; a relayed one moves to an allocation of the new credential.
     if (this.quality?.path === 'relay' && !this.#polite) {
       this.#later(() => negotiator.restart(), RESTART_AFTER_UPDATE_MS);
     }
+  }
+
+  /** @param {{ reason?: string, can_reconnect?: boolean, until?: number }} left */
+  #onPeerLeft({ reason = 'left', can_reconnect = false, until: serverUntil }) {
+    const until = serverUntil === undefined ? null : this.#port.toLocalTime(serverUntil);
+    this.#peerLostUntil = until;
+    this.#onPeerTyping(false);
+    this.emit('peer-left', { reason, canReconnect: can_reconnect, until });
+  }
+
+  #onPeerResumed() {
+    this.#peerLostUntil = null;
+    this.emit('peer-resumed', {});
   }
 
   /** @param {boolean} on */
