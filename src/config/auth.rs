@@ -1,5 +1,4 @@
-//! `[auth]` and `[store]`: who people are, and where that is remembered.
-use std::path::PathBuf;
+//! `[auth]`: who people are.
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,7 +7,6 @@ use crate::auth::secret::Secret;
 
 use super::duration;
 use super::mask;
-use super::parse::FromText;
 use super::problem::Complaint;
 use super::read::Section;
 
@@ -79,51 +77,4 @@ fn positive(ttl: Duration) -> Result<(), Complaint> {
         return Err(Complaint::new(what, "write at least \"1s\""));
     }
     Ok(())
-}
-
-/// `[store]`: what must be remembered across restarts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Store {
-    /// The database file.
-    pub path: StorePath,
-}
-
-impl Store {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let read = Self { path: section.value("path", StorePath::default()) };
-        section.finish();
-        read
-    }
-}
-
-/// Where the database is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum StorePath {
-    /// `duologue.db` in the state directory; written as an empty text.
-    #[default]
-    StateDir,
-    /// In memory; written `":memory:"`.
-    Memory,
-    /// A file of its own.
-    File(PathBuf),
-}
-
-impl FromText for StorePath {
-    fn from_text(text: &str) -> Result<Self, Complaint> {
-        Ok(match text {
-            "" => Self::StateDir,
-            ":memory:" => Self::Memory,
-            path => Self::File(PathBuf::from(path)),
-        })
-    }
-}
-
-impl Serialize for StorePath {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::StateDir => to.serialize_str(""),
-            Self::Memory => to.serialize_str(":memory:"),
-            Self::File(path) => path.serialize(to),
-        }
-    }
 }

@@ -17,19 +17,19 @@ mod read;
 mod relay;
 mod server;
 mod source;
+mod store;
 mod tree;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 pub use auth::Auth;
-pub use auth::Store;
-pub use auth::StorePath;
 pub use call::IcePolicy;
 pub use call::Matchmaking;
 pub use call::Session;
@@ -51,6 +51,9 @@ pub use relay::RelayMode;
 pub use server::PublicHost;
 pub use server::Server;
 pub use source::Sources;
+pub use store::Retention;
+pub use store::Store;
+pub use store::StorePath;
 pub use turn::ChannelNumbers;
 pub use turn::Turn;
 
@@ -81,6 +84,8 @@ pub struct Config {
     pub auth: Auth,
     /// `[store]`
     pub store: Store,
+    /// `[retention]`
+    pub retention: Retention,
     /// `[log]`
     pub log: Log,
     /// Where it was read from.
@@ -100,8 +105,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Below this a shared secret can be guessed offline from one credential.
 const STRONG_SECRET_BYTES: usize = 32;
 
-const SECTIONS: [&str; 11] =
-    ["server", "http", "tls", "turn", "relay", "session", "matchmaking", "limits", "auth", "store", "log"];
+const SECTIONS: [&str; 12] =
+    ["server", "http", "tls", "turn", "relay", "session", "matchmaking", "limits", "auth", "store", "retention", "log"];
 
 impl Config {
     /// Reads and checks all sources; without any, these are the development defaults.
@@ -134,6 +139,11 @@ impl Config {
         .collect()
     }
 
+    /// The database file; `None`: everything is in memory.
+    pub fn database(&self) -> Option<PathBuf> {
+        self.store.path.file(&self.server.state_dir)
+    }
+
     /// Reads the same sources again, e.g. after SIGHUP; flags and environment are those of the start.
     ///
     /// # Errors
@@ -156,6 +166,7 @@ impl Config {
             limits: Limits::read(Section::take(&mut root, "limits", reader)),
             auth: Auth::read(Section::take(&mut root, "auth", reader)),
             store: Store::read(Section::take(&mut root, "store", reader)),
+            retention: Retention::read(Section::take(&mut root, "retention", reader)),
             log: Log::read(Section::take(&mut root, "log", reader)),
             sources: Sources::default(),
         };
