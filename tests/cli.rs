@@ -9,6 +9,8 @@ use std::process::Command;
 use std::process::Output;
 use std::thread;
 
+use duologue::store;
+
 /// Runs the binary without the environment of whoever runs the tests.
 fn duologue(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_duologue"));
@@ -139,7 +141,8 @@ fn commands_that_do_not_exist_yet_are_not_offered() {
     let help = stdout(&duologue(directory.path(), &["--help"], &[]));
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(commands, ["serve", "check-config", "creds", "healthcheck", "bench", "load", "help"]);
+    let all = ["serve", "check-config", "creds", "healthcheck", "backup", "restore", "bench", "load", "help"];
+    assert_eq!(commands, all);
 }
 
 #[test]
@@ -187,4 +190,37 @@ fn healthcheck_asks_the_plain_listener() {
     server.join().expect("both were asked");
     // The listener is closed now.
     assert_eq!(code(&ask()), Some(1));
+}
+
+#[test]
+fn a_backup_is_made_and_restored_by_two_commands() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| duologue(directory.path(), arguments, &[]);
+    let told = run(&["backup", "copy.db"]);
+    assert_eq!((code(&told), &*stderr(&told)), (Some(1), "duologue: there is no database at state/duologue.db\n"));
+
+    fs::create_dir(directory.path().join("state")).expect("made");
+    let database = directory.path().join("state/duologue.db");
+    let opened = store::open(&database, store::Retention::default()).expect("made");
+    let made = run(&["backup", "copy.db"]);
+    assert_eq!(code(&made), Some(0), "{}", stderr(&made));
+    let bytes = fs::metadata(directory.path().join("copy.db")).expect("it exists").len();
+    assert_eq!(stdout(&made), format!("copy.db holds all of state/duologue.db ({bytes} bytes)\n"));
+    let again = run(&["backup", "copy.db"]);
+    assert_eq!((code(&again), &*stderr(&again)), (Some(1), "duologue: copy.db exists already; name another file\n"));
+
+    let refused = run(&["restore", "copy.db"]);
+    let in_use = "duologue: state/duologue.db is in use by another duologue; stop that one first\n";
+    assert_eq!((code(&refused), &*stderr(&refused)), (Some(1), in_use));
+    drop(opened);
+    fs::write(&database, "damage").expect("writable");
+    let restored = run(&["restore", "copy.db"]);
+    assert_eq!(code(&restored), Some(0), "{}", stderr(&restored));
+    let told = stdout(&restored);
+    assert!(told.starts_with("state/duologue.db is what copy.db holds\nwhat was there is state/duologue.db.replaced-"));
+    store::open(&database, store::Retention::default()).expect("whole again");
+
+    let nothing = run(&["backup", "other.db", "--set", "store.path=:memory:"]);
+    assert_eq!(code(&nothing), Some(1));
+    assert_eq!(stderr(&nothing), "duologue: store.path is \":memory:\", so there is no database\n");
 }

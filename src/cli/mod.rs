@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong input.
+mod backup;
 mod bench;
 mod check_config;
 mod creds;
@@ -65,6 +66,18 @@ enum Command {
     },
     /// Ask the running server whether it is alive
     Healthcheck,
+    /// Copy the database to a new file, while a server uses it or not
+    Backup {
+        /// The copy; it must not be there yet
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Put a copy in the place of the database, which is moved aside; the server must not run
+    Restore {
+        /// What backup wrote
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+    },
     /// Put a TURN server under load and measure what it makes of it
     Bench {
         #[command(subcommand)]
@@ -94,6 +107,8 @@ pub fn run() -> ExitCode {
         Command::CheckConfig => check_config::run(&config),
         Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
         Command::Healthcheck => healthcheck::run(&config),
+        Command::Backup { to } => backup::back_up(&config, &to),
+        Command::Restore { from } => backup::restore(&config, &from),
         Command::Bench { task } => bench::run(task),
         Command::Load { task } => load::run(task),
     };
