@@ -45,6 +45,9 @@ pub const STATEMENTS: &[Statement] = &[
     Statement::seen("91", "8656 §11.5", "an ICMP error without permission is ignored", Over::Once, foreign_icmp),
 ];
 
+/// Below the ports that Linux gives to sockets by itself (`net.ipv4.ip_local_port_range`) and below those of relayed addresses.
+const NOBODYS_PORT: u16 = 20_090;
+
 /// Payloads of every alignment, of usual sizes, and of a large frame.
 pub const PAYLOAD_LENS: [usize; 9] = [0, 1, 2, 3, 4, 5, 1200, 1472, 8000];
 
@@ -158,10 +161,9 @@ fn icmp(scene: &Scene<'_>) -> Seen<()> {
     }
 
     let (mut client, _) = scene.allocated_v6()?;
-    let peer = scene.peer_v6()?;
-    let closed = peer.addr;
+    // This address is everybody's, and what one peer gives back another gets: a port that no socket is given by itself.
+    let closed = SocketAddr::new(scene.peer_v6()?.addr.ip(), NOBODYS_PORT);
     client.permit(0, "an IPv6 permission", &[closed])?;
-    drop(peer);
     client.indicate(closed, b"is anybody there")?;
     tells_of_an_error(&mut client, closed, UNREACHABLE_V6, None)
 }
