@@ -128,10 +128,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::log(&mut metrics);
         metrics
     });
-    listeners.print(&config.server.public_host.in_url())?;
+    let host = config.server.public_host.in_url().to_string();
+    // Whoever reads that the server is there may send it a signal at once.
+    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter)?;
+    listeners.print(&host)?;
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
 
-    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter)?;
     let outcome = operator.attend(&plane, &mut tasks).await;
     stop_watching.cancel();
     if outcome.is_ok() {

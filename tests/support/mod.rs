@@ -154,10 +154,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            return;
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.stop();
         }
-        self.stop();
         if std::thread::panicking() {
             eprintln!("--- log of the program ---\n{}", self.log());
         }
