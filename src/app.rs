@@ -40,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::signal;
 use crate::signal::Handle;
 use crate::state::State;
+use crate::store;
 use crate::store::sweeper;
 use crate::time::Clock;
 use crate::transport;
@@ -71,6 +72,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let clock = Clock::start();
     let state = State::open(&config.server.state_dir)?;
+    let store = storing::open(&config)?;
     let certificates = certificates(&config, clock)?;
     let binds = doors::binds(&config);
     let front = Front::bind(listener::Settings {
@@ -108,7 +110,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
     let settings = signal_settings(&config, &state, &listeners);
     let minter = settings.minter.clone();
-    let (store, store_threads) = storing::start(&config)?;
+    let (store, store_threads) = store::runner::start(store).context("start the store")?;
     tasks.spawn(named("store", store_threads.ended()));
     tasks.spawn(named("sweeper", sweeper::run(store.clone(), clock)));
     let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store);

@@ -2,22 +2,30 @@
 use anyhow::Context;
 
 use crate::config::Config;
+use crate::store;
 use crate::store::Retention;
-use crate::store::runner;
-use crate::store::runner::Handle;
 use crate::store::runner::Opened;
-use crate::store::runner::Threads;
 
-/// Opens the store and starts its threads.
+/// Opens the store. A database is read once as a whole, some seconds for each gigabyte.
 ///
 /// # Errors
 ///
-/// The operating system gives no threads.
-pub(super) fn start(config: &Config) -> anyhow::Result<(Handle, Threads)> {
-    runner::start(Opened::in_memory(retention(config))).context("start the store")
+/// The database cannot be used; what to do about it is said.
+pub(super) fn open(config: &Config) -> anyhow::Result<Opened> {
+    let retention = retention(config);
+    match config.database() {
+        Some(path) => store::open(&path, retention).context("store.path"),
+        None => Ok(Opened::in_memory(retention)),
+    }
 }
 
 /// How long what is kept.
 pub(super) fn retention(config: &Config) -> Retention {
-    Retention { meetings: config.matchmaking.recent_partner_pause, ..Retention::default() }
+    Retention {
+        session_chat: config.retention.session_chat,
+        room_chat: config.retention.rooms,
+        logs: config.retention.logs,
+        audit: config.retention.audit,
+        meetings: config.matchmaking.recent_partner_pause,
+    }
 }

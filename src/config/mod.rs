@@ -130,13 +130,18 @@ impl Config {
         let weak = lists
             .into_iter()
             .filter(|(_, secrets)| secrets.iter().any(|secret| secret.expose().len() < STRONG_SECRET_BYTES));
-        weak.map(|(key, _)| {
+        let weak = weak.map(|(key, _)| {
             format!(
                 "{key}: a secret below {STRONG_SECRET_BYTES} characters can be guessed from what it signed; \
                  take the output of: openssl rand -base64 32"
             )
-        })
-        .collect()
+        });
+        let forgetful = (self.store.path == StorePath::Memory).then(|| {
+            "store.path: \":memory:\" loses calls, logins and chat with a restart; leave it empty for a database in \
+             server.state_dir"
+                .to_owned()
+        });
+        weak.chain(forgetful).collect()
     }
 
     /// The database file; `None`: everything is in memory.

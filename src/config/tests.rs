@@ -341,6 +341,13 @@ fn weak_secrets_are_warned_of_without_being_quoted() {
 }
 
 #[test]
+fn a_store_that_forgets_is_warned_of() {
+    let told = load("[store]\npath = \":memory:\"\n").warnings();
+    let [told] = told.try_into().expect("one warning");
+    assert!(told.starts_with("store.path: ") && told.contains("leave it empty"), "{told}");
+}
+
+#[test]
 fn secrets_are_read_from_files() {
     let (directory, _) = written("");
     let file = |name: &str, text: &str| {
