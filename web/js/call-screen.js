@@ -2,6 +2,7 @@ import { Away } from './away.js';
 import { ChatPanel } from './chat-panel.js';
 import { ConnectionPanel } from './connection-panel.js';
 import { announce, clockText, element, setIcon } from './page.js';
+import { ScreenShare } from './screen-share.js';
 
 const TOAST_MS = 4_000;
 /** Below these the timer changes its colour. */
@@ -18,10 +19,14 @@ const NOW_MS = 10_000;
 export class CallScreen {
   #devices;
   #screen = element('screen-call');
+  /** @type {HTMLVideoElement} */
   #remote = element('remote');
   #connection = new ConnectionPanel();
   #chat = new ChatPanel();
   #away = new Away();
+  #share = new ScreenShare();
+  /** Tracks are exchanged one after the other. */
+  #exchange = Promise.resolve();
   /** @type {import('/sdk/index.js').Session | null} */
   #session = null;
   #startedWithMs = 0;
@@ -44,7 +49,10 @@ export class CallScreen {
     element('open-connection').addEventListener('click', () => {
       if (this.#connection.open && matchMedia('(max-width: 52rem)').matches) this.#chat.toggle(false);
     });
-    devices.addEventListener('change', () => this.#showOwnMedia());
+    devices.addEventListener('change', () => this.#onOwnMedia());
+    this.#share.addEventListener('change', () => this.#onOwnMedia());
+    element('toggle-share').hidden = !ScreenShare.possible;
+    element('toggle-share').addEventListener('click', () => this.#toggleShare());
     document.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
@@ -64,9 +72,8 @@ export class CallScreen {
     this.#chat.toggle(false);
     this.toast(null);
     element('unblock-sound').hidden = true;
-    element('self-video').srcObject = this.#devices.stream;
     this.#showPeer(session);
-    this.#showOwnMedia();
+    this.#onOwnMedia();
     this.#showState(session);
     this.setBusy(false);
 
@@ -94,6 +101,7 @@ export class CallScreen {
   stop() {
     clearInterval(this.#clock);
     this.#session = null;
+    this.#share.stop();
     this.#remote.srcObject = null;
     element('self-video').srcObject = null;
   }
@@ -123,12 +131,53 @@ export class CallScreen {
     if (this.#devices.track(kind)) {
       const on = !this.#devices.sends(kind);
       this.#devices.setEnabled(kind, on);
-      session.setEnabled(kind, on);
+      if (kind === 'audio' || !this.#share.track) session.setEnabled(kind, on);
       return;
     }
     const track = await this.#devices.reopen(kind);
-    if (track) await session.replaceTrack(kind, track);
-    else this.toast(this.#devices.problem?.title ?? 'Not available');
+    if (!track) this.toast(this.#devices.problem?.title ?? 'Not available');
+  }
+
+  async #toggleShare() {
+    if (this.#share.track) {
+      this.#share.stop();
+      return;
+    }
+    const session = this.#session;
+    try {
+      await this.#share.start();
+    } catch {
+      this.toast('Your screen could not be shared.');
+    }
+    // The call may have ended while the user was choosing.
+    if (this.#session !== session) this.#share.stop();
+  }
+
+  #onOwnMedia() {
+    this.#showOwnMedia();
+    const session = this.#session;
+    if (session) this.#exchange = this.#exchange.then(() => this.#sendOwnMedia(session));
+  }
+
+  /**
+   * Sends what there is now: the chosen devices, and the screen in place of the camera.
+   *
+   * @param {import('/sdk/index.js').Session} session
+   */
+  async #sendOwnMedia(session) {
+    const screen = this.#share.track;
+    const wanted = { audio: this.#devices.track('audio'), video: screen ?? this.#devices.track('video') };
+    try {
+      for (const kind of /** @type {const} */ (['audio', 'video'])) {
+        const senders = session.pc?.getSenders() ?? [];
+        const sent = senders.find(({ track }) => track?.kind === kind)?.track ?? null;
+        if (sent === wanted[kind]) continue;
+        await session.replaceTrack(kind, wanted[kind], { screen: kind === 'video' && screen !== null });
+      }
+    } catch (error) {
+      if (session.state !== 'ended') this.toast('Your picture or sound could not be exchanged.');
+      console.warn('replaceTrack', error);
+    }
   }
 
   async #play() {
@@ -169,6 +218,7 @@ export class CallScreen {
     const shown =
       session.state !== 'connecting' && session.peerMedia.video && track?.readyState === 'live' && !track.muted;
     this.#screen.dataset.video = shown ? 'on' : 'off';
+    this.#screen.dataset.shares = String(session.peerMedia.screen);
     element('remote-empty').hidden = shown && element('unblock-sound').hidden;
     element('remote-empty-text').textContent =
       session.state === 'connecting' ? 'Connecting you…' : remoteText(session.peerMedia);
@@ -185,9 +235,33 @@ export class CallScreen {
     cam.dataset.off = String(!sees);
     setIcon(cam, sees ? 'cam' : 'cam-off', 'Camera');
     cam.setAttribute('aria-label', sees ? 'Turn camera off' : 'Turn camera on');
-    element('self-empty').hidden = sees;
+    const shared = this.#share.track;
+    const share = element('toggle-share');
+    share.setAttribute('aria-pressed', String(shared !== null));
+    setIcon(share, shared ? 'screen-off' : 'screen', shared ? 'Stop sharing' : 'Share');
+    element('self').dataset.screen = String(shared !== null);
+    element('self-empty').hidden = sees || shared !== null;
+    if (this.#session) this.#showSelf(shared);
+    this.#route();
+  }
+
+  /** @param {MediaStreamTrack | null} shared */
+  #showSelf(shared) {
     const video = element('self-video');
-    if (this.#session && video.srcObject !== this.#devices.stream) video.srcObject = this.#devices.stream;
+    if (!shared) {
+      if (video.srcObject !== this.#devices.stream) video.srcObject = this.#devices.stream;
+    } else if (video.srcObject?.getVideoTracks()[0] !== shared) video.srcObject = new MediaStream([shared]);
+  }
+
+  /** Plays on the chosen speaker. */
+  async #route() {
+    const { speaker } = this.#devices;
+    if (!this.#remote.setSinkId || this.#remote.sinkId === speaker) return;
+    try {
+      await this.#remote.setSinkId(speaker);
+    } catch {
+      // Unplugged since: the system's speaker plays on.
+    }
   }
 
   /** @param {import('/sdk/index.js').Session} session */
@@ -215,7 +289,7 @@ export class CallScreen {
     }
     const typing = event.target instanceof HTMLElement && event.target.closest('input, select, dialog');
     if (typing || event.repeat) return;
-    const button = { m: 'toggle-mic', v: 'toggle-cam', c: 'toggle-chat', n: 'next' }[event.key.toLowerCase()];
+    const button = { m: 'toggle-mic', v: 'toggle-cam', c: 'toggle-chat', s: 'toggle-share', n: 'next' }[event.key.toLowerCase()];
     if (!button) return;
     // Otherwise the letter would land in the chat input that this opens.
     event.preventDefault();

@@ -9,6 +9,8 @@
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
+const CHOSEN_KEY = 'duologue.devices';
+
 /** Fires `change` whenever the state, the stream or the problem is another. */
 export class Devices extends EventTarget {
   /** @type {DeviceState} */
@@ -18,7 +20,7 @@ export class Devices extends EventTarget {
   /** @type {Problem | null} */
   problem = null;
   #muted = { audio: false, video: false };
-  #chosen = { audio: '', video: '' };
+  #chosen = readChosen();
   /** @type {Promise<void> | null} */
   #starting = null;
 
@@ -118,7 +120,7 @@ export class Devices extends EventTarget {
    * @returns {Promise<MediaStreamTrack | null>} The new track; null when it cannot be had.
    */
   async reopen(kind, deviceId) {
-    if (deviceId !== undefined) this.#chosen[kind] = deviceId;
+    if (deviceId !== undefined) this.#choose(kind, deviceId);
     try {
       const fresh = await this.#open({ audio: kind === 'audio', video: kind === 'video' });
       const [track = null] = fresh.getTracks();
@@ -139,24 +141,54 @@ export class Devices extends EventTarget {
     }
   }
 
-  /**
-   * @param {'audioinput' | 'videoinput'} kind
-   * @returns {Promise<MediaDeviceInfo[]>}
-   */
-  async list(kind) {
-    const all = await navigator.mediaDevices?.enumerateDevices?.();
-    return (all ?? []).filter((device) => device.kind === kind && device.deviceId !== '');
+  /** The id of the speaker to use; empty: what the system uses. */
+  get speaker() {
+    return this.#chosen.speaker;
   }
 
-  /** @param {{ audio: boolean, video: boolean }} wanted */
-  async #open({ audio, video }) {
+  /** @param {string} deviceId */
+  setSpeaker(deviceId) {
+    this.#choose('speaker', deviceId);
+    this.#changed();
+  }
+
+  /**
+   * The devices that can be chosen. Speakers only where a page may choose one.
+   *
+   * @returns {Promise<MediaDeviceInfo[]>}
+   */
+  async list() {
+    const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+    const canRoute = 'setSinkId' in HTMLMediaElement.prototype;
+    return all.filter(({ kind, deviceId }) => deviceId !== '' && (canRoute || kind !== 'audiooutput'));
+  }
+
+  /**
+   * @param {'audio' | 'video' | 'speaker'} kind
+   * @param {string} deviceId
+   */
+  #choose(kind, deviceId) {
+    this.#chosen[kind] = deviceId;
+    try {
+      localStorage.setItem(CHOSEN_KEY, JSON.stringify(this.#chosen));
+    } catch {
+      // Storage may be forbidden; then the choice holds for this visit.
+    }
+  }
+
+  /**
+   * The chosen devices, or any if they are not there.
+   *
+   * @param {{ audio: boolean, video: boolean }} wanted
+   */
+  async #open(wanted) {
     if (!navigator.mediaDevices?.getUserMedia) throw new DOMException('', 'SecurityError');
-    const chosen = (/** @type {'audio' | 'video'} */ kind) =>
-      this.#chosen[kind] ? { deviceId: { ideal: this.#chosen[kind] } } : {};
-    return navigator.mediaDevices.getUserMedia({
-      audio: audio && { ...AUDIO, ...chosen('audio') },
-      video: video && { ...VIDEO, ...chosen('video') },
-    });
+    try {
+      return await ask(wanted, this.#chosen);
+    } catch (error) {
+      if (nameOf(error) !== 'OverconstrainedError') throw error;
+      return ask(wanted, { audio: '', video: '' });
+    }
   }
 
   /** @param {MediaStream} stream */
@@ -189,6 +221,33 @@ export class Devices extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event('change'));
   }
+}
+
+/**
+ * @param {{ audio: boolean, video: boolean }} wanted
+ * @param {{ audio: string, video: string }} idByKind Empty: any.
+ */
+function ask({ audio, video }, idByKind) {
+  // A wish alone (`ideal`) is no reason for browsers to open a second device beside one that is open.
+  const chosen = (/** @type {string} */ id) => id !== '' && { deviceId: { exact: id } };
+  return navigator.mediaDevices.getUserMedia({
+    audio: audio && { ...AUDIO, ...chosen(idByKind.audio) },
+    video: video && { ...VIDEO, ...chosen(idByKind.video) },
+  });
+}
+
+/** The devices that were chosen last time. A browser that no longer has them takes another. */
+function readChosen() {
+  const chosen = { audio: '', video: '', speaker: '' };
+  try {
+    const saved = JSON.parse(localStorage.getItem(CHOSEN_KEY) ?? '{}');
+    for (const kind of /** @type {(keyof typeof chosen)[]} */ (Object.keys(chosen))) {
+      if (typeof saved?.[kind] === 'string') chosen[kind] = saved[kind];
+    }
+  } catch {
+    // Nothing that could be read.
+  }
+  return chosen;
 }
 
 /** @param {unknown} error */

@@ -1,6 +1,7 @@
 import { Client, DuologueError } from '/sdk/index.js';
 import { CallScreen } from './call-screen.js';
 import { Debug } from './debug.js';
+import { wireDevicePicker } from './device-picker.js';
 import { Devices } from './devices.js';
 import { fillEnded } from './ended.js';
 import { Lobby } from './lobby.js';
@@ -38,6 +39,7 @@ const debug = new Debug({
 
 wireSettings(settings);
 wirePreview(devices, begin);
+wireDevicePicker(devices);
 element('ended-next').addEventListener('click', begin);
 element('ended-home').addEventListener('click', () => showScreen('lobby'));
 window.addEventListener('pagehide', (event) => {

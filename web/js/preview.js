@@ -11,7 +11,6 @@ export function wirePreview(devices, joinAnyway) {
   const refresh = () => {
     showState(devices);
     meter.follow(document.body.dataset.state === 'lobby' ? devices.stream : null);
-    fillSelects(devices);
   };
   devices.addEventListener('change', refresh);
   // The meter costs a wake-up per frame; it runs in the lobby only.
@@ -26,10 +25,6 @@ export function wirePreview(devices, joinAnyway) {
   });
   element('preview-mic').addEventListener('click', () => toggle(devices, 'audio'));
   element('preview-cam').addEventListener('click', () => toggle(devices, 'video'));
-  const camera = element('camera-select');
-  camera.addEventListener('change', () => devices.reopen('video', camera.value));
-  const microphone = element('mic-select');
-  microphone.addEventListener('change', () => devices.reopen('audio', microphone.value));
   refresh();
 }
 
@@ -88,33 +83,6 @@ function emptyText({ state }, hasVideo) {
     default:
       return hasVideo ? 'Your camera is off.' : 'See yourself before anybody else does.';
   }
-}
-
-/** @param {import('./devices.js').Devices} devices */
-async function fillSelects(devices) {
-  if (!devices.stream) return;
-  const camera = devices.track('video')?.getSettings().deviceId;
-  fillSelect(element('camera-select'), await devices.list('videoinput'), camera, 'Camera');
-  const microphone = devices.track('audio')?.getSettings().deviceId;
-  fillSelect(element('mic-select'), await devices.list('audioinput'), microphone, 'Microphone');
-}
-
-/**
- * @param {HTMLSelectElement} select
- * @param {MediaDeviceInfo[]} list
- * @param {string | undefined} current
- * @param {string} name What to call a device that has no name.
- */
-function fillSelect(select, list, current, name) {
-  const label = select.closest('label');
-  if (label) label.hidden = list.length === 0;
-  select.replaceChildren(
-    ...list.map((device, index) => {
-      const option = new Option(device.label || `${name} ${index + 1}`, device.deviceId);
-      option.selected = device.deviceId === current;
-      return option;
-    }),
-  );
 }
 
 /** Shows how loud the microphone is. */

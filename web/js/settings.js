@@ -59,7 +59,9 @@ export function wireSettings(settings) {
   dialog.querySelector(`input[name=via][value=${settings.via ?? 'auto'}]`).checked = true;
   element('relay-only').checked = settings.relayOnly;
 
-  element('open-settings').addEventListener('click', () => dialog.showModal());
+  for (const opener of ['open-settings', 'call-settings']) {
+    element(opener).addEventListener('click', () => dialog.showModal());
+  }
   dialog.addEventListener('click', (/** @type {Event} */ event) => {
     if (event.target === dialog) dialog.close();
   });

@@ -36,12 +36,13 @@ export class Person {
    * @param {object} [options]
    * @param {string} [options.certificateHash]
    * @param {boolean} [options.camera]
+   * @param {number} [options.cameras] How many there are to choose from.
    * @param {number} [options.hesitationMs] How long the question for the camera stays open.
    * @param {number} [options.width]
    * @param {number} [options.height]
    */
   static async inChromium(name, options = {}) {
-    const { certificateHash, camera = true, hesitationMs = 0, width = 1_280, height = 800 } = options;
+    const { certificateHash, camera = true, cameras = 1, hesitationMs = 0, width = 1_280, height = 800 } = options;
     const directory = mkdtempSync(join(tmpdir(), 'duologue-chromium-'));
     const args = [
       // Two sides on one machine, where loopback may be the only interface.
@@ -49,7 +50,9 @@ export class Person {
       '--disable-features=WebRtcHideLocalIpsWithMdns',
       '--autoplay-policy=no-user-gesture-required',
     ];
-    if (camera) args.push('--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream');
+    if (camera) {
+      args.push(`--use-fake-device-for-media-stream=device-count=${cameras}`, '--use-fake-ui-for-media-stream');
+    }
     if (certificateHash) args.push(`--ignore-certificate-errors-spki-list=${certificateHash}`);
     const context = await chromium.launchPersistentContext(join(directory, 'profile'), {
       executablePath: CHROMIUM,
