@@ -43,6 +43,16 @@ impl ResumeHash {
         (text, Self(Sha256::digest(secret).into()))
     }
 
+    /// One that was kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// What to keep of it.
+    pub const fn to_bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// Whether this is the hash of that token.
     pub fn is_of(&self, token: &ResumeToken) -> bool {
         let hash: [u8; 32] = Sha256::digest(token.secret.expose()).into();

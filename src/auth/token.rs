@@ -20,6 +20,8 @@ use crate::time::UnixMillis;
 mod family;
 
 use family::Families;
+pub use family::Family;
+pub use family::FamilyChange;
 pub use family::FamilyId;
 
 /// The `iss` of our own tokens. Their user ids have no prefix.
@@ -32,7 +34,7 @@ const CLAIM_BYTES_MAX: usize = 128;
 const EXPIRY_MAX: UnixMillis = UnixMillis((1 << 53) - 1);
 
 /// What a user may do beyond calling others.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Nothing more.
@@ -63,8 +65,8 @@ impl Role {
     }
 }
 
-/// Who somebody is, independent of any one token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who somebody is, independent of any one token. Its JSON is kept, so names and meanings of its members stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The user; foreign ids are prefixed by their issuer and a colon, which our own never contain.
     pub user: Arc<str>,
@@ -170,7 +172,7 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// No family exists yet: refresh tokens do not outlive the process.
+    /// Knows no family until they are restored.
     pub fn new(settings: &TokenSettings) -> Self {
         // Times are checked against the moment given, not against a clock of the library.
         let mut validation = Validation::new(Algorithm::HS256);
@@ -188,6 +190,26 @@ impl Tokens {
             refresh_ttl: settings.refresh_ttl,
             families: Families::default(),
         }
+    }
+
+    /// Takes a family back that was kept when it last changed.
+    pub fn restore(&mut self, family: Family) {
+        self.families.restore(family);
+    }
+
+    /// Takes a dead family back, whose access tokens are refused until that moment.
+    pub fn restore_buried(&mut self, family: FamilyId, until: UnixMillis) {
+        self.families.restore_buried(family, until);
+    }
+
+    /// Whether the family is dead.
+    pub fn is_buried(&self, family: &FamilyId) -> bool {
+        self.families.is_buried(family)
+    }
+
+    /// Takes what has changed since the last call and must be kept.
+    pub fn take_changes(&mut self) -> Vec<FamilyChange> {
+        self.families.take_changes()
     }
 
     /// Makes a new user and its first tokens (rule 1). `device` is checked by the caller.
@@ -253,7 +275,7 @@ impl Tokens {
 
     fn own_identity(&self, claims: Claims, now: UnixMillis) -> Result<Identity, TokenError> {
         let expires = valid_until(&claims, now)?;
-        let family = claims.fam.map(FamilyId::from_claim);
+        let family = claims.fam.map(|name| FamilyId::new(name.into()));
         if family.as_ref().is_some_and(|family| self.families.is_buried(family)) {
             return Err(TokenError::Revoked);
         }
@@ -280,7 +302,7 @@ impl Tokens {
             device: subject.device.as_deref().map(str::to_owned),
             age_band: subject.age_band.as_deref().map(str::to_owned),
             guest: subject.guest,
-            fam: Some(family.as_str().to_owned()),
+            fam: Some(family.name().to_string()),
         };
         let access_token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
             .expect("HMAC signing with a key of its own family does not fail");

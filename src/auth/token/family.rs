@@ -22,11 +22,13 @@ const FAMILIES_MAX: usize = 200_000;
 pub struct FamilyId(Arc<str>);
 
 impl FamilyId {
-    pub(super) fn from_claim(claim: String) -> Self {
-        Self(claim.into())
+    /// One that has been named before.
+    pub const fn new(name: Arc<str>) -> Self {
+        Self(name)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The name in access tokens.
+    pub const fn name(&self) -> &Arc<str> {
         &self.0
     }
 }
@@ -38,31 +40,69 @@ type Lookup = [u8; 16];
 const LOOKUP_LEN: usize = 16;
 const SECRET_LEN: usize = 32;
 
-#[derive(Debug)]
-struct Family {
-    id: FamilyId,
-    subject: Subject,
+/// What there is to know of a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The half of its refresh tokens that finds it.
+    pub lookup: Lookup,
+    /// The name in its access tokens.
+    pub id: FamilyId,
+    /// Who logged in.
+    pub subject: Subject,
     /// SHA-256 of the second half of the one refresh token that is good.
-    secret_hash: [u8; 32],
-    expires: UnixMillis,
+    pub secret_hash: [u8; 32],
+    /// Until when that token is good.
+    pub expires: UnixMillis,
 }
 
-/// All families, in memory.
+/// What must be kept for the next start, in the order it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FamilyChange {
+    /// A family began, or its refresh token is another one now.
+    Put(Family),
+    /// A family is no more.
+    Removed(Lookup),
+    /// The access tokens of a family are refused until that moment.
+    Buried(FamilyId, UnixMillis),
+}
+
+/// All families, in memory. One that has expired is forgotten in silence: whoever keeps it knows when.
 #[derive(Debug, Default)]
 pub(super) struct Families {
     family_by_lookup: HashMap<Lookup, Family>,
     by_expiry: BTreeSet<(UnixMillis, Lookup)>,
     buried: HashMap<FamilyId, UnixMillis>,
+    changes: Vec<FamilyChange>,
 }
 
 impl Families {
+    /// Takes back what was kept.
+    pub(super) fn restore(&mut self, family: Family) {
+        self.by_expiry.insert((family.expires, family.lookup));
+        if let Some(older) = self.family_by_lookup.insert(family.lookup, family.clone())
+            && older.expires != family.expires
+        {
+            self.by_expiry.remove(&(older.expires, older.lookup));
+        }
+    }
+
+    /// Takes back what was kept.
+    pub(super) fn restore_buried(&mut self, family: FamilyId, until: UnixMillis) {
+        self.buried.insert(family, until);
+    }
+
+    pub(super) fn take_changes(&mut self) -> Vec<FamilyChange> {
+        std::mem::take(&mut self.changes)
+    }
+
     /// Starts a family and returns its first refresh token.
     pub(super) fn open(&mut self, subject: Subject, expires: UnixMillis, now: UnixMillis) -> (FamilyId, String) {
         self.forget(now);
         let lookup: Lookup = random();
         let secret: [u8; SECRET_LEN] = random();
         let id = FamilyId(URL_SAFE_NO_PAD.encode(random::<12>()).into());
-        let family = Family { id: id.clone(), subject, secret_hash: Sha256::digest(secret).into(), expires };
+        let family = Family { lookup, id: id.clone(), subject, secret_hash: Sha256::digest(secret).into(), expires };
+        self.changes.push(FamilyChange::Put(family.clone()));
         self.family_by_lookup.insert(lookup, family);
         self.by_expiry.insert((expires, lookup));
         (id, encode(lookup, secret))
@@ -83,17 +123,20 @@ impl Families {
         if !bool::from(hash.ct_eq(&family.secret_hash)) {
             let id = family.id.clone();
             self.family_by_lookup.remove(&lookup);
+            self.changes.push(FamilyChange::Removed(lookup));
             return Err(RefreshError::Reused(id));
         }
         let next: [u8; SECRET_LEN] = random();
         family.secret_hash = Sha256::digest(next).into();
         family.expires = expires;
         self.by_expiry.insert((expires, lookup));
+        self.changes.push(FamilyChange::Put(family.clone()));
         Ok((family.subject.clone(), family.id.clone(), encode(lookup, next)))
     }
 
     /// Refuses the access tokens of a dead family until the last of them has expired.
     pub(super) fn bury(&mut self, family: FamilyId, until: UnixMillis) {
+        self.changes.push(FamilyChange::Buried(family.clone(), until));
         self.buried.insert(family, until);
     }
 
@@ -107,6 +150,9 @@ impl Families {
         {
             self.by_expiry.remove(&(expires, lookup));
             self.family_by_lookup.remove(&lookup);
+            if expires > now {
+                self.changes.push(FamilyChange::Removed(lookup));
+            }
         }
         self.buried.retain(|_, until| *until > now);
     }

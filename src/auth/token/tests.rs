@@ -207,3 +207,45 @@ fn tokens_do_not_print_themselves() {
     let printed = format!("{guest:?}");
     assert!(!printed.contains(&guest.access_token) && !printed.contains(&guest.refresh_token));
 }
+
+/// Tokens as they are after a restart: with what had to be kept.
+fn restarted(changes: Vec<FamilyChange>) -> Tokens {
+    let mut tokens = tokens();
+    let mut families = std::collections::HashMap::new();
+    for change in changes {
+        match change {
+            FamilyChange::Put(family) => drop(families.insert(family.lookup, family)),
+            FamilyChange::Removed(lookup) => drop(families.remove(&lookup)),
+            FamilyChange::Buried(family, until) => tokens.restore_buried(family, until),
+        }
+    }
+    families.into_values().for_each(|family| tokens.restore(family));
+    tokens
+}
+
+#[test]
+fn a_login_goes_on_with_what_was_kept_of_it() {
+    let mut before = tokens();
+    let guest = before.issue_guest("tab-1", NOW);
+    let second = before.refresh(&guest.refresh_token, NOW).expect("is fresh");
+    let changes = before.take_changes();
+    assert_eq!(before.take_changes(), []);
+    let mut after = restarted(changes);
+    let third = after.refresh(&second.refresh_token, NOW).expect("is the last one");
+    assert_eq!(third.identity.subject, guest.identity.subject);
+    // The second use of one that was used before the restart.
+    let family = guest.identity.family.clone().expect("our own tokens have one");
+    assert_eq!(after.refresh(&guest.refresh_token, NOW), Err(RefreshError::Reused(family)));
+    let mut last = restarted(after.take_changes());
+    assert_eq!(last.verify(&third.access_token, NOW), Err(TokenError::Revoked));
+    assert_eq!(last.refresh(&third.refresh_token, NOW), Err(RefreshError::Invalid));
+}
+
+#[test]
+fn a_subject_is_kept_as_json() {
+    let guest = tokens().issue_guest("tab-1", NOW).identity.subject;
+    let kept = serde_json::to_value(&guest).expect("serializes");
+    let expected = json!({"user": &*guest.user, "role": "user", "guest": true, "device": "tab-1", "age_band": null});
+    assert_eq!(kept, expected);
+    assert_eq!(serde_json::from_value::<Subject>(kept).expect("reads"), guest);
+}
