@@ -39,6 +39,7 @@ use crate::metrics;
 use crate::metrics::Metrics;
 use crate::signal;
 use crate::signal::Handle;
+use crate::signal::Past;
 use crate::state::State;
 use crate::store;
 use crate::store::sweeper;
@@ -73,6 +74,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let clock = Clock::start();
     let state = State::open(&config.server.state_dir)?;
     let store = storing::open(&config)?;
+    let past = Past::read(&*store.writer).context("read what the server before this one has left")?;
     let certificates = certificates(&config, clock)?;
     let binds = doors::binds(&config);
     let front = Front::bind(listener::Settings {
@@ -113,7 +115,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (store, store_threads) = store::runner::start(store).context("start the store")?;
     tasks.spawn(named("store", store_threads.ended()));
     tasks.spawn(named("sweeper", sweeper::run(store.clone(), clock)));
-    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store);
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, past);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
@@ -225,6 +227,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
         ice_urls: listeners.turn().urls(&config.server.public_host.in_url()),
         minter: Minter::new(relaying::minting_secret(config, state)),
         retention: storing::retention(config),
+        survives: config.database().is_some(),
     }
 }
 

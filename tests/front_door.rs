@@ -151,8 +151,9 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
         retention: store::Retention::default(),
+        survives: false,
     };
-    let (hub, task) = signal::start(settings, clock, link, relay, store);
+    let (hub, task) = signal::start(settings, clock, link, relay, store, signal::Past::default());
     tasks.spawn(engine);
     tasks.spawn(task);
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });

@@ -36,6 +36,17 @@ impl AttributeValue {
     }
 }
 
+impl From<&AttributeValue> for Value {
+    fn from(value: &AttributeValue) -> Self {
+        match value {
+            AttributeValue::Flag(flag) => Value::from(*flag),
+            AttributeValue::Integer(whole) => Value::from(*whole),
+            AttributeValue::Float(bits) => Value::from(f64::from_bits(*bits)),
+            AttributeValue::Text(text) => Value::from(&**text),
+        }
+    }
+}
+
 /// What a user is, by key.
 pub type Attributes = BTreeMap<Box<str>, AttributeValue>;
 

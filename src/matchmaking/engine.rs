@@ -252,6 +252,12 @@ impl Engine {
         self.recent.add(self.person_keys.user(a), self.person_keys.user(b), now);
     }
 
+    /// Remembers that two users met before this engine was there, so that they avoid each other for what is left of the
+    /// pause. To be called before anybody joins, the meeting that is forgotten first coming first.
+    pub fn met_before(&mut self, a: &UserId, b: &UserId, left: Duration, now: Mono) {
+        self.recent.add_for(self.person_keys.user(a), self.person_keys.user(b), left, now);
+    }
+
     /// Works on what is due and returns the next match.
     ///
     /// One call does a bounded amount of work. After `None` call again at [`Engine::next_deadline`], which may be now.

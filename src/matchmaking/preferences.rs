@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
@@ -27,8 +28,8 @@ const TAG_WAIT_MAX: Duration = Duration::from_secs(60);
 const MODE_DEFAULT: &str = "video";
 const ANY: &str = "any";
 
-/// The data of `queue.join` as it comes off the wire; `media` filters nothing and is not read here.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The data of `queue.join` as it comes off the wire, or as it is kept; `media` filters nothing and is not read here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RawPreferences {
     /// Default `video`.
@@ -147,6 +148,23 @@ impl TryFrom<RawPreferences> for Preferences {
             want: Arc::new(want(raw.want)?),
             tag_wait: raw.tag_wait_ms.map(tag_wait).transpose()?,
         })
+    }
+}
+
+impl From<&Preferences> for RawPreferences {
+    fn from(read: &Preferences) -> Self {
+        let texts = |list: &[Arc<str>]| list.iter().map(|text| text.to_string()).collect();
+        let value = |values: &Vec<AttributeValue>| Value::Array(values.iter().map(Value::from).collect());
+        let want = &read.want.values_by_key;
+        Self {
+            mode: Some(read.mode.to_string()),
+            tags: texts(&read.tags),
+            languages: texts(&read.languages),
+            region: read.region.as_deref().map(str::to_owned),
+            attrs: read.attributes.iter().map(|(key, is)| (key.to_string(), is.into())).collect(),
+            want: want.iter().map(|(key, values)| (key.to_string(), value(values))).collect(),
+            tag_wait_ms: read.tag_wait.map(|wait| wait.as_millis() as u64),
+        }
     }
 }
 
@@ -293,6 +311,21 @@ mod tests {
             (json!({"tag_wait_ms": 60_001}), PreferencesError::Malformed(Field::TagWait)),
         ] {
             assert_eq!(read(data.clone()), Err(error), "{data}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_kept_and_read_back_as_the_same() {
+        let full = json!({
+            "mode": "Audio", "tags": [" Rust ", "tea"], "languages": ["de", "en"], "region": "EU", "tag_wait_ms": 700,
+            "attrs": {"age": 30, "size": 1.85, "name": "Ann", "new": true},
+            "want": {"age": [29, 30.0], "old": false, "none": []},
+        });
+        for data in [json!({}), full] {
+            let read = read(data).expect("well formed");
+            let kept = serde_json::to_string(&RawPreferences::from(&read)).expect("serializes");
+            let again: RawPreferences = serde_json::from_str(&kept).expect("of the right shape");
+            assert_eq!(Preferences::try_from(again), Ok(read));
         }
     }
 

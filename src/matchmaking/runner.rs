@@ -61,6 +61,13 @@ pub enum Command {
     },
     /// See [`Engine::met`]. Sent once a match became a session.
     Met(UserId, UserId),
+    /// See [`Engine::met_before`].
+    MetBefore {
+        /// Who met.
+        users: [UserId; 2],
+        /// What is left of the pause.
+        left: Duration,
+    },
 }
 
 /// What the engine tells the hub, in the order it happened.
@@ -184,6 +191,7 @@ impl Runner {
             Command::Block { by, whom } => self.engine.block(&by, &whom),
             Command::Unblock { by, whom } => self.engine.unblock(&by, &whom),
             Command::Met(a, b) => self.engine.met(&a, &b, now),
+            Command::MetBefore { users: [a, b], left } => self.engine.met_before(&a, &b, left, now),
         }
     }
 

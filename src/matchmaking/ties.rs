@@ -156,10 +156,16 @@ impl Recent {
 
     /// Two users have met.
     pub(super) fn add(&mut self, a: PersonKey, b: PersonKey, now: Mono) {
-        if self.pause.is_zero() || a == b {
+        self.add_for(a, b, self.pause, now);
+    }
+
+    /// Two users met a while ago, of which so much is left. No earlier one may be forgotten later.
+    pub(super) fn add_for(&mut self, a: PersonKey, b: PersonKey, left: Duration, now: Mono) {
+        let left = left.min(self.pause);
+        if left.is_zero() || a == b {
             return;
         }
-        let (pair, until) = (Pair::of(a, b), now + self.pause);
+        let (pair, until) = (Pair::of(a, b), now + left);
         if self.until_by_pair.insert(pair, until).is_none() {
             self.degrees.add(pair.0);
             self.degrees.add(pair.1);
@@ -255,6 +261,19 @@ mod tests {
         assert!(recent.contains(b, a));
         assert_eq!(recent.poll_expired(at(3660)), Some((a, b)));
         assert!(!recent.contains(a, b) && !recent.names(a) && recent.next_expiry().is_none());
+    }
+
+    #[test]
+    fn of_a_meeting_before_the_start_only_what_is_left_of_the_pause_counts() {
+        let mut recent = Recent::new(HOUR);
+        let (a, b) = (PersonKey::of(1), PersonKey::of(3));
+        recent.add_for(a, b, Duration::from_secs(60), at(0));
+        assert!(recent.contains(a, b));
+        assert_eq!(recent.poll_expired(at(59)), None);
+        assert_eq!(recent.poll_expired(at(60)), Some((a, b)));
+        recent.add_for(a, b, Duration::ZERO, at(60));
+        recent.add_for(a, b, 2 * HOUR, at(60));
+        assert_eq!(recent.next_expiry(), Some(at(3660)), "never longer than the pause");
     }
 
     #[test]

@@ -60,6 +60,11 @@ pub(crate) enum Named {
 }
 
 impl Conversation {
+    /// One that was begun before this process was there.
+    pub(crate) fn restored(last_message: Option<MessageId>) -> Self {
+        Self { last_message, ..Self::default() }
+    }
+
     /// The last message that went out.
     pub(crate) fn last_message(&self) -> Option<MessageId> {
         self.last_message

@@ -94,6 +94,14 @@ impl MessageIds {
     /// Counter values of one millisecond: the twelve bits of `rand_a`.
     const PER_MILLI: u16 = 1 << 12;
 
+    /// Makes every further id greater than one that was made before this process was there.
+    pub(crate) fn follow(&mut self, earlier: Option<MessageId>) {
+        let Some(MessageId(earlier)) = earlier else { return };
+        let (millis, rest) = (earlier.as_u128() >> 80, (earlier.as_u128() >> 64) as u16);
+        let at = (UnixMillis(millis as u64), rest & (Self::PER_MILLI - 1));
+        (self.last, self.in_this_milli) = at.max((self.last, self.in_this_milli));
+    }
+
     /// The next id, greater than every one before it even if the wall clock steps back.
     pub(crate) fn next(&mut self, now: UnixMillis) -> MessageId {
         if now > self.last {
@@ -140,6 +148,17 @@ mod tests {
         assert!(texts.is_sorted());
         texts.dedup();
         assert_eq!(texts.len(), 10_007);
+    }
+
+    #[test]
+    fn message_ids_follow_those_of_a_process_before_although_the_clock_steps_back() {
+        let mut before = MessageIds::default();
+        let last = (0..300).map(|_| before.next(UnixMillis(5_000))).last().expect("some");
+        let mut ids = MessageIds::default();
+        ids.follow(Some(last));
+        ids.follow(Some(MessageIds::default().next(UnixMillis(4_000))));
+        ids.follow(None);
+        assert!(ids.next(UnixMillis(4_999)) > last);
     }
 
     #[test]

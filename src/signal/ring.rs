@@ -19,6 +19,11 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// Goes on after a push of that number, which is not kept.
+    pub(crate) fn after(seq: u64) -> Self {
+        Self { seq, ..Self::default() }
+    }
+
     /// Counts a push that will never be asked for again.
     pub(crate) fn count(&mut self) -> u64 {
         self.seq += 1;

@@ -11,10 +11,12 @@ use crate::signal::conversation::Conversation;
 use crate::signal::id::Alias;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
+use crate::signal::keepsake::SessionDetails;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Path;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::Refusal;
+use crate::store;
 use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -73,6 +75,12 @@ pub(crate) struct Session {
     pub(crate) credentials_until: UnixMillis,
     /// For the warnings and the deadline.
     pub(crate) alarm: Alarm,
+    /// What the store was told last; nothing yet while the session begins.
+    pub(crate) recorded: Option<store::Progress>,
+    /// For what the store is told later.
+    pub(crate) record_alarm: Alarm,
+    /// How long it had gone on when this process began.
+    before: Duration,
     limit: Option<Duration>,
     last_warning: Option<Duration>,
     participants: [Participant; 2],
@@ -139,10 +147,62 @@ impl Session {
             chat: Conversation::default(),
             credentials_until: now.unix,
             alarm: Alarm::default(),
+            recorded: None,
+            record_alarm: Alarm::default(),
+            before: Duration::ZERO,
             limit,
             last_warning: None,
             participants,
         }
+    }
+
+    /// Goes on with one of a process before; what is due at its deadline comes at once if that is past.
+    pub(crate) fn restored(live: store::LiveSession, now: Now) -> Self {
+        let store::LiveSession { session: stored, last_mid } = live;
+        let store::Session { id, participants, started, limit, details, progress } = stored;
+        let mut details = SessionDetails::read(&details);
+        let [a, b] = participants;
+        let [of_a, of_b] = details.preferences();
+        let participants = [(a, of_a), (b, of_b)].map(|(participant, preferences)| Participant {
+            alias: participant.alias,
+            // Who comes back is given new credentials if it is time.
+            renew_ice_at: now.mono + progress.credentials_until.saturating_since(now.unix) * 7 / 10,
+            ..Participant::new(UserId(participant.party.user.0), preferences)
+        });
+        let at = |unix: UnixMillis| Now { mono: now.mono + unix.saturating_since(now.unix), unix };
+        let mut session = Self {
+            id,
+            started: Now { mono: now.mono, unix: started },
+            deadline: progress.deadline.map(at),
+            tags_common: details.tags_common,
+            language: details.language,
+            neg: progress.neg,
+            chat: Conversation::restored(last_mid),
+            credentials_until: progress.credentials_until,
+            recorded: Some(progress),
+            before: now.unix.saturating_since(started),
+            ..Self::new(participants, limit, now)
+        };
+        // A warning of the time when nobody was here is late now.
+        if session.left(now).is_some_and(|left| !left.is_zero()) {
+            session.take_due(now);
+        }
+        session
+    }
+
+    /// How far it has come, for the store.
+    pub(crate) fn progress(&self) -> store::Progress {
+        store::Progress {
+            deadline: self.deadline.map(|deadline| deadline.unix),
+            neg: self.neg,
+            credentials_until: self.credentials_until,
+        }
+    }
+
+    /// How long it has gone on; never beyond its deadline, though nobody may have been here to end it then.
+    pub(crate) fn duration(&self, now: Now) -> Duration {
+        let duration = self.before + now.mono.saturating_since(self.started.mono);
+        self.deadline.map_or(duration, |deadline| duration.min(deadline.unix.saturating_since(self.started.unix)))
     }
 
     pub(crate) fn participant(&self, side: Side) -> &Participant {

@@ -33,6 +33,8 @@ pub struct Settings {
     pub minter: Minter,
     /// How long the store keeps what.
     pub retention: Retention,
+    /// Whether the store outlives the process, so that calls do.
+    pub survives: bool,
 }
 
 /// Who is speaking. Part of `welcome`.

@@ -21,6 +21,7 @@ use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Sequel;
 use crate::signal::id::SessionId;
+use crate::signal::past::Past;
 use crate::signal::protocol::Path;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
@@ -73,18 +74,19 @@ pub struct Relayed {
     pub bytes_handed_over: u64,
 }
 
-/// Makes the hub's task; it ends when the last [`Handle`] or the engine is gone.
+/// Makes the hub's task, which goes on with `past`; it ends when the last [`Handle`] or the engine is gone.
 pub fn start(
     settings: Settings,
     clock: Clock,
     matchmaking: runner::Link,
     relay: mpsc::Sender<RelayCommand>,
     store: store::runner::Handle,
+    past: Past,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
-    let task = Task {
+    let mut task = Task {
         hub: Hub::new(settings, stats.clone()),
         clock,
         inbox,
@@ -99,6 +101,8 @@ pub fn start(
         endings: FuturesUnordered::new(),
         drained: Vec::new(),
     };
+    let now = task.now();
+    task.hub.restore(past, now);
     (Handle::new(inputs, stats), task.run())
 }
 
@@ -219,7 +223,7 @@ impl Task {
                 let _ = answer.send(self.hub.handle_verify(&token, now));
             }
             Input::Refresh(token, answer) => {
-                let _ = answer.send(self.hub.handle_refresh(&token, now));
+                self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }
             Input::Drain(within, done) => {
                 self.hub.handle_drain(within, now);

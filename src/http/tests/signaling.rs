@@ -32,8 +32,9 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
         retention: store::Retention::default(),
+        survives: false,
     };
-    let (hub, task) = signal::start(signaling, clock, link, relay, store);
+    let (hub, task) = signal::start(signaling, clock, link, relay, store, signal::Past::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(engine);
     tasks.spawn(task);

@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::*;
 use crate::matchmaking;
 use crate::matchmaking::runner;
+use crate::signal::Past;
 use crate::signal::RelayCommand;
 use crate::signal::Relayed;
 use crate::signal::hub::tests::settings;
@@ -41,7 +42,7 @@ impl Node {
         let (relay, revocations) = mpsc::channel(4);
         let opened = store::runner::Opened::in_memory(store::Retention::default());
         let (store, _) = store::runner::start(opened).expect("threads");
-        let (hub, task) = start(settings(), clock, link, relay, store);
+        let (hub, task) = start(settings(), clock, link, relay, store, Past::default());
         Self { hub, relay: revocations, tasks: vec![tokio::spawn(engine), tokio::spawn(task)] }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Chain {
     /// The one resume token that is good; none after `bye` and where nothing can be resumed.
     token: Option<ResumeHash>,
     ring: Ring,
+    /// What the client was sent is not known here: a process before this one sent it.
+    is_restored: bool,
 }
 
 impl Presence {
@@ -72,7 +74,24 @@ impl Chain {
     /// A new one, in which nothing can be resumed yet.
     pub(super) fn new(identity: Identity) -> Self {
         let Identity { subject, expires, family } = identity;
-        Self { subject, expires, family, token: None, ring: Ring::default() }
+        Self { subject, expires, family, token: None, ring: Ring::default(), is_restored: false }
+    }
+
+    /// Goes on with one of a process before this one.
+    pub(super) fn restored(identity: Identity, token: Option<ResumeHash>) -> Self {
+        Self { token, is_restored: true, ..Self::new(identity) }
+    }
+
+    /// Numbers what comes next behind what the client of a restored chain has.
+    pub(super) fn go_on_after(&mut self, last_seq: u64) {
+        if std::mem::take(&mut self.is_restored) {
+            self.ring = Ring::after(last_seq);
+        }
+    }
+
+    /// What is kept of the resume token.
+    pub(super) fn token(&self) -> Option<&ResumeHash> {
+        self.token.as_ref()
     }
 
     /// Makes the next resume token, which voids the one before.
@@ -98,12 +117,14 @@ impl Chain {
     /// Writes a sequenced push, and keeps it if a resume may ask for it.
     pub(super) fn push(&mut self, kind: PushKind, data: &impl Serialize, ts: UnixMillis) -> Bytes {
         let write = |seq| protocol::push(kind, Some(seq), ts, data);
-        if self.can_resume() { self.ring.push(write) } else { write(self.ring.count()) }
+        // There is a gap already: nothing will be replayed.
+        let is_kept = self.can_resume() && !self.is_restored;
+        if is_kept { self.ring.push(write) } else { write(self.ring.count()) }
     }
 
     /// Whether a push of that many bytes could be kept beside all that the client may not have.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.ring.has_room(bytes)
+        !self.is_restored && self.ring.has_room(bytes)
     }
 
     /// See [`Ring::trim`].
@@ -113,6 +134,7 @@ impl Chain {
 
     /// See [`Ring::replay`].
     pub(super) fn replay(&self, last_seq: u64) -> Option<Vec<Bytes>> {
-        self.ring.replay(last_seq).map(|frames| frames.cloned().collect())
+        let frames = self.ring.replay(last_seq).filter(|_| !self.is_restored)?;
+        Some(frames.cloned().collect())
     }
 }

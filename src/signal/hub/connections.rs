@@ -291,7 +291,9 @@ impl Hub {
     pub(super) fn on_drain_close(&mut self, id: ConnectionId, now: Now) {
         let Some(connection) = self.connection_by_id.get(&id) else { return };
         let user = connection.online.as_ref().and_then(|online| self.user_by_id.get(&online.user));
-        if let Some((session, _)) = user.and_then(|user| user.session.clone()) {
+        if let Some((session, _)) = user.and_then(|user| user.session.clone())
+            && !self.leaves_sessions()
+        {
             self.end_session(&session, EndReason::Drain, now);
         }
         self.close(id, CloseCode::Drain, now);

@@ -6,7 +6,9 @@ mod chain;
 mod connections;
 mod errands;
 mod handlers;
+mod logins;
 mod records;
+mod restore;
 mod resume;
 mod seats;
 mod sessions;
@@ -22,7 +24,6 @@ use std::time::Duration;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
-use crate::auth::token::RefreshError;
 use crate::auth::token::TokenError;
 use crate::auth::token::Tokens;
 use crate::matchmaking::Status;
@@ -211,7 +212,9 @@ impl Hub {
             return Err(Refusal::rate_limited("too many guests from this address", wait));
         }
         self.stats.guests_total.add_one();
-        Ok(self.tokens.issue_guest(device, now.unix))
+        let issued = self.tokens.issue_guest(device, now.unix);
+        self.record_logins();
+        Ok(issued)
     }
 
     /// Verifies an access token.
@@ -223,21 +226,6 @@ impl Hub {
         self.tokens.verify(access_token, now.unix)
     }
 
-    /// Gives new tokens for a refresh token. If it was used before, the sockets of its family close (rule 17).
-    ///
-    /// # Errors
-    ///
-    /// See [`Tokens::refresh`].
-    pub(crate) fn handle_refresh(&mut self, refresh_token: &str, now: Now) -> Result<Issued, RefreshError> {
-        let outcome = self.tokens.refresh(refresh_token, now.unix);
-        if let Err(RefreshError::Reused(family)) = &outcome {
-            tracing::info!("a refresh token was used twice, its family is revoked");
-            self.close_family(family, now);
-        }
-        self.settle(now);
-        outcome
-    }
-
     /// Says good-bye to everybody: closes are spread over `within`, nothing new starts.
     pub(crate) fn handle_drain(&mut self, within: Duration, now: Now) {
         if self.draining {
@@ -246,6 +234,11 @@ impl Hub {
         self.draining = true;
         self.announce_drain(within, now);
         self.settle(now);
+    }
+
+    /// Whether sessions that go on now are left to the process after this one (rule 32).
+    fn leaves_sessions(&self) -> bool {
+        self.draining && self.settings.survives && !self.settings.resume_window.is_zero()
     }
 
     /// Whether a drain has closed every connection.

@@ -1,35 +1,74 @@
-//! What the store is told of sessions: that they begin, and how they end.
+//! What the store is told of sessions: that they begin, how far they come, how they end, and who has met whom.
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::matchmaking::Ticket;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
+use crate::signal::hub::timers::Timer;
+use crate::signal::id::SessionId;
 use crate::signal::id::Side;
-use crate::signal::session::Session;
+use crate::signal::keepsake::SessionDetails;
 use crate::store;
 use crate::time::Now;
 
+/// `neg` changes many times while a call is set up; so much later it is kept.
+const NEG_DELAY: Duration = Duration::from_secs(1);
+
 impl Hub {
     /// Stores a session that begins; everything written in it finds it there.
-    pub(super) fn record_start(&mut self, session: &Session, tickets: [&Ticket; 2]) {
+    pub(super) fn record_start(&mut self, id: &SessionId, tickets: [&Ticket; 2], now: Now) {
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
         let [a, b] = tickets;
         let participants = [(Side::A, a), (Side::B, b)].map(|(side, ticket)| store::Participant {
             party: store::Party { user: (&ticket.user).into(), device: ticket.device.as_ref().map(Into::into) },
             alias: session.participant(side).alias.clone(),
         });
+        let progress = session.progress();
+        session.recorded = Some(progress);
         let stored = store::Session {
             id: session.id.clone(),
             participants,
             started: session.started.unix,
             limit: self.settings.session_limit,
-            details: "".into(),
-            progress: store::Progress {
-                deadline: session.deadline.map(|deadline| deadline.unix),
-                neg: session.neg,
-                credentials_until: session.credentials_until,
-            },
+            details: SessionDetails::write(session),
+            progress,
         };
-        self.note("session", move |store| store.start_session(&stored));
+        let meeting = store::Meeting { users: [(&a.user).into(), (&b.user).into()], at: now.unix };
+        self.note("session", move |store| {
+            store.start_session(&stored)?;
+            store.put_meeting(&meeting)
+        });
+    }
+
+    /// Stores how far a session has come, if that is news.
+    pub(super) fn record_progress(&mut self, id: &SessionId) {
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
+        let progress = session.progress();
+        // One that is not recorded yet will be with all of it.
+        if session.recorded.is_none_or(|recorded| recorded == progress) {
+            return;
+        }
+        session.recorded = Some(progress);
+        let id = id.clone();
+        self.note("session", move |store| store.progress_session(&id, &progress));
+    }
+
+    /// Has the progress stored soon, and once for all that comes until then.
+    pub(super) fn record_progress_later(&mut self, id: &SessionId, now: Now) {
+        let Some(session) = self.session_by_id.get_mut(id) else { return };
+        let at = now.mono + NEG_DELAY;
+        if session.record_alarm.needs(at) {
+            self.timers.set(at, Timer::Progress(id.clone()));
+        }
+    }
+
+    pub(super) fn on_progress_due(&mut self, id: &SessionId, now: Now) {
+        if let Some(session) = self.session_by_id.get_mut(id) {
+            session.record_alarm.rang(now.mono);
+        }
+        self.record_progress(id);
     }
 
     /// Stores the end of a session; from then on what was written in it is kept for as long as sessions' chat is.

@@ -36,6 +36,8 @@ const ENVELOPE_BYTES: usize = 512;
 /// How a connection goes on where another one was lost.
 pub(super) struct Return {
     pub(super) user: UserId,
+    /// The last push that the client has.
+    pub(super) last_seq: u64,
     /// The pushes that the client lacks; `None`: some are gone, `sync` has to do.
     pub(super) replay: Option<Vec<Bytes>>,
 }
@@ -85,6 +87,10 @@ impl Hub {
 
     /// Gives a lost user up, unless it is back.
     pub(super) fn on_window_over(&mut self, id: &UserId, now: Now) {
+        if self.leaves_sessions() {
+            // Nobody can come back here, but to the process after this one.
+            return;
+        }
         let Some(user) = self.user_by_id.get_mut(id) else { return };
         user.window.rang(now.mono);
         let Some(until) = user.presence.lost_until() else { return };
@@ -103,6 +109,9 @@ impl Hub {
             self.users_lost -= 1;
         }
         let session = user.session.clone();
+        if !self.settings.resume_window.is_zero() {
+            self.forget_chain(id);
+        }
         self.leave_queue(id);
         if let Some((session, _)) = session {
             self.end_session(&session, EndReason::Lost, now);
@@ -122,7 +131,7 @@ impl Hub {
         let chain = self.user_by_id.get(&user).and_then(|user| user.presence.chain());
         let chain = chain.filter(|chain| chain.accepts(&token)).ok_or(REFUSED)?;
         check_return(chain, now)?;
-        Ok(Return { user, replay: chain.replay(resume.last_seq) })
+        Ok(Return { user, last_seq: resume.last_seq, replay: chain.replay(resume.last_seq) })
     }
 
     /// Makes a connection the one of a user, with the chain it had or a new one: an older connection closes, a ticket
@@ -177,6 +186,8 @@ impl Hub {
         let peer = session.participant(side.other()).user.clone();
         let data = json!({"session": id, "peer": session.participant(side).alias});
         self.push_to_user(&peer, PushKind::PeerResumed, &data, now);
+        // After a restart nobody has looked at the credentials yet.
+        self.on_ice_alarm(&id, side, now);
         let peer_until = self.user_by_id.get(&peer).and_then(|peer| peer.presence.lost_until());
         if let (true, Some(until)) = (has_gap, peer_until) {
             self.tell_loss(&id, side.other(), Some(until.unix), now);

@@ -57,13 +57,13 @@ impl Hub {
         let mut session = self.open_session(&a, &b, now);
         session.tags_common = tags_common;
         session.language = language;
-        self.record_start(&session, [&a, &b]);
         let id = session.id.clone();
         self.session_by_id.insert(id.clone(), session);
         self.on_session_alarm(&id, now);
         for (side, ticket) in [(Side::A, &a), (Side::B, &b)] {
             self.tell_match(&id, side, ticket, now);
         }
+        self.record_start(&id, [&a, &b], now);
         tracing::info!(session = %id, "session started");
         self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
     }
@@ -132,6 +132,7 @@ impl Hub {
         if participant.ice_alarm.needs(grant.renew_at) {
             self.timers.set(grant.renew_at, Timer::IceRenewal(id.clone(), side));
         }
+        self.record_progress(id);
         Some(grant)
     }
 
@@ -181,12 +182,12 @@ impl Hub {
     /// Ends a session: both sides are told, the relay lets go of it (rule 31).
     pub(super) fn end_session(&mut self, id: &SessionId, reason: EndReason, now: Now) {
         let Some(session) = self.session_by_id.remove(id) else { return };
-        let duration = now.mono.saturating_since(session.started.mono);
+        let duration = session.duration(now);
         let data = json!({"session": id, "reason": reason, "duration_ms": duration.as_millis() as u64});
         for side in Side::BOTH {
             let user = session.participant(side).user.clone();
             if let Some(user) = self.user_by_id.get_mut(&user) {
-                user.session = None;
+                user.session.take_if(|(own, _)| *own == session.id);
             }
             self.push_to_user(&user, PushKind::SessionEnded, &data, now);
         }

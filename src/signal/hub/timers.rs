@@ -20,6 +20,8 @@ pub(super) enum Timer {
     SessionDeadline(SessionId),
     /// New credentials for one side.
     IceRenewal(SessionId, Side),
+    /// The store is to be told how far a session has come.
+    Progress(SessionId),
     /// A held quality may pass.
     Quality(SessionId, Side),
     /// A lost user's resume window is over.
@@ -60,6 +62,7 @@ impl Hub {
             Timer::Auth(id) => self.on_auth_alarm(id, now),
             Timer::SessionDeadline(id) => self.on_session_alarm(&id, now),
             Timer::IceRenewal(id, side) => self.on_ice_alarm(&id, side, now),
+            Timer::Progress(id) => self.on_progress_due(&id, now),
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
             Timer::WindowOver(user) => self.on_window_over(&user, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),

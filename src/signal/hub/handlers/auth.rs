@@ -123,8 +123,11 @@ impl Hub {
 
     /// Goes on with a chain: the ok, then what was missed or `sync`, then what is new (rule 35).
     fn welcome_back(&mut self, id: ConnectionId, reply_to: ReplyTo, back: Return, now: Now) {
-        let Return { user, replay } = back;
+        let Return { user, last_seq, replay } = back;
         self.attach(id, &user, None);
+        if let Some(chain) = self.user_by_id.get_mut(&user).and_then(|user| user.presence.chain_mut()) {
+            chain.go_on_after(last_seq);
+        }
         let has_gap = replay.is_none();
         self.greet(id, reply_to, &user, Greeting { resumed: true, gap: has_gap, tokens: None });
         match replay {
@@ -152,6 +155,7 @@ impl Hub {
             greeting,
         };
         self.ok(id, reply_to, &data);
+        self.record_chain(user);
     }
 
     /// Announces the expiry of a token 60 s before, closes 25 s after it (rule 15), and sees to it that this is
@@ -191,6 +195,7 @@ impl Hub {
         chain.expires = identity.expires;
         chain.family = identity.family;
         chain.subject = identity.subject;
+        self.record_chain(&asking.user);
         self.ok(asking.connection, asking.reply_to, &json!({"auth_expires_at": identity.expires}));
         self.on_auth_alarm(asking.connection, now);
         Ok(())

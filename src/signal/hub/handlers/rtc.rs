@@ -38,6 +38,7 @@ impl Hub {
         session.check_receiver(side, message.body.to.as_deref())?;
         self.check_reachable(&id, side, &message.body)?;
         self.session_mut(&id)?.neg = Some(message.body.neg);
+        self.record_progress_later(&id, now);
         if message.body.is_offer() {
             self.stats.offers_total.add_one();
         } else {
@@ -59,6 +60,7 @@ impl Hub {
         session.check_receiver(side, message.body.to.as_deref())?;
         self.check_reachable(&id, side, &message.body)?;
         self.session_mut(&id)?.neg = Some(message.body.neg);
+        self.record_progress_later(&id, now);
         self.stats.other_rtc_total.add_one();
         self.ok(asking.connection, asking.reply_to, &json!({}));
         self.pass_on(&id, side, PushKind::Candidates, &message.body, now);

@@ -46,6 +46,7 @@ impl Hub {
             }
             Extension::Agreed => {
                 self.on_session_alarm(&id, now);
+                self.record_progress(&id);
                 let deadline = self.session_mut(&id)?.deadline.map(|deadline| deadline.unix);
                 for user in both {
                     let data = json!({"session": id, "deadline": deadline});

@@ -3,7 +3,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fixture::Fixture;
+use super::fixture::settings;
 use crate::signal::EndReason;
+use crate::signal::Settings;
 use crate::signal::protocol::CloseCode;
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -29,8 +31,8 @@ fn a_drain_is_announced_and_closes_everybody_within_its_time() {
 }
 
 #[test]
-fn a_drain_ends_sessions_as_drain_and_starts_nothing_new() {
-    let mut hub = Fixture::new();
+fn a_drain_ends_sessions_that_cannot_survive_it_as_drain_and_starts_nothing_new() {
+    let mut hub = Fixture::with(Settings { survives: false, ..settings() });
     let (a, b, session, _) = hub.pair();
     let waiting = hub.guest();
     hub.hub.handle_drain(WITHIN, hub.now);

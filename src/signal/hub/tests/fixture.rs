@@ -9,6 +9,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::auth::secret::Secret;
+use crate::auth::token::Issued;
+use crate::auth::token::RefreshError;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::matchmaking;
@@ -24,6 +26,7 @@ use crate::signal::hub::Sequel;
 use crate::signal::hub::errands::Errand;
 use crate::signal::id::ConnectionId;
 use crate::signal::link::Link;
+use crate::signal::past::Past;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::settings::IcePolicy;
@@ -60,11 +63,13 @@ pub(crate) fn settings() -> Settings {
         ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
         minter: Minter::new(Secret::new(*b"turn secret")),
         retention: Retention::default(),
+        survives: true,
     }
 }
 
 pub(super) struct Fixture {
     pub(super) hub: Hub,
+    settings: Settings,
     pub(super) engine: Engine,
     pub(super) now: Now,
     pub(super) stats: Arc<Stats>,
@@ -98,6 +103,7 @@ impl Fixture {
         let (returns_out, returns) = mpsc::channel();
         Self {
             hub: Hub::new(settings.clone(), stats.clone()),
+            settings: settings.clone(),
             engine: Engine::new(matchmaking::Settings::default()),
             now: Now { unix: START, ..Now::default() },
             stats,
@@ -116,6 +122,27 @@ impl Fixture {
             last_connection: 0,
             last_id: 0,
         }
+    }
+
+    /// The process is killed, and another one goes on with its store after `down`.
+    pub(super) fn restart(&mut self, down: Duration) {
+        self.restart_with(self.settings.clone(), down);
+    }
+
+    /// The same under other settings.
+    pub(super) fn restart_with(&mut self, settings: Settings, down: Duration) {
+        self.stats = Arc::new(Stats::default());
+        self.hub = Hub::new(settings.clone(), self.stats.clone());
+        self.settings = settings;
+        self.engine = Engine::new(matchmaking::Settings::default());
+        self.commands.clear();
+        self.found.clear();
+        self.errands.clear();
+        // The monotonic clock begins anew with the process.
+        self.now = Now { unix: self.now.unix + down, ..Now::default() };
+        let past = Past::read(&self.store).expect("read");
+        self.hub.restore(past, self.now);
+        self.pump();
     }
 
     /// A connection that has been greeted.
@@ -167,6 +194,14 @@ impl Fixture {
         self.keep_token(id, &frames[0]["data"]);
         frames.iter().for_each(|frame| self.put_back(id, frame));
         id
+    }
+
+    /// Uses a refresh token, and waits for the store.
+    pub(super) fn refresh(&mut self, refresh_token: &str) -> Result<Issued, RefreshError> {
+        let (answer, answered) = mpsc::channel();
+        self.hub.handle_refresh(refresh_token, move |outcome| answer.send(outcome).expect("the test waits"), self.now);
+        self.pump();
+        answered.try_recv().expect("an answer")
     }
 
     /// A user of a foreign token that is good for an hour.
@@ -323,6 +358,7 @@ impl Fixture {
             Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),
             Command::Leave(id) => drop(self.engine.leave(id)),
             Command::Met(a, b) => self.engine.met(&a, &b, now),
+            Command::MetBefore { users: [a, b], left } => self.engine.met_before(&a, &b, left, now),
             Command::Suspend(id) => drop(self.engine.suspend(id)),
             Command::Resume(id) => drop(self.engine.resume(id, now)),
             Command::Block { .. } | Command::Unblock { .. } => {}

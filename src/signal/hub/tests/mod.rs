@@ -7,6 +7,7 @@ mod interleavings;
 mod limits;
 mod queue;
 mod relay;
+mod restart;
 mod resume;
 mod session;
 

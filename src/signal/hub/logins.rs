@@ -1,0 +1,84 @@
+//! What the store is told of logins and resume chains, so that they are good after a restart.
+//!
+//! A new resume token is told at once and kept a moment later: if the process ends in between, an access token brings the
+//! user back. A new refresh token is told once it is kept: with the one before it the whole login would be lost.
+use crate::auth::token::FamilyChange;
+use crate::auth::token::Issued;
+use crate::auth::token::RefreshError;
+use crate::matchmaking::UserId;
+use crate::signal::hub::Hub;
+use crate::signal::keepsake::ChainDetails;
+use crate::store;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::time::Now;
+
+impl Hub {
+    /// Gives new tokens for a refresh token. If it was used before, the sockets of its family close (rule 17).
+    ///
+    /// `answer` is called with what [`crate::auth::token::Tokens::refresh`] says. A store that cannot write locks nobody
+    /// out: the answer is the same then.
+    pub(crate) fn handle_refresh(
+        &mut self,
+        refresh_token: &str,
+        answer: impl FnOnce(Result<Issued, RefreshError>) + Send + 'static,
+        now: Now,
+    ) {
+        let outcome = self.tokens.refresh(refresh_token, now.unix);
+        if let Err(RefreshError::Reused(family)) = &outcome {
+            tracing::info!("a refresh token was used twice, its family is revoked");
+            self.close_family(family, now);
+        }
+        let changes = self.tokens.take_changes();
+        if changes.is_empty() {
+            answer(outcome);
+        } else {
+            self.write("login", move |store| keep(store, &changes), move |_, _, _| answer(outcome));
+        }
+        self.settle(now);
+    }
+
+    /// Keeps what has changed about logins.
+    pub(super) fn record_logins(&mut self) {
+        let changes = self.tokens.take_changes();
+        if !changes.is_empty() {
+            self.note("login", move |store| keep(store, &changes));
+        }
+    }
+
+    /// Keeps what brings a user back after a restart: its resume token as a hash, and who it is.
+    pub(super) fn record_chain(&mut self, id: &UserId) {
+        let chain = self.user_by_id.get(id).and_then(|user| user.presence.chain());
+        let Some((chain, token)) = chain.and_then(|chain| Some((chain, chain.token()?))) else { return };
+        let resumption = store::Resumption {
+            user: id.into(),
+            token_hash: token.to_bytes(),
+            // How long it is waited for is the hub's to say, now and after a restart.
+            expires: None,
+            details: ChainDetails::write(&chain.subject, chain.expires, chain.family.as_ref()),
+        };
+        self.note("resume token", move |store| store.put_resumption(&resumption));
+    }
+
+    /// A user cannot come back any more.
+    pub(super) fn forget_chain(&mut self, id: &UserId) {
+        let user = store::UserId::from(id);
+        self.note("resume token", move |store| store.remove_resumption(&user));
+    }
+}
+
+fn keep(store: &mut dyn Store, changes: &[FamilyChange]) -> Result<(), StoreError> {
+    changes.iter().try_for_each(|change| match change {
+        FamilyChange::Put(family) => store.put_family(&store::Family {
+            lookup: family.lookup,
+            id: family.id.name().clone(),
+            subject: serde_json::to_string(&family.subject).expect("a subject has no failing parts").into(),
+            secret_hash: family.secret_hash,
+            expires: family.expires,
+        }),
+        FamilyChange::Removed(lookup) => store.remove_family(lookup),
+        FamilyChange::Buried(family, until) => {
+            store.bury_family(&store::BuriedFamily { id: family.name().clone(), until: *until })
+        }
+    })
+}

@@ -1,0 +1,151 @@
+//! The first thing a hub does: it goes on where the process before it was ended, by whatever.
+//!
+//! Sessions keep their deadlines. Both sides count as lost, and have a window of their own to come back in: it begins
+//! now, as nobody could come back before. What they were sent since is not known here, so whoever comes back has a gap.
+use std::time::Duration;
+
+use crate::auth;
+use crate::auth::resume::ResumeHash;
+use crate::auth::token::FamilyId;
+use crate::auth::token::Identity;
+use crate::auth::token::Role;
+use crate::auth::token::Subject;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::alarm::Alarm;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::hub::Queue;
+use crate::signal::hub::User;
+use crate::signal::hub::chain::Chain;
+use crate::signal::hub::chain::Presence;
+use crate::signal::hub::timers::Timer;
+use crate::signal::id::Side;
+use crate::signal::keepsake::ChainDetails;
+use crate::signal::limit::TokenBucket;
+use crate::signal::past::Past;
+use crate::signal::session::EndReason;
+use crate::signal::session::Session;
+use crate::store;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Clients find out about a restart one after the other, and wait a while between attempts: a shorter
+/// `session.resume_window` does not count for them.
+const WINDOW_MIN: Duration = Duration::from_secs(30);
+
+impl Hub {
+    /// Goes on with what was left. To be called once, before anything else.
+    pub(crate) fn restore(&mut self, past: Past, now: Now) {
+        let Past { sessions, resumptions, meetings, families, buried_families } = past;
+        for store::BuriedFamily { id, until } in buried_families {
+            self.tokens.restore_buried(FamilyId::new(id), until);
+        }
+        families.into_iter().filter_map(family).for_each(|family| self.tokens.restore(family));
+        let window = self.settings.resume_window;
+        let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });
+        let users = resumptions.len();
+        for resumption in resumptions {
+            self.restore_chain(resumption, until);
+        }
+        let (calls, is_over) = (sessions.len(), |session: &Session| session.left(now) == Some(Duration::ZERO));
+        for live in sessions {
+            self.message_ids.follow(live.last_mid);
+            let session = Session::restored(live, now);
+            let id = session.id.clone();
+            if is_over(&session) || self.take_seats(&session, until) {
+                self.session_by_id.insert(id.clone(), session);
+                self.on_session_alarm(&id, now);
+            } else {
+                self.session_by_id.insert(id.clone(), session);
+                self.end_session(&id, EndReason::Lost, now);
+            }
+        }
+        for store::Meeting { users, at } in meetings {
+            let left = self.settings.retention.meetings.saturating_sub(now.unix.saturating_since(at));
+            let users = users.map(|user| UserId(user.0));
+            self.effects.push_back(Effect::Matchmaking(Command::MetBefore { users, left }));
+        }
+        if users + calls > 0 {
+            tracing::info!(
+                sessions = self.session_by_id.len(),
+                users = self.users_lost,
+                "waiting for those who were here"
+            );
+        }
+        self.settle(now);
+    }
+
+    /// Waits for a user whose resume token was good.
+    fn restore_chain(&mut self, resumption: store::Resumption, until: Now) {
+        let id = UserId(resumption.user.0);
+        let identity = ChainDetails::read(&resumption.details).filter(|identity| {
+            // Killed in the moment before the end.
+            identity.family.as_ref().is_none_or(|family| !self.tokens.is_buried(family))
+        });
+        let identity = identity.filter(|_| !self.settings.resume_window.is_zero());
+        let Some(identity) = identity else { return self.forget_chain(&id) };
+        let token = ResumeHash::from_bytes(resumption.token_hash);
+        if !self.wait_for_restored(&id, Chain::restored(identity, Some(token)), until) {
+            self.forget_chain(&id);
+        }
+    }
+
+    /// Gives both sides of a session their seats; false if one has another already, or cannot be waited for.
+    fn take_seats(&mut self, session: &Session, until: Now) -> bool {
+        for side in Side::BOTH {
+            let participant = session.participant(side);
+            // Without a token only a plain hello brings a user back (rule 33).
+            if !self.user_by_id.contains_key(&participant.user) {
+                let chain = Chain::restored(nobody_yet(&participant.user), None);
+                if !self.wait_for_restored(&participant.user, chain, until) {
+                    return false;
+                }
+            }
+        }
+        let users = Side::BOTH.map(|side| session.participant(side).user.clone());
+        let is_free = |user| self.user_by_id.get(user).is_some_and(|user: &User| user.session.is_none());
+        if !users.iter().all(is_free) {
+            return false;
+        }
+        for (side, user) in Side::BOTH.into_iter().zip(users) {
+            if let Some(user) = self.user_by_id.get_mut(&user) {
+                user.session = Some((session.id.clone(), side));
+            }
+        }
+        true
+    }
+
+    fn wait_for_restored(&mut self, id: &UserId, chain: Chain, until: Now) -> bool {
+        if self.users_lost >= self.settings.limits.connections as usize {
+            return false;
+        }
+        let mut window = Alarm::default();
+        if window.needs(until.mono) {
+            self.timers.set(until.mono, Timer::WindowOver(id.clone()));
+        }
+        self.users_lost += 1;
+        let user = User {
+            presence: Presence::Lost(until, chain),
+            window,
+            queue: Queue::Out,
+            session: None,
+            joins: TokenBucket::FULL,
+            skips: TokenBucket::FULL,
+        };
+        self.user_by_id.insert(id.clone(), user);
+        true
+    }
+}
+
+fn family(kept: store::Family) -> Option<auth::token::Family> {
+    let store::Family { lookup, id, subject, secret_hash, expires } = kept;
+    let subject = serde_json::from_str(&subject).ok()?;
+    Some(auth::token::Family { lookup, id: FamilyId::new(id), subject, secret_hash, expires })
+}
+
+/// What stands for a user until its plain hello says who it is.
+fn nobody_yet(user: &UserId) -> Identity {
+    let subject = Subject { user: user.0.clone(), role: Role::User, guest: false, device: None, age_band: None };
+    Identity { subject, expires: UnixMillis(0), family: None }
+}
