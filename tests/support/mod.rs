@@ -61,6 +61,15 @@ impl Server {
         (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
     }
 
+    /// Kills the program, as the kernel would when memory is short, and starts it with the same state at the same ports.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("it has ended");
+        let ports = self.state.path().join("conf.d/zz-ports.toml");
+        std::fs::write(ports, fixed_ports(&self.listeners)).expect("write the ports");
+        (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
+    }
+
     fn stop(&mut self) {
         self.signal("TERM");
         // A second SIGTERM stops without the grace of a drain.
@@ -218,6 +227,25 @@ pub fn http_get(addr: SocketAddr, path: &str) -> (u16, String) {
     (status, body)
 }
 
+/// A POST of JSON over a fresh connection; status and body.
+pub fn post_json(addr: SocketAddr, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+    let mut stream = TcpStream::connect(addr).expect("connect to the HTTP listener");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set a timeout");
+    let body = body.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        body.len(),
+    );
+    stream.write_all((head + &body).as_bytes()).expect("send a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("read the answer");
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
+    let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    (status, serde_json::from_str(body).expect("JSON"))
+}
+
 /// A TLS client that trusts the authority which the server made for itself.
 pub fn tls_config(server: &Server) -> Arc<rustls::ClientConfig> {
     use rustls::pki_types::CertificateDer;
@@ -244,6 +272,22 @@ fn sum_metric(text: &str, name: &str, labels: &str) -> f64 {
         .filter_map(|(_, value)| value.parse::<f64>().ok())
         .collect();
     samples.iter().sum()
+}
+
+/// Configuration that names the addresses of these listeners.
+fn fixed_ports(listeners: &[(String, SocketAddr)]) -> String {
+    let of = |kind: &str| {
+        let addresses = listeners.iter().filter(|(name, _)| name == kind).map(|(_, address)| format!("\"{address}\""));
+        addresses.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "[http]\nlisten = [{}]\ntls_listen = [{}]\n[turn]\nudp_listen = [{}]\ntcp_listen = [{}]\ntls_listen = [{}]\n",
+        of("http"),
+        of("shared"),
+        of("turn-udp"),
+        of("turn-tcp"),
+        of("turn-tls"),
+    )
 }
 
 fn base_config(state: &Path) -> String {
