@@ -16,6 +16,8 @@ pub struct Room {
     pub title: Arc<str>,
     /// When it was made.
     pub created: UnixMillis,
+    /// Invitations made until then are void.
+    pub uninvited: UnixMillis,
 }
 
 /// What a member may do in a room.
@@ -92,6 +94,13 @@ pub trait Rooms {
     ///
     /// An accident.
     fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError>;
+
+    /// Voids the invitations that were made until that moment; it never goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] without such a room.
+    fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError>;
 
     /// The member of a room who is that user.
     ///

@@ -9,6 +9,7 @@ use crate::store::RoomId;
 use crate::store::Rooms;
 use crate::store::StoreError;
 use crate::store::UserId;
+use crate::time::UnixMillis;
 
 /// Rooms with their members.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,12 @@ impl Rooms for MemoryStore {
     fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
         let stored = self.rooms.room_by_id.get_mut(room);
         Ok(stored.is_some_and(|stored| stored.member_by_user.remove(user).is_some()))
+    }
+
+    fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError> {
+        let stored = self.rooms.room_by_id.get_mut(room).ok_or(StoreError::Unknown)?;
+        stored.room.uninvited = stored.room.uninvited.max(until);
+        Ok(())
     }
 
     fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError> {

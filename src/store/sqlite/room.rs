@@ -18,16 +18,20 @@ use crate::store::sqlite::value::count;
 use crate::store::sqlite::value::millis;
 use crate::store::sqlite::value::one_of;
 use crate::store::sqlite::value::time_at;
+use crate::time::UnixMillis;
 
 const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined";
+
+const ROOM_BY_NAME: &str = "SELECT c.name, r.title, r.created, r.uninvited
+    FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
 
 const MEMBER: &str = "SELECT user, alias, role, joined FROM member WHERE room = ?1 AND user = ?2";
 
 pub(super) const MEMBERS: &str =
     "SELECT user, alias, role, joined FROM member WHERE room = ?1 ORDER BY joined, user LIMIT ?2";
 
-pub(super) const ROOMS_OF: &str = "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created
+pub(super) const ROOMS_OF: &str = "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created, r.uninvited
     FROM member m JOIN room r ON r.id = m.room JOIN conversation c ON c.id = r.id
     WHERE m.user = ?1 ORDER BY m.joined DESC, c.name LIMIT ?2";
 
@@ -47,15 +51,14 @@ impl Rooms for SqliteStore {
     fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError> {
         self.whole(|store| {
             let number = store.open_conversation(&Place::Room(room.id.clone()), ROOM)?;
-            let sql = "INSERT INTO room (id, title, created) VALUES (?1, ?2, ?3)";
-            store.execute(sql, params![number, room.title, millis(room.created)])?;
+            let sql = "INSERT INTO room (id, title, created, uninvited) VALUES (?1, ?2, ?3, ?4)";
+            store.execute(sql, params![number, room.title, millis(room.created), millis(room.uninvited)])?;
             store.insert_member(number, first)
         })
     }
 
     fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError> {
-        let sql = "SELECT c.name, r.title, r.created FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(ROOM_BY_NAME)?;
         let mut rows = statement.query(params![id.0])?;
         Ok(rows.next()?.map(|row| room_at(row, 0)).transpose()?)
     }
@@ -77,6 +80,12 @@ impl Rooms for SqliteStore {
     fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
         let Some(number) = self.room_number(room)? else { return Ok(false) };
         Ok(self.execute("DELETE FROM member WHERE room = ?1 AND user = ?2", params![number, user.0])? > 0)
+    }
+
+    fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError> {
+        let number = self.room_number(room)?.ok_or(StoreError::Unknown)?;
+        let sql = "UPDATE room SET uninvited = MAX(uninvited, ?2) WHERE id = ?1";
+        self.execute(sql, params![number, millis(until)]).map(drop)
     }
 
     fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError> {
@@ -102,7 +111,12 @@ impl Rooms for SqliteStore {
 }
 
 fn room_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Room> {
-    Ok(Room { id: RoomId(row.get(first)?), title: row.get(first + 1)?, created: time_at(row, first + 2)? })
+    Ok(Room {
+        id: RoomId(row.get(first)?),
+        title: row.get(first + 1)?,
+        created: time_at(row, first + 2)?,
+        uninvited: time_at(row, first + 3)?,
+    })
 }
 
 fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {

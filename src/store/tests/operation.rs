@@ -50,6 +50,7 @@ pub(super) enum What {
     ForgetResumption,
     CreateRoom,
     RemoveRoom,
+    Uninvite,
     Join,
     Leave,
     Send,
@@ -72,7 +73,7 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 28] = [
+const ALL: [What; 29] = [
     What::Start,
     What::Progress,
     What::End,
@@ -81,6 +82,7 @@ const ALL: [What; 28] = [
     What::ForgetResumption,
     What::CreateRoom,
     What::RemoveRoom,
+    What::Uninvite,
     What::Join,
     What::Leave,
     What::Send,
@@ -173,6 +175,7 @@ impl Operation {
             What::CreateRoom => format!("{:?}", store.create_room(&room(name, at), &member(user, number, at))),
             What::RemoveRoom => format!("{:?}", store.remove_room(&room_id)),
             What::Join => format!("{:?}", store.put_member(&room_id, &member(user, number, at))),
+            What::Uninvite => format!("{:?}", store.void_invitations(&room_id, UnixMillis(at))),
             What::Leave => format!("{:?}", store.remove_member(&room_id, &user_id)),
             What::Send => format!("{:?}", store.append_message(&sent(&place, user, number, at))),
             What::SendFile => {

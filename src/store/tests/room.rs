@@ -11,7 +11,12 @@ use crate::store::tests::stores;
 use crate::time::UnixMillis;
 
 pub(super) fn room(id: &str, created: u64) -> Room {
-    Room { id: RoomId(id.into()), title: format!("Room {id}").into(), created: UnixMillis(created) }
+    Room {
+        id: RoomId(id.into()),
+        title: format!("Room {id}").into(),
+        created: UnixMillis(created),
+        uninvited: UnixMillis(0),
+    }
 }
 
 pub(super) fn member(user: &str, joined: u64) -> Member {
@@ -86,5 +91,19 @@ fn a_user_sees_the_rooms_joined_last_first() {
         assert_eq!(rooms.iter().map(|(room, _)| &*room.id.0).collect::<Vec<_>>(), ["r3", "r1"], "{kind}");
         assert_eq!(store.room(&RoomId("r2".into())), Ok(None), "{kind}");
         assert_eq!(store.members(&RoomId("r2".into()), 9), Ok(Vec::new()), "{kind}");
+    }
+}
+
+#[test]
+fn invitations_that_were_voided_stay_void() {
+    for (kind, mut store) in stores(Retention::default()) {
+        let id = RoomId("r".into());
+        assert_eq!(store.void_invitations(&id, UnixMillis(1)), Err(StoreError::Unknown), "{kind}");
+        store.create_room(&room("r", 1), &member("a", 1)).expect("is new");
+        for (until, stands) in [(5, 5), (3, 5), (9, 9)] {
+            assert_eq!(store.void_invitations(&id, UnixMillis(until)), Ok(()), "{kind}");
+            let room = store.room(&id).expect("read").expect("is there");
+            assert_eq!(room.uninvited, UnixMillis(stands), "{kind}");
+        }
     }
 }

@@ -93,7 +93,9 @@ CREATE TABLE receipt (
 CREATE TABLE room (
     id INTEGER PRIMARY KEY REFERENCES conversation ON DELETE CASCADE,
     title TEXT NOT NULL,
-    created INTEGER NOT NULL
+    created INTEGER NOT NULL,
+    -- invitations made until then are void
+    uninvited INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE member (
