@@ -26,6 +26,7 @@ const SECRET_CHARS: usize = 43;
 const TURN_FILE: &str = "turn.secret";
 const TOKEN_FILE: &str = "token.secret";
 const NONCE_FILE: &str = "nonce.secret";
+const INVITATION_FILE: &str = "invitation.secret";
 
 /// What other users may do with a file of ours: nothing.
 const OTHERS: u32 = 0o077;
@@ -90,6 +91,8 @@ pub struct State {
     pub token_secret: Secret,
     /// The key of nonces is derived from it.
     pub nonce_secret: Secret,
+    /// Signs invitations to rooms.
+    pub invitation_secret: Secret,
 }
 
 impl State {
@@ -106,6 +109,7 @@ impl State {
             turn_secret: open_secret(directory, TURN_FILE)?,
             token_secret: open_secret(directory, TOKEN_FILE)?,
             nonce_secret: open_secret(directory, NONCE_FILE)?,
+            invitation_secret: open_secret(directory, INVITATION_FILE)?,
         })
     }
 
@@ -221,6 +225,7 @@ mod tests {
         assert_eq!(first.turn_secret, second.turn_secret);
         assert_eq!(first.token_secret, second.token_secret);
         assert_eq!(first.nonce_secret, second.nonce_secret);
+        assert_eq!(first.invitation_secret, second.invitation_secret);
         assert_ne!(first.turn_secret, first.token_secret);
         assert_ne!(first.turn_secret, first.nonce_secret);
         assert_eq!(first.turn_secret.expose().len(), SECRET_CHARS);
@@ -239,7 +244,7 @@ mod tests {
             names.push(path.file_name().expect("a name").to_string_lossy().into_owned());
         }
         names.sort();
-        assert_eq!(names, ["nonce.secret", "token.secret", "turn.secret"]);
+        assert_eq!(names, ["invitation.secret", "nonce.secret", "token.secret", "turn.secret"]);
     }
 
     #[test]
