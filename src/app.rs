@@ -226,6 +226,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
         },
         ice_urls: listeners.turn().urls(&config.server.public_host.in_url()),
         minter: Minter::new(relaying::minting_secret(config, state)),
+        invitation_secret: state.invitation_secret.clone(),
         retention: storing::retention(config),
         survives: config.database().is_some(),
     }

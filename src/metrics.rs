@@ -62,6 +62,8 @@ pub const REPORTS_SUBMITTED: Family<0> =
 
 /// Calls that run now.
 pub const ACTIVE_SESSIONS: Family<0> = Family::gauge("video_chat_active_sessions", "Sessions that run now", []);
+/// Rooms with somebody in them.
+pub const ROOMS_ACTIVE: Family<0> = Family::gauge("duologue_rooms_active", "Rooms with somebody in them now", []);
 /// Calls that ended.
 pub const SESSIONS_ENDED: Family<1> =
     Family::counter("video_chat_sessions_ended_total", "Sessions ended since the start, by reason", ["reason"]);

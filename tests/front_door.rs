@@ -150,6 +150,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
+        invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         survives: false,
     };

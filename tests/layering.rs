@@ -65,8 +65,16 @@ const ARROWS: &[(&str, &[&str])] = &[
 const SEES_CONFIG: &[&str] = &["app", "cli", "config"];
 
 /// Code without socket, clock, await, lock or log above trace: a file, or everything below a directory.
-const PURE: &[&str] =
-    &["stun", "auth", "relay", "matchmaking", "signal/protocol", "signal/session", "signal/conversation"];
+const PURE: &[&str] = &[
+    "stun",
+    "auth",
+    "relay",
+    "matchmaking",
+    "signal/protocol",
+    "signal/session",
+    "signal/room",
+    "signal/conversation",
+];
 
 /// The one file of a pure directory that is its shell.
 const SHELL_OF_PURE: &[&str] = &["matchmaking/runner"];

@@ -123,7 +123,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(token.to_owned()))
 }
 
-async fn identity(inner: &Inner, headers: &HeaderMap) -> Result<Identity, Problem> {
+/// Whoever sends the request.
+///
+/// # Errors
+///
+/// `unauthorized` without a good access token.
+pub(crate) async fn identity(inner: &Inner, headers: &HeaderMap) -> Result<Identity, Problem> {
     let missing = || Problem::new(ErrorCode::Unauthorized, "an access token is needed");
     let token = bearer(headers)?.ok_or_else(missing)?;
     (inner.hooks.verify)(token).await

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
@@ -14,6 +15,7 @@ use crate::http::problem::Problem;
 use crate::signal;
 use crate::signal::Handle;
 use crate::signal::Peer;
+use crate::signal::RoomAsk;
 
 /// A future of a hook.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -41,6 +43,8 @@ pub type GuestHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Issued, Proble
 pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
 /// Verifies an access token.
 pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> + Send + Sync>;
+/// Asks about rooms for a user whose token is verified.
+pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Tells whether the node is ready.
 pub type ReadyHook = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 /// Renders the metrics.
@@ -57,6 +61,8 @@ pub struct Hooks {
     pub refresh: RefreshHook,
     /// Behind `/v1/auth/verify`, `/v1/auth/me` and the `Authorization` header of `/ws`.
     pub verify: VerifyHook,
+    /// Behind `/v1/rooms` and all below it.
+    pub rooms: RoomHook,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
     /// Behind `/metrics`.
@@ -66,7 +72,8 @@ pub struct Hooks {
 impl Hooks {
     /// Leads all that concerns clients to signaling.
     pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook) -> Self {
-        let (sockets, guests, refreshes, verifies) = (hub.clone(), hub.clone(), hub.clone(), hub);
+        let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
+        let (verifies, rooms) = (hub.clone(), hub);
         Self {
             socket: Arc::new(move |socket, peer| Box::pin(signal::serve(socket, peer, sockets.clone()))),
             guest: Arc::new(move |ip, device| {
@@ -80,6 +87,10 @@ impl Hooks {
             verify: Arc::new(move |token| {
                 let hub = verifies.clone();
                 Box::pin(async move { Ok(hub.verify(token).await??) })
+            }),
+            rooms: Arc::new(move |user, ask| {
+                let hub = rooms.clone();
+                Box::pin(async move { Ok(hub.rooms(user, ask).await?) })
             }),
             ready,
             metrics,

@@ -16,6 +16,7 @@ mod health;
 mod pages;
 mod rate;
 mod request_id;
+mod rooms;
 mod routes;
 mod stall;
 mod upgrade;

@@ -6,6 +6,7 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use axum::routing::patch;
 use axum::routing::post;
 use hyper::StatusCode;
 
@@ -14,6 +15,7 @@ use crate::http::edge::edge;
 use crate::http::health;
 use crate::http::pages;
 use crate::http::problem::Problem;
+use crate::http::rooms;
 use crate::http::server::Inner;
 use crate::http::upgrade;
 
@@ -31,6 +33,12 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/auth/verify", get(auth::verify))
         .route("/auth/verify", get(auth::verify))
         .route("/v1/auth/me", get(auth::me))
+        .route("/v1/rooms", get(rooms::list).post(rooms::create))
+        .route("/v1/rooms/{id}", get(rooms::show).delete(rooms::remove))
+        .route("/v1/rooms/{id}/members", get(rooms::members))
+        .route("/v1/rooms/{id}/members/{peer}", patch(rooms::appoint).delete(rooms::dismiss))
+        .route("/v1/rooms/{id}/messages", get(rooms::messages))
+        .route("/v1/rooms/{id}/invites", post(rooms::invite))
         .fallback(pages::page)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge))

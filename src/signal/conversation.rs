@@ -60,7 +60,7 @@ pub(crate) enum Named {
 }
 
 impl Conversation {
-    /// One that was begun before this process was there.
+    /// One that was begun before: in another process, or while others were in the room.
     pub(crate) fn restored(last_message: Option<MessageId>) -> Self {
         Self { last_message, ..Self::default() }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -12,6 +13,7 @@ use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::TokenError;
+use crate::matchmaking::UserId;
 use crate::signal::hub::Peer;
 use crate::signal::id::ConnectionId;
 use crate::signal::link::Link;
@@ -20,6 +22,8 @@ use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::checked_device_id;
+use crate::signal::room_ask::RoomAnswer;
+use crate::signal::room_ask::RoomAsk;
 use crate::signal::stats::Stats;
 
 /// Something that happened, for the hub. It may hold tokens, so it does not print itself.
@@ -32,6 +36,7 @@ pub(crate) enum Input {
     Gone(ConnectionId),
     Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
     Verify(String, oneshot::Sender<Result<Identity, TokenError>>),
+    Rooms(UserId, Box<RoomAsk>, RoomAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Drain(Duration, oneshot::Sender<()>),
 }
@@ -87,6 +92,21 @@ impl Handle {
     /// [`Stopped`] outside, [`RefreshError`] inside.
     pub async fn refresh(&self, refresh_token: String) -> Result<Result<Issued, RefreshError>, Stopped> {
         self.ask(|answer| Input::Refresh(refresh_token, answer)).await
+    }
+
+    /// Asks something about rooms for a user whose token is verified (rule 38).
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code; `unavailable` too if the store loses what was asked.
+    pub async fn rooms(&self, user: Arc<str>, ask: RoomAsk) -> Result<Value, Refusal> {
+        let asked = self
+            .ask(|answer| {
+                // Whoever asked may have gone.
+                Input::Rooms(UserId(user), Box::new(ask), Box::new(move |outcome| drop(answer.send(outcome))))
+            })
+            .await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 
     /// Says good-bye to all clients, closes them with 1012 spread over `within`, and returns when all are told.

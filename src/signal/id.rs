@@ -11,6 +11,7 @@ use crate::matchmaking;
 use crate::store;
 pub(crate) use crate::store::Alias;
 pub(crate) use crate::store::MessageId;
+pub(crate) use crate::store::RoomId;
 pub use crate::store::SessionId;
 use crate::time::UnixMillis;
 
@@ -32,6 +33,13 @@ impl Serialize for ConnectionId {
 
 impl SessionId {
     /// A new one: 128 random bits as base64url, so it never holds the `.` and `:` of TURN usernames (rule 25).
+    pub(crate) fn random() -> Self {
+        Self(random_text::<16>().into())
+    }
+}
+
+impl RoomId {
+    /// A new one, made like a session's.
     pub(crate) fn random() -> Self {
         Self(random_text::<16>().into())
     }

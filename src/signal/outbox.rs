@@ -1,7 +1,12 @@
 //! What waits to be sent on one connection: bounded, and coalesced where only the latest counts.
 use std::collections::VecDeque;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 
 use bytes::Bytes;
+
+use crate::signal::id::Alias;
 
 /// Bytes held for one connection.
 pub(crate) const BYTES_MAX: usize = 256 * 1024;
@@ -13,8 +18,18 @@ pub(crate) const FRAMES_MAX: usize = 256;
 pub(crate) enum Class {
     /// Never dropped; no room for it closes the connection.
     Kept,
-    /// Takes the place of an older frame of the same topic.
-    Latest(Topic),
+    /// Takes the place of an older frame of the same topic and source.
+    Latest(Topic, Source),
+}
+
+impl Class {
+    /// The same for news from that source alone.
+    pub(crate) fn from(self, source: Source) -> Self {
+        match self {
+            Class::Kept => Class::Kept,
+            Class::Latest(topic, _) => Class::Latest(topic, source),
+        }
+    }
 }
 
 /// The kinds of news of which only the latest counts.
@@ -25,6 +40,22 @@ pub(crate) enum Topic {
     PeerQuality,
     PeerMedia,
     Typing,
+}
+
+/// Whom news is about. It is a hash of the name, as no two are taken for each other by chance.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source(u64);
+
+impl Source {
+    /// There is only one.
+    pub(crate) const ANY: Source = Source(0);
+
+    /// Somebody in a session or room.
+    pub(crate) fn of(alias: &Alias) -> Self {
+        let mut hasher = DefaultHasher::new();
+        alias.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// The queue is over its bounds.
@@ -46,7 +77,7 @@ impl Outbox {
     ///
     /// [`Full`] if the frame does not fit; it is not queued then.
     pub(crate) fn push(&mut self, class: Class, frame: Bytes) -> Result<(), Full> {
-        if let Class::Latest(_) = class
+        if let Class::Latest(..) = class
             && let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == class)
             && let Some((_, older)) = self.waiting.remove(at)
         {
@@ -101,10 +132,10 @@ mod tests {
     #[test]
     fn news_of_one_topic_is_kept_once_and_behind_what_came_before_it() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(Class::Latest(Topic::Typing), frame("on")), Ok(()));
-        assert_eq!(outbox.push(Class::Latest(Topic::PeerMedia), frame("mute")), Ok(()));
+        assert_eq!(outbox.push(Class::Latest(Topic::Typing, Source::ANY), frame("on")), Ok(()));
+        assert_eq!(outbox.push(Class::Latest(Topic::PeerMedia, Source::ANY), frame("mute")), Ok(()));
         assert_eq!(outbox.push(Class::Kept, frame("message")), Ok(()));
-        assert_eq!(outbox.push(Class::Latest(Topic::Typing), frame("off")), Ok(()));
+        assert_eq!(outbox.push(Class::Latest(Topic::Typing, Source::ANY), frame("off")), Ok(()));
         assert_eq!(drain(&mut outbox), [frame("mute"), frame("message"), frame("off")]);
     }
 
@@ -131,9 +162,20 @@ mod tests {
         let mut outbox = Outbox::default();
         for _ in 0..10 {
             let news = Bytes::from(vec![0; BYTES_MAX]);
-            assert_eq!(outbox.push(Class::Latest(Topic::PeerState), news), Ok(()));
+            assert_eq!(outbox.push(Class::Latest(Topic::PeerState, Source::ANY), news), Ok(()));
         }
         outbox.clear();
         assert_eq!(outbox.push(Class::Kept, Bytes::from(vec![0; BYTES_MAX])), Ok(()));
+    }
+
+    #[test]
+    fn news_of_one_person_does_not_replace_that_of_another() {
+        let mut outbox = Outbox::default();
+        let [ann, bob] = [Alias::random(), Alias::random()].map(|alias| Source::of(&alias));
+        for (source, text) in [(ann, "ann on"), (bob, "bob on"), (ann, "ann off")] {
+            let class = Class::Latest(Topic::Typing, Source::ANY).from(source);
+            assert_eq!(outbox.push(class, frame(text)), Ok(()));
+        }
+        assert_eq!(drain(&mut outbox), [frame("bob on"), frame("ann off")]);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::store::Retention;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub ice_urls: Vec<String>,
     /// Mints the TURN credentials.
     pub minter: Minter,
+    /// Signs invitations to rooms.
+    pub invitation_secret: Secret,
     /// How long the store keeps what.
     pub retention: Retention,
     /// Whether the store outlives the process, so that calls do.

@@ -22,6 +22,8 @@ pub struct Stats {
     pub guests_total: Counter,
     /// Sessions running now.
     pub sessions_active: Gauge,
+    /// Rooms with somebody in them now.
+    pub rooms_active: Gauge,
     /// Sessions ever started, one per match.
     pub sessions_created_total: Counter,
     /// Users waiting for a partner now.

@@ -23,6 +23,7 @@ use crate::signal::hub::Sequel;
 use crate::signal::id::SessionId;
 use crate::signal::past::Past;
 use crate::signal::protocol::Path;
+use crate::signal::room::Pass;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
 use crate::store;
@@ -222,6 +223,7 @@ impl Task {
             Input::Verify(token, answer) => {
                 let _ = answer.send(self.hub.handle_verify(&token, now));
             }
+            Input::Rooms(user, ask, answer) => self.hub.handle_room_ask(&user, *ask, answer, now),
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }
@@ -243,6 +245,7 @@ impl Task {
                     self.jobs.push_back(errand.into_job(Box::new(move |sequel| drop(returns.blocking_send(sequel)))));
                 }
                 Effect::SessionEnded(ended) => self.end_session(ended),
+                Effect::Revoke(pass) => self.revoke(pass),
             }
         }
         while let Some(command) = self.commands.pop_front() {
@@ -268,6 +271,12 @@ impl Task {
                 let _ = done.send(());
             }
         }
+    }
+
+    /// Has the relay let go of what somebody used in a room; each allocation's end is logged there.
+    fn revoke(&mut self, pass: Pass) {
+        let (told, _) = oneshot::channel();
+        self.revocations.push_back(RelayCommand::Revoke { session: pass.name, until: pass.until, relayed: told });
     }
 
     fn end_session(&mut self, ended: Ended) {

@@ -33,6 +33,7 @@ use crate::time::UnixMillis;
 mod conduct;
 mod identity;
 mod life;
+mod rooms;
 mod signaling;
 mod upgrade;
 
@@ -149,6 +150,9 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         verify: Arc::new(move |token| {
             let identity = verifies.lock().expect("lock").verify(&token, NOW);
             Box::pin(async move { Ok(identity?) })
+        }),
+        rooms: Arc::new(move |user, ask| {
+            Box::pin(async move { Ok(serde_json::json!({"user": user, "ask": format!("{ask:?}")})) })
         }),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),

@@ -31,6 +31,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),
+        invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         survives: false,
     };

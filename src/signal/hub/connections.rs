@@ -24,6 +24,7 @@ use crate::signal::limit::Refusals;
 use crate::signal::limit::TokenBucket;
 use crate::signal::link::Link;
 use crate::signal::outbox::Class;
+use crate::signal::outbox::Source;
 use crate::signal::protocol;
 use crate::signal::protocol::Body;
 use crate::signal::protocol::CANDIDATE_BYTES_MAX;
@@ -36,11 +37,13 @@ use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
 use crate::signal::protocol::PushKind;
+use crate::signal::protocol::ROOM_NAME_CHARS_MAX;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::protocol::Request;
 use crate::signal::protocol::SDP_BYTES_MAX;
 use crate::signal::protocol::TEXT_CHARS_MAX;
+use crate::signal::room::OCCUPANTS_MAX;
 use crate::signal::session::EndReason;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -164,6 +167,11 @@ impl Hub {
     /// Sends a push to a user, counted by `seq` if its kind is (rule 12). One who is lost finds it on its return;
     /// news is old by then and dropped.
     pub(super) fn push_to_user(&mut self, user: &UserId, kind: PushKind, data: &impl Serialize, now: Now) {
+        self.push_from(Source::ANY, user, kind, data, now);
+    }
+
+    /// The same for what comes from one of several: its news does not take the place of another's.
+    pub(super) fn push_from(&mut self, source: Source, user: &UserId, kind: PushKind, data: &impl Serialize, now: Now) {
         let Some(user) = self.user_by_id.get_mut(user) else { return };
         let connection = user.presence.connection();
         let frame = match user.presence.chain_mut() {
@@ -172,7 +180,7 @@ impl Hub {
             Some(_) | None => return,
         };
         if let Some(id) = connection {
-            self.send(id, kind.class(), frame);
+            self.send(id, kind.class().from(source), frame);
         }
     }
 
@@ -311,12 +319,14 @@ impl Hub {
                 ("candidate_bytes", CANDIDATE_BYTES_MAX),
                 ("chat_chars", TEXT_CHARS_MAX),
                 ("history_messages", HISTORY_MAX),
+                ("room_occupants", OCCUPANTS_MAX),
+                ("room_name_chars", ROOM_NAME_CHARS_MAX),
             ];
             limits.extend(sizes.map(|(name, size)| (name.to_owned(), json!(size))));
         }
         // What this node really does (rule 14).
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
-        let features: Vec<&str> = resume.into_iter().chain(["chat"]).collect();
+        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).collect();
         json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
     }
 }

@@ -10,6 +10,8 @@ mod logins;
 mod records;
 mod restore;
 mod resume;
+mod room_book;
+mod rooms;
 mod seats;
 mod sessions;
 mod timers;
@@ -21,6 +23,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::invitation::Invitations;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
@@ -44,6 +47,7 @@ use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Path;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
+use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
 use crate::signal::session::Session;
 use crate::signal::settings::Settings;
@@ -58,6 +62,7 @@ pub use connections::Peer;
 use errands::Errand;
 pub(crate) use errands::Sequel;
 pub(crate) use handlers::auth::HEARTBEAT;
+use rooms::Rooms;
 use timers::Timers;
 
 /// Something for the task around the hub to do.
@@ -69,6 +74,8 @@ pub(crate) enum Effect {
     Store(Errand),
     /// Have the relay let go of a session, then log what it was.
     SessionEnded(Ended),
+    /// Have the relay let go of what credentials in a room were for.
+    Revoke(Pass),
 }
 
 /// A session that is over.
@@ -151,11 +158,13 @@ pub(crate) struct Hub {
     rates: Rates,
     ice: IceServers,
     tokens: Tokens,
+    invitations: Invitations,
     guests: AddressBuckets,
     message_ids: MessageIds,
     connection_by_id: HashMap<ConnectionId, Connection>,
     user_by_id: HashMap<UserId, User>,
     session_by_id: HashMap<SessionId, Session>,
+    rooms: Rooms,
     user_by_ticket: HashMap<TicketId, UserId>,
     last_ticket: u64,
     timers: Timers,
@@ -180,11 +189,13 @@ impl Hub {
             },
             ice: IceServers::new(&settings.ice_urls, settings.minter.clone()),
             tokens: Tokens::new(&settings.tokens),
+            invitations: Invitations::new(settings.invitation_secret.clone()),
             guests: AddressBuckets::new(Rate::per_minute(limits.guests_per_minute), settings.exempt.clone()),
             message_ids: MessageIds::default(),
             connection_by_id: HashMap::new(),
             user_by_id: HashMap::new(),
             session_by_id: HashMap::new(),
+            rooms: Rooms::default(),
             user_by_ticket: HashMap::new(),
             last_ticket: 0,
             timers: Timers::default(),
@@ -291,6 +302,7 @@ impl Hub {
         self.stats.connections_active.set(self.connection_by_id.len());
         self.stats.users_online.set(self.users_online);
         self.stats.sessions_active.set(self.session_by_id.len());
+        self.stats.rooms_active.set(self.rooms.len());
         self.stats.queue_length.set(self.user_by_ticket.len());
     }
 }

@@ -15,6 +15,7 @@ use crate::signal::hub::chain::Presence;
 use crate::signal::hub::connections::Online;
 use crate::signal::hub::handlers::auth::EXPIRY_GRACE;
 use crate::signal::hub::handlers::queue::queue_status;
+use crate::signal::hub::rooms::Parting;
 use crate::signal::hub::sessions::view;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
@@ -55,8 +56,14 @@ impl Hub {
             self.tell_loss(&session, side, until.map(|until| until.unix), now);
         }
         match until {
-            Some(until) => self.wait_for(id, chain, until),
-            None => self.give_up(id, now),
+            Some(until) => {
+                self.tell_rooms_of_loss(id, until.unix, now);
+                self.wait_for(id, chain, until);
+            }
+            None => {
+                self.leave_rooms(id, Parting::Lost, now);
+                self.give_up(id, now);
+            }
         }
     }
 
@@ -102,7 +109,7 @@ impl Hub {
         }
     }
 
-    /// The user will not come back: the ticket goes, the session ends.
+    /// The user will not come back: the ticket goes, the session ends, the rooms are left.
     pub(super) fn give_up(&mut self, id: &UserId, now: Now) {
         let Some(user) = self.user_by_id.get_mut(id) else { return };
         if let Presence::Lost(..) = std::mem::take(&mut user.presence) {
@@ -113,6 +120,7 @@ impl Hub {
             self.forget_chain(id);
         }
         self.leave_queue(id);
+        self.leave_rooms(id, Parting::Timeout, now);
         if let Some((session, _)) = session {
             self.end_session(&session, EndReason::Lost, now);
         }
@@ -166,9 +174,11 @@ impl Hub {
 
     /// Sends what a client without memory needs to go on (rule 34).
     pub(super) fn sync(&mut self, id: ConnectionId, user: &UserId, now: Now) {
+        let rooms = self.rooms_view(user);
         let Some(user) = self.user_by_id.get(user) else { return };
         let session = user.session.as_ref().and_then(|(id, side)| Some((self.session_by_id.get(id)?, *side)));
-        let mut data = json!({"rooms": [], "last_mid": session.and_then(|(session, _)| session.chat.last_message())});
+        let mut data =
+            json!({"rooms": rooms, "last_mid": session.and_then(|(session, _)| session.chat.last_message())});
         let sessions: Vec<Value> = session.into_iter().map(|(session, side)| live_view(session, side)).collect();
         if let Some(data) = data.as_object_mut() {
             data.insert("sessions".into(), json!(sessions));
@@ -181,6 +191,7 @@ impl Hub {
 
     /// Tells the other side that this one is back, and this one, if it has to be told anew, that the other is away.
     pub(super) fn tell_return(&mut self, user: &UserId, has_gap: bool, now: Now) {
+        self.tell_rooms_of_return(user, now);
         let Some((id, side)) = self.user_by_id.get(user).and_then(|user| user.session.clone()) else { return };
         let Some(session) = self.session_by_id.get(&id) else { return };
         let peer = session.participant(side.other()).user.clone();
@@ -194,21 +205,11 @@ impl Hub {
         }
     }
 
-    /// Checks that what one side says can be kept for the other, if that is away (rule 28).
+    /// Checks that what is said to a user can be kept for it, if it is away (rule 28).
     ///
     /// # Errors
     ///
     /// `peer_unreachable`: it can be tried again when the other is back.
-    pub(super) fn check_reachable(&self, id: &SessionId, from: Side, body: &impl Serialize) -> Result<(), Refusal> {
-        let session = self.session_by_id.get(id).ok_or_else(Refusal::not_in_session)?;
-        self.check_room_of(&session.participant(from.other()).user, body)
-    }
-
-    /// The same for one user.
-    ///
-    /// # Errors
-    ///
-    /// `peer_unreachable`
     pub(super) fn check_room_of(&self, receiver: &UserId, body: &impl Serialize) -> Result<(), Refusal> {
         let receiver = self.user_by_id.get(receiver);
         let Some(Presence::Lost(_, chain)) = receiver.map(|user| &user.presence) else { return Ok(()) };

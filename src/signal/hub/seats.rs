@@ -1,4 +1,4 @@
-//! Who sits where: a session is two seats, and what is said on one is heard on the other.
+//! Who sits where: a session is two seats, a room several, and what is said on one is heard on the others.
 use serde::Serialize;
 
 use crate::matchmaking::UserId;
@@ -7,6 +7,8 @@ use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::id::Alias;
 use crate::signal::id::Side;
+use crate::signal::outbox::Source;
+use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
@@ -17,6 +19,13 @@ use crate::time::Now;
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
     pub(super) place: Place,
+    pub(super) alias: Alias,
+}
+
+/// Somebody who is spoken to.
+#[derive(Clone, Debug)]
+pub(super) struct Receiver {
+    pub(super) user: UserId,
     pub(super) alias: Alias,
 }
 
@@ -37,17 +46,88 @@ impl Hub {
     ///
     /// `not_in_session`, whether the place is another's, unknown or over.
     pub(super) fn seat_at(&self, asking: &Asking, target: &Target) -> Result<Seat, Refusal> {
-        let (id, side) = self.side_at(asking, target)?;
-        let session = self.session_by_id.get(&id).ok_or_else(Refusal::not_in_session)?;
-        let alias = session.participant(side).alias.clone();
-        Ok(Seat { place: Place::Session(id), alias })
+        match target {
+            Target::Session(session) => {
+                let (id, side) = self.side_in(asking, session)?;
+                let session = self.session_by_id.get(&id).ok_or_else(Refusal::not_in_session)?;
+                let alias = session.participant(side).alias.clone();
+                Ok(Seat { place: Place::Session(id), alias })
+            }
+            Target::Room(room) => {
+                let room = self.rooms.get(room).ok_or_else(Refusal::not_in_room)?;
+                let occupant = room.occupant(&asking.user).ok_or_else(Refusal::not_in_room)?;
+                Ok(Seat { place: Place::Room(room.id.clone()), alias: occupant.alias.clone() })
+            }
+        }
+    }
+
+    /// The seat that the asking user has, and the one it speaks to (rule 27).
+    ///
+    /// # Errors
+    ///
+    /// `not_in_session` like [`Hub::seat_at`], `not_found` for a wrong alias or one's own, `bad_request` in a room where
+    /// nobody is named.
+    pub(super) fn seats_between(
+        &self,
+        asking: &Asking,
+        target: &Target,
+        to: Option<&str>,
+    ) -> Result<(Seat, Receiver), Refusal> {
+        let seat = self.seat_at(asking, target)?;
+        let receiver = match &seat.place {
+            Place::Session(id) => {
+                let (_, side) = self.side_in(asking, id.as_str())?;
+                let session = self.session_by_id.get(id).ok_or_else(Refusal::not_in_session)?;
+                session.check_receiver(side, to)?;
+                let other = session.participant(side.other());
+                Receiver { user: other.user.clone(), alias: other.alias.clone() }
+            }
+            Place::Room(id) => {
+                let to = to.ok_or(Refusal::bad_request("in a room to says who is meant"))?;
+                let room = self.rooms.get(id.as_str()).ok_or_else(Refusal::not_in_room)?;
+                let absent = Refusal::new(ErrorCode::NotFound, "nobody of that id in this room");
+                let other = room.receiver(&seat.alias, to).ok_or(absent)?;
+                Receiver { user: other.user.clone(), alias: other.alias.clone() }
+            }
+        };
+        Ok((seat, receiver))
+    }
+
+    /// Keeps the last `neg` between two seats, for `sync` (rule 28).
+    pub(super) fn note_negotiation(&mut self, seat: &Seat, receiver: &Receiver, neg: i64, now: Now) {
+        match &seat.place {
+            Place::Session(id) => {
+                if let Some(session) = self.session_by_id.get_mut(id) {
+                    session.neg = Some(neg);
+                }
+                self.record_progress_later(id, now);
+            }
+            Place::Room(id) => {
+                if let Some(room) = self.rooms.get_mut(id.as_str()) {
+                    room.call_mut(&seat.alias, &receiver.alias).0.neg = Some(neg);
+                }
+            }
+        }
+    }
+
+    /// Passes something on to one other seat.
+    pub(super) fn tell_one<T: Serialize>(
+        &mut self,
+        seat: &Seat,
+        receiver: &Receiver,
+        kind: PushKind,
+        body: &T,
+        now: Now,
+    ) {
+        let data = FromSeat { place: &seat.place, from: &seat.alias, body };
+        self.push_from(Source::of(&seat.alias), &receiver.user, kind, &data, now);
     }
 
     /// The conversation of a place where people are.
     pub(super) fn conversation_mut(&mut self, place: &Place) -> Option<&mut Conversation> {
         match place {
             Place::Session(id) => self.session_by_id.get_mut(id).map(|session| &mut session.chat),
-            Place::Room(_) => None,
+            Place::Room(id) => self.rooms.get_mut(id.as_str()).map(|room| &mut room.chat),
         }
     }
 
@@ -55,7 +135,7 @@ impl Hub {
     pub(super) fn tell_others<T: Serialize>(&mut self, seat: &Seat, kind: PushKind, body: &T, now: Now) {
         for user in self.others(seat) {
             let data = FromSeat { place: &seat.place, from: &seat.alias, body };
-            self.push_to_user(&user, kind, &data, now);
+            self.push_from(Source::of(&seat.alias), &user, kind, &data, now);
         }
     }
 
@@ -79,7 +159,10 @@ impl Hub {
                 let all = Side::BOTH.map(|side| session.participant(side));
                 all.into_iter().filter(|other| other.alias != seat.alias).map(|other| other.user.clone()).collect()
             }
-            Place::Room(_) => Vec::new(),
+            Place::Room(id) => {
+                let Some(room) = self.rooms.get(id.as_str()) else { return Vec::new() };
+                room.others(&seat.alias).map(|other| other.user.clone()).collect()
+            }
         }
     }
 }

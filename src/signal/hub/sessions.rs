@@ -214,11 +214,11 @@ impl Hub {
         own.cloned().ok_or_else(Refusal::not_in_session)
     }
 
-    /// Like [`Hub::side_in`]. There are no rooms here, so nobody is in one.
+    /// Like [`Hub::side_in`], for what is said in sessions only.
     pub(super) fn side_at(&self, asking: &Asking, target: &Target) -> Result<(SessionId, Side), Refusal> {
         match target {
             Target::Session(session) => self.side_in(asking, session),
-            Target::Room => Err(Refusal::not_in_session()),
+            Target::Room(_) => Err(Refusal::bad_request("this is for sessions")),
         }
     }
 

@@ -77,6 +77,15 @@ struct HistoryFields {
 impl History {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
         let HistoryFields { before, after, limit } = fields(data)?;
+        Self::new(before, after, limit)
+    }
+
+    /// A part of a history, by what its asker says.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` for a limit out of range and for what is no `mid`.
+    pub(crate) fn new(before: Option<String>, after: Option<String>, limit: Option<usize>) -> Result<Self, Refusal> {
         let limit = limit.unwrap_or(HISTORY_DEFAULT);
         if !(1..=HISTORY_MAX).contains(&limit) {
             return Err(Refusal::bad_request("limit is a number from 1 to 100"));

@@ -258,10 +258,10 @@ mod tests {
     #[test]
     fn unknown_members_are_ignored_and_unknown_types_are_not() {
         assert!(matches!(parse(r#"{"x":[1e999],"type":"bye","y":{}}"#).body, Body::Request(Ok(Request::Bye))));
-        assert_eq!(refusal(r#"{"type":"room.join","id":4}"#), (ReplyTo::Id(4), ErrorCode::UnknownType));
+        assert_eq!(refusal(r#"{"type":"room.paint","id":4}"#), (ReplyTo::Id(4), ErrorCode::UnknownType));
     }
 
-    const KINDS: [&str; 18] = [
+    const KINDS: [&str; 20] = [
         "hello",
         "auth.refresh",
         "bye",
@@ -280,10 +280,27 @@ mod tests {
         "chat.send",
         "chat.typing",
         "chat.react",
+        "room.join",
+        "room.leave",
     ];
 
-    const MEMBERS: [&str; 12] =
-        ["session", "neg", "kind", "sdp", "candidates", "cid", "text", "token", "guest", "tags", "want", "score"];
+    const MEMBERS: [&str; 15] = [
+        "session",
+        "room",
+        "to",
+        "ticket",
+        "neg",
+        "kind",
+        "sdp",
+        "candidates",
+        "cid",
+        "text",
+        "token",
+        "guest",
+        "tags",
+        "want",
+        "score",
+    ];
 
     /// A JSON value, mostly of a wrong shape.
     fn value() -> impl Strategy<Value = serde_json::Value> {

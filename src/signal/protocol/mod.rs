@@ -6,6 +6,7 @@ mod hello;
 mod push;
 mod refusal;
 mod request;
+mod room;
 mod rtc;
 mod session;
 
@@ -37,6 +38,10 @@ pub(crate) use push::push;
 pub use refusal::ErrorCode;
 pub use refusal::Refusal;
 pub(crate) use request::Request;
+pub(crate) use room::ROOM_NAME_CHARS_MAX;
+pub(crate) use room::RoomJoin;
+pub(crate) use room::RoomLeave;
+pub(crate) use room::checked_room_name;
 pub(crate) use rtc::CANDIDATE_BYTES_MAX;
 pub(crate) use rtc::CANDIDATES_MAX;
 pub(crate) use rtc::Candidates;

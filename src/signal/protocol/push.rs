@@ -3,6 +3,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::signal::outbox::Class;
+use crate::signal::outbox::Source;
 use crate::signal::outbox::Topic;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
@@ -22,6 +23,7 @@ pub(crate) enum PushKind {
     PeerState,
     PeerQuality,
     PeerMedia,
+    PeerJoined,
     PeerLeft,
     PeerResumed,
     IceUpdated,
@@ -51,6 +53,7 @@ impl PushKind {
             PushKind::PeerState => "peer.state",
             PushKind::PeerQuality => "peer.quality",
             PushKind::PeerMedia => "peer.media",
+            PushKind::PeerJoined => "peer.joined",
             PushKind::PeerLeft => "peer.left",
             PushKind::PeerResumed => "peer.resumed",
             PushKind::IceUpdated => "ice.updated",
@@ -72,6 +75,7 @@ impl PushKind {
             PushKind::MatchFound
             | PushKind::Description
             | PushKind::Candidates
+            | PushKind::PeerJoined
             | PushKind::PeerLeft
             | PushKind::PeerResumed
             | PushKind::IceUpdated
@@ -98,11 +102,11 @@ impl PushKind {
     /// How it may be treated while it waits to be sent.
     pub(crate) const fn class(self) -> Class {
         match self {
-            PushKind::QueueStatus => Class::Latest(Topic::QueueStatus),
-            PushKind::PeerState => Class::Latest(Topic::PeerState),
-            PushKind::PeerQuality => Class::Latest(Topic::PeerQuality),
-            PushKind::PeerMedia => Class::Latest(Topic::PeerMedia),
-            PushKind::ChatTyping => Class::Latest(Topic::Typing),
+            PushKind::QueueStatus => Class::Latest(Topic::QueueStatus, Source::ANY),
+            PushKind::PeerState => Class::Latest(Topic::PeerState, Source::ANY),
+            PushKind::PeerQuality => Class::Latest(Topic::PeerQuality, Source::ANY),
+            PushKind::PeerMedia => Class::Latest(Topic::PeerMedia, Source::ANY),
+            PushKind::ChatTyping => Class::Latest(Topic::Typing, Source::ANY),
             PushKind::Welcome
             | PushKind::Sync
             | PushKind::AuthExpiring
@@ -110,6 +114,7 @@ impl PushKind {
             | PushKind::MatchFound
             | PushKind::Description
             | PushKind::Candidates
+            | PushKind::PeerJoined
             | PushKind::PeerLeft
             | PushKind::PeerResumed
             | PushKind::IceUpdated

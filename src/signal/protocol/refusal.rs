@@ -116,6 +116,21 @@ impl Refusal {
         Self::new(ErrorCode::NotFound, "there is no such message")
     }
 
+    /// `not_found` for a room.
+    pub const fn no_such_room() -> Self {
+        Self::new(ErrorCode::NotFound, "there is no such room")
+    }
+
+    /// `forbidden` for those who do not belong to a room.
+    pub const fn no_member() -> Self {
+        Self::new(ErrorCode::Forbidden, "you are no member of this room")
+    }
+
+    /// `not_in_session` for a room (rule 26).
+    pub const fn not_in_room() -> Self {
+        Self::new(ErrorCode::NotInSession, "you are in no room of that id")
+    }
+
     /// `not_in_session` (rule 26).
     pub const fn not_in_session() -> Self {
         Self::new(ErrorCode::NotInSession, "you are in no session of that id")

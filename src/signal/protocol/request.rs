@@ -19,6 +19,8 @@ use crate::signal::protocol::Quality;
 use crate::signal::protocol::React;
 use crate::signal::protocol::ReceiptTo;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::RoomJoin;
+use crate::signal::protocol::RoomLeave;
 use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
 use crate::signal::protocol::fields;
@@ -40,6 +42,8 @@ pub(crate) enum Request {
     Quality(Box<ToPeer<Quality>>),
     Media(Box<ToPeer<Media>>),
     IceRefresh(IceRefresh),
+    RoomJoin(RoomJoin),
+    RoomLeave(RoomLeave),
     ChatSend(Box<ToPeer<ChatSend>>),
     History(Box<ToPeer<History>>),
     Receipt(Box<ToPeer<ReceiptTo>>),
@@ -81,6 +85,8 @@ impl Request {
             "rtc.quality" => to_peer(data, Quality::parse).map(Request::Quality),
             "media.state" => to_peer(data, Media::parse).map(Request::Media),
             "ice.refresh" => IceRefresh::parse(data).map(Request::IceRefresh),
+            "room.join" => RoomJoin::parse(data).map(Request::RoomJoin),
+            "room.leave" => RoomLeave::parse(data).map(Request::RoomLeave),
             "chat.send" => to_peer(data, ChatSend::parse).map(Request::ChatSend),
             "chat.history" => to_peer(data, History::parse).map(Request::History),
             "chat.receipt" => to_peer(data, ReceiptTo::parse).map(Request::Receipt),
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn types_of_features_that_are_not_offered_are_unknown() {
-        for kind in ["room.join", "block.add", "report.submit", ""] {
+        for kind in ["block.add", "report.submit", ""] {
             let refused = Request::parse(kind, "{}").map(|_| ()).map_err(|refusal| refusal.code);
             assert_eq!(refused, Err(ErrorCode::UnknownType), "{kind}");
         }

@@ -212,7 +212,7 @@ impl Quality {
 }
 
 /// `media.state`
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Media {
     audio: bool,
     video: bool,
@@ -226,15 +226,35 @@ impl Media {
     }
 }
 
-/// `ice.refresh`
-#[derive(Debug, Deserialize)]
-pub(crate) struct IceRefresh {
-    pub(crate) session: Option<String>,
+/// `ice.refresh`: what the new credentials are for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum IceRefresh {
+    /// The session that is live, if any.
+    Whatever,
+    Session(String),
+    Room {
+        room: String,
+        /// For what one has with this peer only.
+        to: Option<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct IceRefreshFields {
+    session: Option<String>,
+    room: Option<String>,
+    to: Option<String>,
 }
 
 impl IceRefresh {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        fields(data)
+        let IceRefreshFields { session, room, to } = fields(data)?;
+        match (session, room) {
+            (None, None) => Ok(Self::Whatever),
+            (Some(session), None) => Ok(Self::Session(session)),
+            (None, Some(room)) => Ok(Self::Room { room, to }),
+            (Some(_), Some(_)) => Err(Refusal::bad_request("give session or room, not both")),
+        }
     }
 }
 

@@ -32,8 +32,7 @@ impl OneSession {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Session(String),
-    /// A room; this node has none.
-    Room,
+    Room(String),
 }
 
 #[derive(Deserialize)]
@@ -47,7 +46,7 @@ impl Target {
         let TargetFields { session, room } = fields(data)?;
         match (session, room) {
             (Some(session), None) => Ok(Target::Session(session)),
-            (None, Some(_)) => Ok(Target::Room),
+            (None, Some(room)) => Ok(Target::Room(room)),
             (None, None) | (Some(_), Some(_)) => Err(Refusal::bad_request("give session or room, not both")),
         }
     }
@@ -61,7 +60,7 @@ mod tests {
     #[test]
     fn rule_36_a_message_is_about_a_session_or_a_room() {
         assert_eq!(Target::parse(r#"{"session":"s"}"#), Ok(Target::Session("s".into())));
-        assert_eq!(Target::parse(r#"{"room":"r","session":null}"#), Ok(Target::Room));
+        assert_eq!(Target::parse(r#"{"room":"r","session":null}"#), Ok(Target::Room("r".into())));
         for bad in ["{}", r#"{"session":"s","room":"r"}"#, r#"{"session":1}"#] {
             assert_eq!(Target::parse(bad).map_err(|refusal| refusal.code), Err(ErrorCode::BadRequest), "{bad}");
         }

@@ -15,6 +15,7 @@ use crate::signal::hub::User;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::resume::Return;
+use crate::signal::hub::rooms::Parting;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
 use crate::signal::limit::TokenBucket;
@@ -92,7 +93,8 @@ impl Hub {
         identity.map(Welcomed::Known).map_err(|_| Refusal::new(ErrorCode::Unauthorized, "the token is not valid"))
     }
 
-    /// Begins a new chain: the ticket of an older socket is dropped (rule 23), its session taken over (rule 33).
+    /// Begins a new chain: the ticket of an older socket is dropped (rule 23), its session and rooms taken over
+    /// (rule 33).
     fn welcome_fresh(
         &mut self,
         id: ConnectionId,
@@ -112,9 +114,10 @@ impl Hub {
             skips: TokenBucket::FULL,
         });
         let has_session = user.session.is_some();
+        let goes_on = has_session || !self.rooms.of(&user_id).is_empty();
         self.attach(id, &user_id, Some(Chain::new(identity)));
-        self.greet(id, reply_to, &user_id, Greeting { resumed: false, gap: has_session, tokens });
-        if has_session {
+        self.greet(id, reply_to, &user_id, Greeting { resumed: false, gap: goes_on, tokens });
+        if goes_on {
             self.sync(id, &user_id, now);
         }
         self.on_auth_alarm(id, now);
@@ -201,7 +204,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Leaves the queue, ends the session, voids the resume token and closes with 1000 (rule 13).
+    /// Leaves queue and rooms, ends the session, voids the resume token and closes with 1000 (rule 13).
     pub(super) fn on_bye(&mut self, asking: &Asking, now: Now) -> Result<(), Refusal> {
         self.ok(asking.connection, asking.reply_to, &json!({}));
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
@@ -211,6 +214,7 @@ impl Hub {
         if let Some((session, _)) = user.session.clone() {
             self.end_session(&session, EndReason::Ended, now);
         }
+        self.leave_rooms(&asking.user, Parting::Left, now);
         self.close(asking.connection, CloseCode::Normal, now);
         Ok(())
     }

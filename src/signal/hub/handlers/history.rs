@@ -1,4 +1,4 @@
-//! `chat.history`: what was written, for those who were there (rule 37).
+//! `chat.history`: what was written, for those who were there, and in rooms for members (rule 37).
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,6 +19,7 @@ use crate::store::Entry;
 use crate::store::Page;
 use crate::store::Place;
 use crate::store::Receipt;
+use crate::store::RoomId;
 use crate::store::SessionId;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -30,7 +31,7 @@ use crate::time::UnixMillis;
 const OPEN_AFTER_END: Duration = Duration::from_secs(86_400);
 
 /// What one reader is shown.
-struct Shown {
+pub(in crate::signal::hub) struct Shown {
     reader: Alias,
     page: Page,
     receipts: Vec<(Alias, Receipt)>,
@@ -42,7 +43,7 @@ impl Hub {
         let (place, seated) = match (self.seat_at(asking, &request.target), &request.target) {
             (Ok(seat), _) => (seat.place, Some(seat.alias)),
             (Err(_), Target::Session(id)) => (Place::Session(SessionId(id.as_str().into())), None),
-            (Err(refusal), Target::Room) => return Err(refusal),
+            (Err(_), Target::Room(id)) => (Place::Room(RoomId(id.as_str().into())), None),
         };
         let (asked, user, at) = (asking.clone(), store::UserId::from(&asking.user), now.unix);
         self.read_for(
@@ -68,14 +69,17 @@ impl Hub {
     }
 }
 
-/// What a user was called in a session that is over, as long as its history is open.
+/// What a user was called in a session that is over, as long as its history is open; what a member of a room is called.
 fn past_alias(
     store: &dyn Store,
     place: &Place,
     user: &store::UserId,
     now: UnixMillis,
 ) -> Result<Option<Alias>, StoreError> {
-    let Place::Session(id) = place else { return Ok(None) };
+    let id = match place {
+        Place::Session(id) => id,
+        Place::Room(id) => return Ok(store.member(id, user)?.map(|member| member.alias)),
+    };
     let Some(record) = store.session(id)? else { return Ok(None) };
     if record.ending.is_some_and(|ending| ending.at + OPEN_AFTER_END <= now) {
         return Ok(None);
@@ -84,11 +88,16 @@ fn past_alias(
     Ok(own.map(|participant| participant.alias))
 }
 
-fn look_up(store: &dyn Store, place: &Place, reader: Alias, window: Window) -> Result<Shown, StoreError> {
+pub(in crate::signal::hub) fn look_up(
+    store: &dyn Store,
+    place: &Place,
+    reader: Alias,
+    window: Window,
+) -> Result<Shown, StoreError> {
     Ok(Shown { reader, page: store.history(place, window)?, receipts: store.receipts(place)? })
 }
 
-fn view(shown: &Shown) -> Value {
+pub(in crate::signal::hub) fn view(shown: &Shown) -> Value {
     let receipts = shown.receipts.iter().map(|(alias, receipt)| {
         let mut told = json!(ReceiptView::from(*receipt));
         if let Some(told) = told.as_object_mut() {

@@ -1,8 +1,9 @@
 //! What each request does, one file per message family.
 pub(super) mod auth;
 mod chat;
-mod history;
+pub(super) mod history;
 pub(super) mod queue;
+mod room;
 mod rtc;
 mod session;
 
@@ -42,7 +43,9 @@ impl Hub {
             Request::State(message) => self.on_state(asking, &message, now),
             Request::Quality(message) => self.on_quality(asking, *message, now),
             Request::Media(message) => self.on_media(asking, &message, now),
-            Request::IceRefresh(request) => self.on_ice_refresh(asking, request, now),
+            Request::IceRefresh(request) => self.on_ice_refresh(asking, &request, now),
+            Request::RoomJoin(join) => self.on_room_join(asking, join, now),
+            Request::RoomLeave(leave) => self.on_room_leave(asking, leave, now),
             Request::ChatSend(message) => self.on_chat_send(asking, &message, now),
             Request::History(message) => self.on_history(asking, &message, now),
             Request::Receipt(message) => self.on_receipt(asking, &message),
@@ -124,7 +127,7 @@ impl Waits {
             Request::QueueJoin(_) | Request::QueueLeave | Request::SessionExtend(_) => {
                 Waits { for_engine: true, for_store: false }
             }
-            Request::History(_) => Waits { for_engine: false, for_store: true },
+            Request::History(_) | Request::RoomLeave(_) => Waits { for_engine: false, for_store: true },
             Request::AuthRefresh { .. }
             | Request::Ack { .. }
             | Request::Description(_)
@@ -133,6 +136,7 @@ impl Waits {
             | Request::Quality(_)
             | Request::Media(_)
             | Request::IceRefresh(_)
+            | Request::RoomJoin(_)
             | Request::ChatSend(_)
             | Request::Receipt(_)
             | Request::Typing(_)

@@ -12,6 +12,7 @@ use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
+use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::protocol::Candidates;
@@ -22,8 +23,10 @@ use crate::signal::protocol::PeerState;
 use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Target;
 use crate::signal::protocol::ToPeer;
 use crate::signal::session::Gate;
+use crate::store::Place;
 use crate::time::Now;
 
 impl Hub {
@@ -33,19 +36,16 @@ impl Hub {
         message: &ToPeer<Description>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
-        let session = self.session_mut(&id)?;
-        session.check_receiver(side, message.body.to.as_deref())?;
-        self.check_reachable(&id, side, &message.body)?;
-        self.session_mut(&id)?.neg = Some(message.body.neg);
-        self.record_progress_later(&id, now);
+        let (seat, receiver) = self.seats_between(asking, &message.target, message.body.to.as_deref())?;
+        self.check_room_of(&receiver.user, &message.body)?;
+        self.note_negotiation(&seat, &receiver, message.body.neg, now);
         if message.body.is_offer() {
             self.stats.offers_total.add_one();
         } else {
             self.stats.other_rtc_total.add_one();
         }
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.pass_on(&id, side, PushKind::Description, &message.body, now);
+        self.tell_one(&seat, &receiver, PushKind::Description, &message.body, now);
         Ok(())
     }
 
@@ -55,15 +55,12 @@ impl Hub {
         message: &ToPeer<Candidates>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
-        let session = self.session_mut(&id)?;
-        session.check_receiver(side, message.body.to.as_deref())?;
-        self.check_reachable(&id, side, &message.body)?;
-        self.session_mut(&id)?.neg = Some(message.body.neg);
-        self.record_progress_later(&id, now);
+        let (seat, receiver) = self.seats_between(asking, &message.target, message.body.to.as_deref())?;
+        self.check_room_of(&receiver.user, &message.body)?;
+        self.note_negotiation(&seat, &receiver, message.body.neg, now);
         self.stats.other_rtc_total.add_one();
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.pass_on(&id, side, PushKind::Candidates, &message.body, now);
+        self.tell_one(&seat, &receiver, PushKind::Candidates, &message.body, now);
         Ok(())
     }
 
@@ -97,23 +94,57 @@ impl Hub {
     }
 
     pub(super) fn on_media(&mut self, asking: &Asking, message: &ToPeer<Media>, now: Now) -> Result<(), Refusal> {
-        let (id, side) = self.side_at(asking, &message.target)?;
+        let seat = self.seat_at(asking, &message.target)?;
         self.ok(asking.connection, asking.reply_to, &json!({}));
-        self.pass_on(&id, side, PushKind::PeerMedia, &message.body, now);
+        if let Place::Room(id) = &seat.place
+            && let Some(occupant) = self.rooms.get_mut(id.as_str()).and_then(|room| room.occupant_mut(&asking.user))
+        {
+            // For those who come later.
+            occupant.media = Some(message.body);
+        }
+        self.tell_others(&seat, PushKind::PeerMedia, &message.body, now);
         Ok(())
     }
 
-    /// Mints new credentials: for the session that is named, else for the one that is live, else for the user.
-    pub(super) fn on_ice_refresh(&mut self, asking: &Asking, request: IceRefresh, now: Now) -> Result<(), Refusal> {
-        let own = match request.session {
-            Some(session) => Some(self.side_in(asking, &session)?),
-            None => self.user_by_id.get(&asking.user).and_then(|user| user.session.clone()),
+    /// Mints new credentials: for the session or room that is named, else for the session that is live, else for the
+    /// user.
+    pub(super) fn on_ice_refresh(&mut self, asking: &Asking, request: &IceRefresh, now: Now) -> Result<(), Refusal> {
+        let grant = match request {
+            IceRefresh::Session(session) => {
+                let (id, side) = self.side_in(asking, session)?;
+                self.grant_ice(&id, side, now)
+            }
+            IceRefresh::Room { room, to } => self.grant_in_room(asking, room, to.as_deref(), now)?,
+            IceRefresh::Whatever => {
+                let own = self.user_by_id.get(&asking.user).and_then(|user| user.session.clone());
+                own.and_then(|(id, side)| self.grant_ice(&id, side, now))
+            }
         };
-        let in_session = own.and_then(|(id, side)| self.grant_ice(&id, side, now));
         let IceGrant { servers, expires, .. } =
-            in_session.unwrap_or_else(|| self.ice.grant(&credential_id(&asking.user), Some(Duration::ZERO), now));
+            grant.unwrap_or_else(|| self.ice.grant(&credential_id(&asking.user), Some(Duration::ZERO), now));
         self.ok(asking.connection, asking.reply_to, &json!({"ice_servers": servers, "expires_at": expires}));
         Ok(())
+    }
+
+    fn grant_in_room(
+        &mut self,
+        asking: &Asking,
+        room: &str,
+        to: Option<&str>,
+        now: Now,
+    ) -> Result<Option<IceGrant>, Refusal> {
+        let target = Target::Room(room.to_owned());
+        let id = RoomId(room.into());
+        match to {
+            None => {
+                self.seat_at(asking, &target)?;
+                Ok(self.grant_room_ice(&id, &asking.user, now))
+            }
+            Some(_) => {
+                let (seat, receiver) = self.seats_between(asking, &target, to)?;
+                Ok(self.grant_call_ice(&id, &seat.alias, &receiver.alias, now))
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::auth::turn::Minter;
 use crate::matchmaking;
 use crate::matchmaking::Engine;
 use crate::matchmaking::Match;
+use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
 use crate::matchmaking::runner::Event;
 use crate::signal::hub::Effect;
@@ -29,6 +30,9 @@ use crate::signal::link::Link;
 use crate::signal::past::Past;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Incoming;
+use crate::signal::protocol::Refusal;
+use crate::signal::room::Pass;
+use crate::signal::room_ask::RoomAsk;
 use crate::signal::settings::IcePolicy;
 use crate::signal::settings::Limits;
 use crate::signal::settings::ServerName;
@@ -62,6 +66,7 @@ pub(crate) fn settings() -> Settings {
         ice_policy: IcePolicy::All,
         ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
         minter: Minter::new(Secret::new(*b"turn secret")),
+        invitation_secret: Secret::new(*b"signs invitations"),
         retention: Retention::default(),
         survives: true,
     }
@@ -74,6 +79,8 @@ pub(super) struct Fixture {
     pub(super) now: Now,
     pub(super) stats: Arc<Stats>,
     pub(super) ended: Vec<Ended>,
+    /// What the relay was told to let go of in rooms.
+    pub(super) revoked: Vec<Pass>,
     /// While true, commands stay where they are: the engine is slow.
     pub(super) engine_sleeps: bool,
     pub(super) store: MemoryStore,
@@ -108,6 +115,7 @@ impl Fixture {
             now: Now { unix: START, ..Now::default() },
             stats,
             ended: Vec::new(),
+            revoked: Vec::new(),
             engine_sleeps: false,
             store: MemoryStore::new(settings.retention),
             store_sleeps: false,
@@ -217,6 +225,16 @@ impl Fixture {
         let claims = json!({"sub": name, "iss": "shop", "exp": self.now.unix.as_secs() + secs});
         let key = jsonwebtoken::EncodingKey::from_secret(FOREIGN_KEY);
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("signs")
+    }
+
+    /// What REST answers one of [`Fixture::user`]'s users, or the code of its error.
+    pub(super) fn rest(&mut self, name: &str, ask: RoomAsk) -> Result<Value, String> {
+        let (told, answers) = mpsc::channel();
+        let user = UserId(format!("shop:{name}").into());
+        let answer = Box::new(move |outcome| told.send(outcome).expect("the fixture lives"));
+        self.hub.handle_room_ask(&user, ask, answer, self.now);
+        self.pump();
+        answers.recv().expect("is answered").map_err(|refusal: Refusal| refusal.code.as_str().into())
     }
 
     /// Two guests in a session, who have read what came so far: (A, B, session, what each got as `match.found`).
@@ -373,6 +391,7 @@ impl Fixture {
                     Effect::Matchmaking(command) => self.commands.push(command),
                     Effect::Store(errand) => self.errands.push_back(errand),
                     Effect::SessionEnded(ended) => self.ended.push(ended),
+                    Effect::Revoke(pass) => self.revoked.push(pass),
                 }
             }
             if self.store_sleeps || self.errands.is_empty() {

@@ -15,7 +15,7 @@ fn rule_2_welcome_comes_first_and_tells_the_limits_in_force() {
     let id = hub.connect();
     let welcome = hub.take_one(id, "welcome");
     assert_eq!(welcome["data"]["server"], json!({"name": "duologue", "version": "0", "node": "n1"}));
-    assert_eq!(welcome["data"]["features"], json!(["resume", "chat"]));
+    assert_eq!(welcome["data"]["features"], json!(["resume", "rooms", "chat"]));
     assert_eq!(welcome["data"]["time"], json!(START));
     assert_eq!(welcome["data"]["limits"]["messages_per_second"], 50);
     assert_eq!(welcome["data"]["limits"]["message_bytes"], 65_536);

@@ -9,6 +9,7 @@ mod queue;
 mod relay;
 mod restart;
 mod resume;
+mod rooms;
 mod session;
 
 pub(crate) use fixture::settings;

@@ -534,7 +534,7 @@ fn rule_14_a_client_that_did_not_read_may_resume() {
 fn without_a_window_a_loss_is_final_and_nothing_is_offered() {
     let mut hub = Fixture::with(Settings { resume_window: Duration::ZERO, ..settings() });
     let a = hub.connect();
-    assert_eq!(hub.take_one(a, "welcome")["data"]["features"], json!(["chat"]));
+    assert_eq!(hub.take_one(a, "welcome")["data"]["features"], json!(["rooms", "chat"]));
     let ok = hub.hello(a, json!({"guest": {"device_id": "a"}}));
     assert_eq!((&ok["resume_token"], &ok["resume_window_ms"]), (&Value::Null, &json!(0)));
     let b = hub.guest();

@@ -1,0 +1,181 @@
+//! `room.join`, `room.leave` (rule 38).
+use serde_json::json;
+
+use crate::auth::invitation::Invitations;
+use crate::signal::conversation::Conversation;
+use crate::signal::hub::Asking;
+use crate::signal::hub::Hub;
+use crate::signal::hub::room_book::MEMBERS_MAX;
+use crate::signal::hub::room_book::ROOMS_MAX;
+use crate::signal::hub::rooms::Parting;
+use crate::signal::hub::rooms::ROOMS_AT_ONCE_MAX;
+use crate::signal::id::Alias;
+use crate::signal::id::MessageId;
+use crate::signal::id::RoomId;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Media;
+use crate::signal::protocol::PushKind;
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::RoomJoin;
+use crate::signal::protocol::RoomLeave;
+use crate::signal::room::Occupant;
+use crate::signal::room::Room;
+use crate::store;
+use crate::store::Member;
+use crate::store::MemberRole;
+use crate::store::Place;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Who wants to be let in, and by what right.
+struct Wish {
+    room: RoomId,
+    user: store::UserId,
+    /// What a new member is called.
+    alias: Alias,
+    ticket: Option<String>,
+    invitations: Invitations,
+    at: UnixMillis,
+}
+
+/// A member who may come in.
+struct Admitted {
+    room: store::Room,
+    member: Member,
+    last_message: Option<MessageId>,
+}
+
+impl Hub {
+    /// Lets somebody in once the store has said by what right; a holder of a ticket is a member from then on.
+    pub(super) fn on_room_join(&mut self, asking: &Asking, join: RoomJoin, now: Now) -> Result<(), Refusal> {
+        self.check_not_draining()?;
+        let RoomJoin { room, ticket, media } = join;
+        let id = RoomId(room.into());
+        if self.is_in_room(&id, asking) {
+            self.tell_join(asking, &id, now);
+            return Ok(());
+        }
+        let wish = Wish {
+            room: id,
+            user: (&asking.user).into(),
+            alias: Alias::random(),
+            ticket,
+            invitations: self.invitations.clone(),
+            at: now.unix,
+        };
+        let asked = asking.clone();
+        self.write_for(
+            asking,
+            "member",
+            move |store| admit(store, wish),
+            move |hub, outcome, now| {
+                let unavailable = |_| Err(Refusal::new(ErrorCode::Unavailable, "the store cannot do that now"));
+                let entered = outcome
+                    .unwrap_or_else(unavailable)
+                    .and_then(|admitted| hub.on_admitted(&asked, admitted, media, now));
+                if let Err(refusal) = entered {
+                    hub.refuse(asked.connection, asked.reply_to, &refusal, now);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    fn on_admitted(
+        &mut self,
+        asking: &Asking,
+        admitted: Admitted,
+        media: Option<Media>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if !self.connection_by_id.contains_key(&asking.connection) {
+            // Lost meanwhile: nobody has come in.
+            return Ok(());
+        }
+        let Admitted { room, member, last_message } = admitted;
+        if self.is_in_room(&room.id, asking) {
+            // Asked twice.
+            self.tell_join(asking, &room.id, now);
+            return Ok(());
+        }
+        if self.rooms.get(room.id.as_str()).is_some_and(Room::is_full) {
+            return Err(Refusal::new(ErrorCode::Conflict, "the room is full"));
+        }
+        if self.rooms.of(&asking.user).len() >= ROOMS_AT_ONCE_MAX {
+            return Err(Refusal::new(ErrorCode::Conflict, "you are in 8 rooms"));
+        }
+        self.message_ids.follow(last_message);
+        let occupant = Occupant::new(asking.user.clone(), member.alias.clone(), member.role, media);
+        tracing::info!(room = %room.id, pass = %occupant.pass.name, "room entered");
+        let (id, title) = (room.id.clone(), room.title);
+        let made = || Room::new(room.id.clone(), title, Conversation::restored(last_message));
+        self.rooms.enter(&id, made, occupant);
+        self.tell_join(asking, &id, now);
+        let mut data = json!({"room": id, "peer": member.alias, "role": member.role.as_str()});
+        if let (Some(data), Some(media)) = (data.as_object_mut(), media) {
+            data.insert("media".into(), json!(media));
+        }
+        self.tell_room(&id, &member.alias, PushKind::PeerJoined, &data, now);
+        Ok(())
+    }
+
+    fn is_in_room(&self, id: &RoomId, asking: &Asking) -> bool {
+        self.rooms.get(id.as_str()).is_some_and(|room| room.occupant(&asking.user).is_some())
+    }
+
+    /// Answers a join with what there is.
+    fn tell_join(&mut self, asking: &Asking, id: &RoomId, now: Now) {
+        let Some(grant) = self.grant_room_ice(id, &asking.user, now) else { return };
+        let Some(room) = self.rooms.get(id.as_str()) else { return };
+        let Some(own) = room.occupant(&asking.user) else { return };
+        let mut data = self.room_view(room, own);
+        if let Some(data) = data.as_object_mut() {
+            data.insert("ice_servers".into(), json!(grant.servers));
+            data.insert("ice_policy".into(), json!(self.settings.ice_policy));
+            data.insert("ice_expires_at".into(), json!(grant.expires));
+            data.insert("server_time".into(), json!(now.unix));
+        }
+        self.ok(asking.connection, asking.reply_to, &data);
+    }
+
+    pub(super) fn on_room_leave(&mut self, asking: &Asking, leave: RoomLeave, now: Now) -> Result<(), Refusal> {
+        let id = RoomId(leave.room.into());
+        if !self.is_in_room(&id, asking) {
+            return Err(Refusal::not_in_room());
+        }
+        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.leave_room(&id, &asking.user, Parting::Left, now);
+        Ok(())
+    }
+}
+
+/// Finds out whether somebody may come in.
+///
+/// `not_found` without such a room, `forbidden` for who is no member and has no good ticket, `conflict` for one member
+/// or room too many.
+fn admit(store: &mut dyn Store, wish: Wish) -> Result<Result<Admitted, Refusal>, StoreError> {
+    let Wish { room: id, user, alias, ticket, invitations, at } = wish;
+    let Some(room) = store.room(&id)? else { return Ok(Err(Refusal::no_such_room())) };
+    let member = match store.member(&id, &user)? {
+        Some(member) => member,
+        None => {
+            let Some(ticket) = ticket else { return Ok(Err(Refusal::no_member())) };
+            if let Err(error) = invitations.check(&ticket, id.as_str(), room.uninvited, at) {
+                return Ok(Err(Refusal { message: error.to_string().into(), ..Refusal::no_member() }));
+            }
+            if store.members(&id, MEMBERS_MAX)?.len() >= MEMBERS_MAX {
+                return Ok(Err(Refusal::new(ErrorCode::Conflict, "the room has 256 members")));
+            }
+            if store.rooms_of(&user, ROOMS_MAX)?.len() >= ROOMS_MAX {
+                return Ok(Err(Refusal::new(ErrorCode::Conflict, "you belong to 100 rooms")));
+            }
+            let member = Member { user, alias, role: MemberRole::Member, joined: at };
+            store.put_member(&id, &member)?;
+            member
+        }
+    };
+    let last_message = store.last_message(&Place::Room(id))?;
+    Ok(Ok(Admitted { room, member, last_message }))
+}

@@ -1,0 +1,252 @@
+//! Rooms while somebody is in them: who comes, goes, is lost and returns (rules 36-38).
+use std::collections::HashMap;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::matchmaking::UserId;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::hub::timers::Timer;
+use crate::signal::ice::IceGrant;
+use crate::signal::id::Alias;
+use crate::signal::id::RoomId;
+use crate::signal::protocol::PushKind;
+use crate::signal::room::Occupant;
+use crate::signal::room::Pass;
+use crate::signal::room::Room;
+use crate::store;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Rooms that one user may be in at once.
+pub(super) const ROOMS_AT_ONCE_MAX: usize = 8;
+
+/// The rooms where somebody is.
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    room_by_id: HashMap<RoomId, Room>,
+    rooms_by_user: HashMap<UserId, Vec<RoomId>>,
+}
+
+/// Why somebody is not in a room any more.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parting {
+    /// By one's own will.
+    Left,
+    /// The socket is lost and cannot come back.
+    Lost,
+    /// It was not back in time.
+    Timeout,
+    /// Put out, or the room is gone.
+    Kicked,
+}
+
+impl Parting {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Parting::Left => "left",
+            Parting::Lost => "lost",
+            Parting::Timeout => "timeout",
+            Parting::Kicked => "kicked",
+        }
+    }
+}
+
+impl Rooms {
+    pub(super) fn len(&self) -> usize {
+        self.room_by_id.len()
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Room> {
+        self.room_by_id.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Room> {
+        self.room_by_id.get_mut(id)
+    }
+
+    /// The rooms that a user is in.
+    pub(super) fn of(&self, user: &UserId) -> Vec<RoomId> {
+        self.rooms_by_user.get(user).cloned().unwrap_or_default()
+    }
+
+    /// Takes somebody into a room, which is `made` if nobody is there yet.
+    pub(super) fn enter(&mut self, id: &RoomId, made: impl FnOnce() -> Room, occupant: Occupant) {
+        self.rooms_by_user.entry(occupant.user.clone()).or_default().push(id.clone());
+        self.room_by_id.entry(id.clone()).or_insert_with(made).enter(occupant);
+    }
+
+    /// Takes somebody out of a room, which is not kept if it was the last one.
+    fn leave(&mut self, id: &RoomId, user: &UserId) -> Option<(Occupant, Vec<Pass>)> {
+        let room = self.room_by_id.get_mut(id)?;
+        let left = room.leave(user)?;
+        if room.is_empty() {
+            self.room_by_id.remove(id);
+        }
+        if let Some(rooms) = self.rooms_by_user.get_mut(user) {
+            rooms.retain(|other| other != id);
+            if rooms.is_empty() {
+                self.rooms_by_user.remove(user);
+            }
+        }
+        Some(left)
+    }
+}
+
+impl Hub {
+    /// Takes somebody out of a room: the others are told, and whoever was put out; the relay lets go of it.
+    pub(super) fn leave_room(&mut self, id: &RoomId, user: &UserId, parting: Parting, now: Now) {
+        let Some((left, passes)) = self.rooms.leave(id, user) else { return };
+        let data = parting_view(id, &left.alias, parting);
+        self.tell_room(id, &left.alias, PushKind::PeerLeft, &data, now);
+        if parting == Parting::Kicked {
+            self.push_to_user(user, PushKind::PeerLeft, &data, now);
+        }
+        self.effects.extend(passes.into_iter().map(Effect::Revoke));
+        tracing::info!(room = %id, pass = %left.pass.name, reason = parting.as_str(), "room left");
+    }
+
+    /// Takes somebody out of every room.
+    pub(super) fn leave_rooms(&mut self, user: &UserId, parting: Parting, now: Now) {
+        for id in self.rooms.of(user) {
+            self.leave_room(&id, user, parting, now);
+        }
+    }
+
+    /// Puts everybody out of a room that is removed; each is told of itself.
+    pub(super) fn close_room(&mut self, id: &RoomId, now: Now) {
+        let Some(room) = self.rooms.get(id.as_str()) else { return };
+        let users: Vec<UserId> = room.occupants().iter().map(|occupant| occupant.user.clone()).collect();
+        for user in users {
+            let Some((left, passes)) = self.rooms.leave(id, &user) else { continue };
+            self.push_to_user(&user, PushKind::PeerLeft, &parting_view(id, &left.alias, Parting::Kicked), now);
+            self.effects.extend(passes.into_iter().map(Effect::Revoke));
+        }
+        tracing::info!(room = %id, "room removed");
+    }
+
+    /// Tells the rooms of a user that it is away; `until` is when it is given up.
+    pub(super) fn tell_rooms_of_loss(&mut self, user: &UserId, until: UnixMillis, now: Now) {
+        for (id, alias) in self.places_in_rooms(user) {
+            let data = json!({"room": id, "peer": alias, "reason": "lost", "can_reconnect": true, "until": until});
+            self.tell_room(&id, &alias, PushKind::PeerLeft, &data, now);
+        }
+    }
+
+    /// Tells the rooms of a user that it is back.
+    pub(super) fn tell_rooms_of_return(&mut self, user: &UserId, now: Now) {
+        for (id, alias) in self.places_in_rooms(user) {
+            self.tell_room(&id, &alias, PushKind::PeerResumed, &json!({"room": id, "peer": alias}), now);
+        }
+    }
+
+    /// What `sync` says of the rooms that a user is in.
+    pub(super) fn rooms_view(&self, user: &UserId) -> Vec<Value> {
+        let rooms = self.rooms.of(user);
+        let rooms = rooms.iter().filter_map(|id| self.rooms.get(id.as_str()));
+        rooms.filter_map(|room| Some(self.room_view(room, room.occupant(user)?))).collect()
+    }
+
+    /// A room as one who is there sees it: the common part of the ok of `room.join` and `sync`.
+    pub(super) fn room_view(&self, room: &Room, own: &Occupant) -> Value {
+        let members: Vec<Value> = room.others(&own.alias).map(|other| self.occupant_view(room, own, other)).collect();
+        json!({
+            "room": room.id,
+            "name": room.title,
+            "self": own.alias,
+            "role": own.role.as_str(),
+            "members": members,
+            "last_mid": room.chat.last_message(),
+        })
+    }
+
+    fn occupant_view(&self, room: &Room, own: &Occupant, other: &Occupant) -> Value {
+        let mut view = json!({"peer": other.alias, "role": other.role.as_str()});
+        let until = self.user_by_id.get(&other.user).and_then(|user| user.presence.lost_until());
+        let neg = room.call(&own.alias, &other.alias).and_then(|call| call.neg);
+        if let Some(view) = view.as_object_mut() {
+            view.extend(other.media.map(|media| ("media".into(), json!(media))));
+            view.extend(neg.map(|neg| ("neg".into(), json!(neg))));
+            view.extend(until.map(|until| ("until".into(), json!(until.unix))));
+        }
+        view
+    }
+
+    /// Tells everybody in a room but one.
+    pub(super) fn tell_room(&mut self, id: &RoomId, except: &Alias, kind: PushKind, data: &Value, now: Now) {
+        let Some(room) = self.rooms.get(id.as_str()) else { return };
+        let users: Vec<UserId> = room.others(except).map(|other| other.user.clone()).collect();
+        for user in users {
+            self.push_to_user(&user, kind, data, now);
+        }
+    }
+
+    /// Mints credentials that are good until their holder leaves, and sets the timer for the next ones.
+    pub(super) fn grant_room_ice(&mut self, id: &RoomId, user: &UserId, now: Now) -> Option<IceGrant> {
+        let occupant = self.rooms.get_mut(id.as_str())?.occupant_mut(user)?;
+        let grant = self.ice.grant(&format!("{}.m", occupant.pass.name), None, now);
+        occupant.pass.until = occupant.pass.until.max(grant.expires);
+        occupant.renew_ice_at = grant.renew_at;
+        if occupant.ice_alarm.needs(grant.renew_at) {
+            self.timers.set(grant.renew_at, Timer::RoomIceRenewal(id.clone(), user.clone()));
+        }
+        Some(grant)
+    }
+
+    /// Mints credentials for what two people in a room have between them: they are good until one of them leaves.
+    pub(super) fn grant_call_ice(&mut self, id: &RoomId, own: &Alias, peer: &Alias, now: Now) -> Option<IceGrant> {
+        let (call, side) = self.rooms.get_mut(id.as_str())?.call_mut(own, peer);
+        let grant = self.ice.grant(&format!("{}.{}", call.pass.name, side.letter()), None, now);
+        call.pass.until = call.pass.until.max(grant.expires);
+        Some(grant)
+    }
+
+    /// Pushes new credentials if they are due; they may have been put off by `ice.refresh`.
+    pub(super) fn on_room_ice_alarm(&mut self, id: &RoomId, user: &UserId, now: Now) {
+        let occupant = self.rooms.get_mut(id.as_str()).and_then(|room| room.occupant_mut(user));
+        let Some(occupant) = occupant else { return };
+        occupant.ice_alarm.rang(now.mono);
+        let renew_at = occupant.renew_ice_at;
+        if renew_at > now.mono {
+            if occupant.ice_alarm.needs(renew_at) {
+                self.timers.set(renew_at, Timer::RoomIceRenewal(id.clone(), user.clone()));
+            }
+            return;
+        }
+        let Some(grant) = self.grant_room_ice(id, user, now) else { return };
+        let data = json!({"room": id, "ice_servers": grant.servers, "expires_at": grant.expires});
+        self.push_to_user(user, PushKind::IceUpdated, &data, now);
+    }
+
+    /// How many are in a room.
+    pub(super) fn present_in(&self, id: &RoomId) -> usize {
+        self.rooms.get(id.as_str()).map_or(0, |room| room.occupants().len())
+    }
+
+    /// Whether a member is in a room.
+    pub(super) fn is_present(&self, id: &RoomId, member: &store::Member) -> bool {
+        let room = self.rooms.get(id.as_str());
+        room.is_some_and(|room| room.occupants().iter().any(|occupant| occupant.alias == member.alias))
+    }
+
+    /// Gives somebody who is in a room the role that the store has by now.
+    pub(super) fn take_over_role(&mut self, id: &RoomId, member: &store::Member) {
+        let room = self.rooms.get_mut(id.as_str());
+        if let Some(occupant) = room.and_then(|room| room.occupant_mut(&UserId(member.user.0.clone()))) {
+            occupant.role = member.role;
+        }
+    }
+
+    fn places_in_rooms(&self, user: &UserId) -> Vec<(RoomId, Alias)> {
+        let place = |id: RoomId| {
+            let alias = self.rooms.get(id.as_str())?.occupant(user)?.alias.clone();
+            Some((id, alias))
+        };
+        self.rooms.of(user).into_iter().filter_map(place).collect()
+    }
+}
+
+fn parting_view(id: &RoomId, alias: &Alias, parting: Parting) -> Value {
+    json!({"room": id, "peer": alias, "reason": parting.as_str(), "can_reconnect": false})
+}

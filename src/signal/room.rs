@@ -1,0 +1,211 @@
+//! A room while somebody is in it: who, what is said, and which credentials are out. Pure.
+use std::sync::Arc;
+
+use crate::matchmaking::UserId;
+use crate::signal::alarm::Alarm;
+use crate::signal::conversation::Conversation;
+use crate::signal::id::Alias;
+use crate::signal::id::RoomId;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::protocol::Media;
+use crate::store::MemberRole;
+use crate::time::Mono;
+use crate::time::UnixMillis;
+
+/// People in a room at once: each of them sends to all others.
+pub(crate) const OCCUPANTS_MAX: usize = 8;
+
+/// A room where somebody is. An empty one is not kept: the store knows it.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) id: RoomId,
+    pub(crate) title: Arc<str>,
+    pub(crate) chat: Conversation,
+    /// In the order in which they came.
+    occupants: Vec<Occupant>,
+    calls: Vec<Call>,
+}
+
+/// Somebody who is in a room, or lost and waited for.
+#[derive(Debug)]
+pub(crate) struct Occupant {
+    pub(crate) user: UserId,
+    pub(crate) alias: Alias,
+    pub(crate) role: MemberRole,
+    /// What is sent, as last told.
+    pub(crate) media: Option<Media>,
+    /// The credentials that are for no one peer.
+    pub(crate) pass: Pass,
+    pub(crate) renew_ice_at: Mono,
+    pub(crate) ice_alarm: Alarm,
+}
+
+/// What TURN credentials are bound to: revoking it ends what they are used for, and it is never used again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) name: SessionId,
+    /// Until when any of its credentials is good.
+    pub(crate) until: UnixMillis,
+}
+
+impl Pass {
+    fn new() -> Self {
+        Self { name: SessionId::random(), until: UnixMillis::default() }
+    }
+}
+
+/// What two occupants have between them.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The smaller alias first: it is side A.
+    between: [Alias; 2],
+    /// The last `neg` seen, for `sync` (rule 28).
+    pub(crate) neg: Option<i64>,
+    /// For credentials of this one call, so that a full room needs no higher quotas than a session.
+    pub(crate) pass: Pass,
+}
+
+impl Occupant {
+    pub(crate) fn new(user: UserId, alias: Alias, role: MemberRole, media: Option<Media>) -> Self {
+        let (renew_ice_at, ice_alarm) = (Mono::default(), Alarm::default());
+        Self { user, alias, role, media, pass: Pass::new(), renew_ice_at, ice_alarm }
+    }
+}
+
+impl Room {
+    /// Nobody is there yet.
+    pub(crate) fn new(id: RoomId, title: Arc<str>, chat: Conversation) -> Self {
+        Self { id, title, chat, occupants: Vec::new(), calls: Vec::new() }
+    }
+
+    pub(crate) fn occupants(&self) -> &[Occupant] {
+        &self.occupants
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.occupants.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.occupants.len() >= OCCUPANTS_MAX
+    }
+
+    /// Takes somebody in; the caller has checked that there is a place, and that the user has none yet.
+    pub(crate) fn enter(&mut self, occupant: Occupant) {
+        self.occupants.push(occupant);
+    }
+
+    /// Takes somebody out, and returns with it what was good for credentials.
+    pub(crate) fn leave(&mut self, user: &UserId) -> Option<(Occupant, Vec<Pass>)> {
+        let at = self.occupants.iter().position(|occupant| occupant.user == *user)?;
+        let occupant = self.occupants.remove(at);
+        let mut passes = vec![occupant.pass.clone()];
+        self.calls.retain(|call| {
+            let is_over = call.between.contains(&occupant.alias);
+            if is_over {
+                passes.push(call.pass.clone());
+            }
+            !is_over
+        });
+        // Where no credential was given none has to be refused.
+        passes.retain(|pass| pass.until > UnixMillis::default());
+        Some((occupant, passes))
+    }
+
+    /// The place of a user.
+    pub(crate) fn occupant(&self, user: &UserId) -> Option<&Occupant> {
+        self.occupants.iter().find(|occupant| occupant.user == *user)
+    }
+
+    pub(crate) fn occupant_mut(&mut self, user: &UserId) -> Option<&mut Occupant> {
+        self.occupants.iter_mut().find(|occupant| occupant.user == *user)
+    }
+
+    /// Who is called that, unless it is `from` (rule 27).
+    pub(crate) fn receiver(&self, from: &Alias, to: &str) -> Option<&Occupant> {
+        self.occupants.iter().find(|occupant| occupant.alias.as_str() == to && occupant.alias != *from)
+    }
+
+    /// Everybody but that one.
+    pub(crate) fn others(&self, than: &Alias) -> impl Iterator<Item = &Occupant> {
+        self.occupants.iter().filter(move |occupant| occupant.alias != *than)
+    }
+
+    /// What two have between them, if anything.
+    pub(crate) fn call(&self, one: &Alias, other: &Alias) -> Option<&Call> {
+        self.calls.iter().find(|call| call.between.contains(one) && call.between.contains(other))
+    }
+
+    /// What two occupants have between them, from now on if nothing yet, and which side the first of them is.
+    pub(crate) fn call_mut(&mut self, one: &Alias, other: &Alias) -> (&mut Call, Side) {
+        let (between, side) =
+            if one < other { ([one.clone(), other.clone()], Side::A) } else { ([other.clone(), one.clone()], Side::B) };
+        let known = self.calls.iter().position(|call| call.between == between);
+        let at = known.unwrap_or_else(|| {
+            self.calls.push(Call { between, neg: None, pass: Pass::new() });
+            self.calls.len() - 1
+        });
+        (&mut self.calls[at], side)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId(name.into())
+    }
+
+    fn room(names: &[&str]) -> Room {
+        let mut room = Room::new(RoomId("r".into()), "Tea".into(), Conversation::default());
+        for name in names {
+            room.enter(Occupant::new(user(name), Alias((*name).into()), MemberRole::Member, None));
+        }
+        room
+    }
+
+    #[test]
+    fn whoever_leaves_takes_its_own_credentials_and_those_of_its_calls_along() {
+        let mut room = room(&["a", "b", "c"]);
+        let [a, b, c] = ["a", "b", "c"].map(|name| Alias(name.into()));
+        room.occupant_mut(&user("b")).expect("is there").pass.until = UnixMillis(5);
+        for (one, other) in [(&a, &b), (&b, &c), (&a, &c)] {
+            room.call_mut(one, other).0.pass.until = UnixMillis(7);
+        }
+        let kept = room.call(&a, &c).expect("made above").pass.clone();
+        let (left, passes) = room.leave(&user("b")).expect("is there");
+        assert_eq!((left.alias, passes.len()), (b.clone(), 3));
+        assert!(!passes.contains(&kept));
+        assert!(room.call(&a, &b).is_none() && room.call(&c, &b).is_none());
+        assert!(room.leave(&user("b")).is_none());
+        assert_eq!(room.leave(&user("a")).map(|(_, passes)| passes), Some(vec![kept]));
+    }
+
+    #[test]
+    fn a_call_is_the_same_one_from_both_sides() {
+        let mut room = room(&["a", "b"]);
+        let [a, b] = ["a", "b"].map(|name| Alias(name.into()));
+        let (call, side) = room.call_mut(&b, &a);
+        (call.neg, call.pass.until) = (Some(4), UnixMillis(1));
+        assert_eq!(side, Side::B);
+        let name = call.pass.name.clone();
+        let (call, side) = room.call_mut(&a, &b);
+        assert_eq!((call.neg, side, &call.pass.name), (Some(4), Side::A, &name));
+    }
+
+    #[test]
+    fn rule_27_nobody_is_its_own_receiver() {
+        let room = room(&["a", "b"]);
+        let a = Alias("a".into());
+        assert!(room.receiver(&a, "b").is_some());
+        assert!(room.receiver(&a, "a").is_none() && room.receiver(&a, "x").is_none());
+    }
+
+    #[test]
+    fn a_room_is_full_with_eight() {
+        assert!(!room(&["1", "2", "3", "4", "5", "6", "7"]).is_full());
+        assert!(room(&["1", "2", "3", "4", "5", "6", "7", "8"]).is_full());
+    }
+}

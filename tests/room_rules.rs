@@ -1,0 +1,247 @@
+//! Rooms against the built program: REST, presence, calls, credentials, chat; numbers are those of the protocol's fine
+//! print.
+mod support;
+
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use support::Server;
+use support::turn::Credential;
+use support::turn::TurnClient;
+use support::ws::Client;
+
+/// Somebody with a socket and a token.
+struct Person {
+    client: Client,
+    token: String,
+}
+
+impl Person {
+    async fn come(server: &Server, device: &str) -> Person {
+        let (client, hello) = Client::guest(server.addr("http"), device).await;
+        Person { client, token: hello["access_token"].as_str().expect("a token").to_owned() }
+    }
+
+    /// Asks REST; the status and what came with it.
+    fn rest(&self, server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        request(server.addr("http"), method, path, &self.token, body)
+    }
+}
+
+/// One request on a connection of its own.
+fn request(addr: SocketAddr, method: &str, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
+    let mut stream = TcpStream::connect(addr).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set a timeout");
+    let body = body.map(|body| body.to_string());
+    let about_body = body
+        .as_ref()
+        .map_or(String::new(), |body| format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {addr}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n{about_body}"
+    );
+    stream.write_all(format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes()).expect("send");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("read");
+    let text = String::from_utf8(answer).expect("UTF-8");
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let (_, body) = text.split_once("\r\n\r\n").expect("a whole head");
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// A room with three people in it, the owner first: who they are, and what `room.join` answered each.
+async fn party(server: &Server) -> (String, Vec<(Person, Value)>) {
+    let ann = Person::come(server, "ann").await;
+    let (status, room) = ann.rest(server, "POST", "/v1/rooms", Some(json!({"name": "Tea"})));
+    assert_eq!((status, &room["name"], &room["role"]), (201, &json!("Tea"), &json!("owner")));
+    let id = room["id"].as_str().expect("an id").to_owned();
+    let (status, invited) = ann.rest(server, "POST", &format!("/v1/rooms/{id}/invites"), None);
+    assert_eq!(status, 201);
+    let mut people = vec![ann, Person::come(server, "bob").await, Person::come(server, "cat").await];
+    let mut there = Vec::new();
+    for mut person in people.drain(..) {
+        let ok = person.client.ask("room.join", json!({"room": id, "ticket": invited["ticket"]})).await;
+        there.push((person, ok));
+    }
+    (id, there)
+}
+
+fn credential(servers: &Value) -> Credential {
+    let server = servers.as_array().expect("a list").iter().find(|one| one["username"].is_string()).expect("TURN");
+    let text = |name: &str| server[name].as_str().expect("text").to_owned();
+    Credential { username: text("username"), password: text("credential") }
+}
+
+#[tokio::test]
+async fn rule_38_rooms_are_private_and_opened_by_tickets() {
+    let server = Server::start("");
+    let ann = Person::come(&server, "ann").await;
+    let mut eve = Person::come(&server, "eve").await;
+    let (_, room) = ann.rest(&server, "POST", "/v1/rooms", Some(json!({"name": "Tea"})));
+    let id = room["id"].as_str().expect("an id");
+    assert_eq!(eve.client.refused("room.join", json!({"room": id})).await, "forbidden");
+    assert_eq!(eve.client.refused("room.join", json!({"room": id, "ticket": "x"})).await, "forbidden");
+    assert_eq!(eve.client.refused("room.join", json!({"room": "nowhere"})).await, "not_found");
+    assert_eq!(eve.client.refused("room.join", json!({})).await, "bad_request");
+    for (method, path, code) in [
+        ("GET", format!("/v1/rooms/{id}"), 403),
+        ("GET", format!("/v1/rooms/{id}/members"), 403),
+        ("GET", format!("/v1/rooms/{id}/messages"), 403),
+        ("POST", format!("/v1/rooms/{id}/invites"), 403),
+        ("DELETE", format!("/v1/rooms/{id}"), 403),
+        ("GET", "/v1/rooms/nowhere".to_owned(), 404),
+    ] {
+        assert_eq!(eve.rest(&server, method, &path, None).0, code, "{method} {path}");
+    }
+    for (body, code) in [(json!({}), 400), (json!({"name": ""}), 400), (json!({"name": "x".repeat(81)}), 413)] {
+        assert_eq!(eve.rest(&server, "POST", "/v1/rooms", Some(body)).0, code);
+    }
+    assert_eq!(request(server.addr("http"), "GET", "/v1/rooms", "no token", None).0, 401);
+    let (_, invited) = ann.rest(&server, "POST", &format!("/v1/rooms/{id}/invites"), None);
+    let ok = eve.client.ask("room.join", json!({"room": id, "ticket": invited["ticket"]})).await;
+    assert_eq!((&ok["role"], &ok["members"], &ok["last_mid"]), (&json!("member"), &json!([]), &Value::Null));
+    assert!(ok["ice_expires_at"].is_u64() && ok["ice_servers"][0]["urls"].is_array());
+    let (_, listed) = eve.rest(&server, "GET", "/v1/rooms", None);
+    assert_eq!((&listed["rooms"][0]["id"], &listed["rooms"][0]["present"]), (&json!(id), &json!(1)));
+    assert_eq!(server.metric("duologue_rooms_active", ""), 1.0);
+}
+
+#[tokio::test]
+async fn rules_26_and_27_three_negotiate_each_with_each() {
+    let server = Server::start("");
+    let (id, mut there) = party(&server).await;
+    let aliases: Vec<Value> = there.iter().map(|(_, ok)| ok["self"].clone()).collect();
+    assert_eq!(
+        there[2].1["members"],
+        json!([{"peer": aliases[0], "role": "owner"}, {"peer": aliases[1], "role": "member"}])
+    );
+    for (at, newcomers) in [(0, vec![1, 2]), (1, vec![2])] {
+        for newcomer in newcomers {
+            let joined = there[at].0.client.push("peer.joined").await;
+            assert_eq!(joined, json!({"room": id, "peer": aliases[newcomer], "role": "member"}));
+        }
+    }
+    // The newcomer initiates to each.
+    for (from, to) in [(1, 0), (2, 0), (2, 1)] {
+        let say = |to: &Value, kind: &str| json!({"room": id, "to": to, "neg": 1, "kind": kind, "sdp": "v=0\r\n"});
+        there[from].0.client.ask("rtc.description", say(&aliases[to], "offer")).await;
+        let offer = there[to].0.client.push("rtc.description").await;
+        assert_eq!((&offer["from"], &offer["kind"], &offer["room"]), (&aliases[from], &json!("offer"), &json!(id)));
+        there[to].0.client.ask("rtc.description", say(&aliases[from], "answer")).await;
+        assert_eq!(there[from].0.client.push("rtc.description").await["from"], aliases[to]);
+    }
+    let nobody = json!({"room": id, "neg": 1, "kind": "offer", "sdp": "v=0\r\n"});
+    assert_eq!(there[0].0.client.refused("rtc.description", nobody).await, "bad_request");
+    there[1].0.client.ask("media.state", json!({"room": id, "audio": true, "video": false})).await;
+    for at in [0, 2] {
+        let media = there[at].0.client.push("peer.media").await;
+        assert_eq!((&media["from"], &media["video"]), (&aliases[1], &json!(false)));
+    }
+    there[1].0.client.ask("room.leave", json!({"room": id})).await;
+    for at in [0, 2] {
+        let left = there[at].0.client.push("peer.left").await;
+        assert_eq!((&left["peer"], &left["reason"]), (&aliases[1], &json!("left")));
+    }
+    assert_eq!(there[1].0.client.refused("room.leave", json!({"room": id})).await, "not_in_session");
+}
+
+#[tokio::test]
+async fn whoever_is_put_out_of_a_room_is_off_the_relay_and_the_others_stay() {
+    let server = Server::start("");
+    let (id, mut there) = party(&server).await;
+    let turn = server.addr("turn-udp");
+    let aliases: Vec<Value> = there.iter().map(|(_, ok)| ok["self"].clone()).collect();
+    let mut relays = Vec::new();
+    for (_, ok) in &there {
+        relays.push(TurnClient::allocate_udp(turn, credential(&ok["ice_servers"])).expect("allocates"));
+    }
+    let between = there[1].0.client.ask("ice.refresh", json!({"room": id, "to": aliases[0]})).await;
+    let _of_call = TurnClient::allocate_udp(turn, credential(&between["ice_servers"])).expect("allocates");
+    assert_eq!(server.allocations(), 4.0);
+    let alias = aliases[1].as_str().expect("an alias");
+    let path = format!("/v1/rooms/{id}/members/{alias}");
+    assert_eq!(there[2].0.rest(&server, "DELETE", &path, None).0, 403);
+    assert_eq!(there[0].0.rest(&server, "DELETE", &path, None).0, 204);
+    for (person, _) in &mut there {
+        let left = person.client.push("peer.left").await;
+        assert_eq!((&left["peer"], &left["reason"]), (&aliases[1], &json!("kicked")));
+    }
+    assert!(support::eventually(Duration::from_secs(20), || server.allocations() == 2.0), "the relay lets go");
+    for dead in [&there[1].1["ice_servers"], &between["ice_servers"]] {
+        assert_eq!(TurnClient::allocate_udp(turn, credential(dead)).err(), Some(401));
+    }
+    assert_eq!(relays[1].refresh(600), Err(437));
+    assert_eq!((relays[0].refresh(600), relays[2].refresh(600)), (Ok(()), Ok(())));
+    assert_eq!(there[1].0.client.refused("room.join", json!({"room": id})).await, "forbidden");
+    let (_, members) = there[0].0.rest(&server, "GET", &format!("/v1/rooms/{id}/members"), None);
+    assert_eq!(members["members"].as_array().map(Vec::len), Some(2));
+    // The end of the room is the end for all.
+    assert_eq!(there[0].0.rest(&server, "DELETE", &format!("/v1/rooms/{id}"), None).0, 204);
+    for at in [0, 2] {
+        let left = there[at].0.client.push("peer.left").await;
+        assert_eq!((&left["peer"], &left["reason"]), (&aliases[at], &json!("kicked")));
+    }
+    assert!(support::eventually(Duration::from_secs(20), || server.allocations() == 0.0), "the relay lets go");
+}
+
+#[tokio::test]
+async fn a_lost_socket_keeps_its_place_until_the_window_is_over() {
+    let server = Server::start("[session]\nresume_window = \"2s\"\n");
+    let (id, mut there) = party(&server).await;
+    let aliases: Vec<Value> = there.iter().map(|(_, ok)| ok["self"].clone()).collect();
+    let (lost, _) = there.remove(2);
+    drop(lost.client);
+    let left = there[0].0.client.push("peer.left").await;
+    assert_eq!((&left["reason"], &left["can_reconnect"]), (&json!("lost"), &json!(true)));
+    let mut back = Client::connect(server.addr("http")).await;
+    // A hello with the same token takes the place over.
+    let ok = back.ask("hello", json!({"token": lost.token})).await;
+    assert_eq!((&ok["resumed"], &ok["gap"]), (&json!(false), &json!(true)));
+    let rooms = back.push("sync").await["rooms"].clone();
+    assert_eq!((&rooms[0]["room"], &rooms[0]["self"]), (&json!(id), &aliases[2]));
+    assert_eq!(there[0].0.client.push("peer.resumed").await, json!({"room": id, "peer": aliases[2]}));
+    drop(back);
+    assert_eq!(there[0].0.client.push("peer.left").await["reason"], "lost");
+    let gone = there[0].0.client.push("peer.left").await;
+    assert_eq!((&gone["reason"], &gone["can_reconnect"]), (&json!("timeout"), &json!(false)));
+}
+
+#[tokio::test]
+async fn rules_36_and_37_chat_in_a_room_reaches_all_in_one_order() {
+    let server = Server::start("");
+    let (id, mut there) = party(&server).await;
+    let text = |n: usize| {
+        let cid = format!("6f2b1b1e-62f5-4a53-9a52-{n:012}");
+        json!({"room": id, "cid": cid, "kind": "text", "text": n.to_string()})
+    };
+    let mut mids = Vec::new();
+    for n in 0..30 {
+        mids.push(there[n % 3].0.client.ask("chat.send", text(n)).await["mid"].clone());
+    }
+    let again = there[0].0.client.ask("chat.send", text(0)).await;
+    assert_eq!(again["mid"], mids[0]);
+    for (at, (person, _)) in there.iter_mut().enumerate() {
+        for n in (0..30).filter(|n| n % 3 != at) {
+            let got = person.client.push("chat.message").await;
+            assert_eq!((&got["text"], &got["mid"]), (&json!(n.to_string()), &mids[n]));
+        }
+        person.client.nothing_of("chat.message").await;
+    }
+    there[1].0.client.ask("chat.receipt", json!({"room": id, "read_to": mids[29]})).await;
+    assert_eq!(there[2].0.client.push("chat.receipt").await["read_to"], mids[29]);
+    there[2].0.client.ask("room.leave", json!({"room": id})).await;
+    let page = there[2].0.client.ask("chat.history", json!({"room": id, "limit": 5})).await;
+    assert_eq!((page["messages"].as_array().map(Vec::len), &page["more"]), (Some(5), &json!(true)));
+    let path = format!("/v1/rooms/{id}/messages?limit=100");
+    let (status, by_rest) = there[2].0.rest(&server, "GET", &path, None);
+    let read: Vec<Value> =
+        by_rest["messages"].as_array().expect("a list").iter().map(|one| one["mid"].clone()).collect();
+    assert_eq!((status, read), (200, mids));
+    let mut eve = Person::come(&server, "eve").await;
+    assert_eq!(eve.client.refused("chat.history", json!({"room": id})).await, "not_in_session");
+    assert_eq!(eve.client.refused("chat.send", text(31)).await, "not_in_session");
+}
