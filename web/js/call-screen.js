@@ -238,7 +238,8 @@ export class CallScreen {
     const shared = this.#share.track;
     const share = element('toggle-share');
     share.setAttribute('aria-pressed', String(shared !== null));
-    setIcon(share, shared ? 'screen-off' : 'screen', shared ? 'Stop sharing' : 'Share');
+    setIcon(share, shared ? 'screen-off' : 'screen', shared ? 'Stop' : 'Share');
+    share.setAttribute('aria-label', shared ? 'Stop sharing your screen' : 'Share your screen');
     element('self').dataset.screen = String(shared !== null);
     element('self-empty').hidden = sees || shared !== null;
     if (this.#session) this.#showSelf(shared);
