@@ -115,6 +115,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (store, store_threads) = store::runner::start(store).context("start the store")?;
     tasks.spawn(named("store", store_threads.ended()));
     tasks.spawn(named("sweeper", sweeper::run(store.clone(), clock)));
+    let store_stats = Arc::clone(store.stats());
     let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, past);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
@@ -128,6 +129,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let mut metrics = Metrics::new(clock.now().unix);
         numbers::relay(&mut metrics, &plane, mode);
         numbers::signal(&mut metrics, hub.stats());
+        numbers::store(&mut metrics, &store_stats);
         numbers::front(&mut metrics, front.counters());
         numbers::log(&mut metrics);
         metrics

@@ -12,6 +12,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::histogram::Distribution;
 use crate::time::UnixMillis;
 
 /// The `Content-Type` of [`Metrics::render`].
@@ -51,8 +52,8 @@ pub const ACTIVE_CONNECTIONS: Family<0> =
 pub const SESSIONS_CREATED: Family<0> =
     Family::counter("video_chat_sessions_created_total", "Sessions created since the start", []);
 /// From joining the queue to the match, in seconds.
-pub const MATCH_LATENCY: Histogram =
-    Histogram { name: "video_chat_match_latency_seconds", help: "Time from joining the queue to the match" };
+pub const MATCH_LATENCY: Histogram<0> =
+    Histogram::new("video_chat_match_latency_seconds", "Time from joining the queue to the match", []);
 /// Relayed offers.
 pub const WEBRTC_OFFERS: Family<0> =
     Family::counter("video_chat_webrtc_offers_total", "SDP offers passed on since the start", []);
@@ -72,6 +73,45 @@ pub const QUEUE_LENGTH: Family<0> = Family::gauge("video_chat_queue_length", "Pe
 /// Refusals for being too fast.
 pub const RATE_LIMIT_HITS: Family<0> =
     Family::counter("video_chat_rate_limit_hits_total", "Messages refused for a rate limit", []);
+/// Sides of calls that found a way; with the failures it tells how often ICE succeeds.
+pub const CONNECTION_SUCCESS: Family<1> = Family::counter(
+    "video_chat_connection_success_total",
+    "Sides of calls whose media connected, by the path it took",
+    ["path"],
+);
+/// Sides of calls that never found a way.
+pub const CONNECTION_FAILURES: Family<0> =
+    Family::counter("video_chat_connection_failures_total", "Sides of calls whose media never connected", []);
+/// From the match to media, in seconds.
+pub const CALL_SETUP: Histogram<1> = Histogram::new(
+    "duologue_call_setup_seconds",
+    "Time from the match to connected media, as clients report it",
+    ["path"],
+);
+/// What clients think of their calls, 0 to 100.
+pub const CALL_QUALITY: Histogram<1> =
+    Histogram::new("duologue_call_quality_score", "Quality of calls from 0 to 100, as clients report it", ["path"]);
+/// Round trips of media, in seconds.
+pub const CALL_ROUND_TRIP: Histogram<1> =
+    Histogram::new("duologue_call_round_trip_seconds", "Round trip time of media, as clients report it", ["path"]);
+/// What the store has done.
+pub const STORE_OPERATIONS: Family<1> = Family::counter(
+    "duologue_store_operations_total",
+    "Writes stored, writes refused as senseless, and reads answered",
+    ["kind"],
+);
+/// What the store could not do.
+pub const STORE_LOST: Family<1> =
+    Family::counter("duologue_store_lost_total", "Writes and reads that came to nothing, by accident", ["accident"]);
+/// What the store has forgotten because its time was over.
+pub const STORE_SWEPT: Family<1> =
+    Family::counter("duologue_store_swept_total", "Rows whose time of retention was over, by class", ["class"]);
+/// Whether the store keeps what it is told.
+pub const STORE_FAILING: Family<0> =
+    Family::gauge("duologue_store_failing", "1 while the last group of writes was lost, else 0", []);
+/// Group commits, in seconds.
+pub const STORE_COMMIT: Histogram<0> =
+    Histogram::new("duologue_store_commit_seconds", "Time from the first write of a group to its commit", []);
 /// What happened to sockets of the data plane.
 pub const RELAY_IO: Family<1> =
     Family::counter("duologue_relay_io_total", "Events of the data plane and its sockets", ["event"]);
@@ -124,11 +164,19 @@ impl<const N: usize> Family<N> {
     }
 }
 
-/// The name and meaning of a distribution of durations, in seconds.
+/// The name and meaning of a distribution, and the names of its `N` labels.
 #[derive(Copy, Clone, Debug)]
-pub struct Histogram {
+pub struct Histogram<const N: usize> {
     name: &'static str,
     help: &'static str,
+    labels: [&'static str; N],
+}
+
+impl<const N: usize> Histogram<N> {
+    /// A distribution of values, whose unit is the end of its name.
+    pub const fn new(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Self {
+        Self { name, help, labels }
+    }
 }
 
 /// The encoder appends `_total` by itself.
@@ -150,17 +198,6 @@ const fn stem_of_counter(name: &str) -> Option<&str> {
     }
 }
 
-/// One reading of a distribution of durations.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Distribution {
-    /// The sum of all durations, in seconds.
-    pub sum_secs: f64,
-    /// Upper bound in seconds, rising, and how many durations lie within it but above the one before.
-    pub buckets: Vec<(f64, u64)>,
-    /// How many lie above the last bound.
-    pub above: u64,
-}
-
 /// Takes the samples of one family during a scrape.
 pub struct Samples<'a, 'e, const N: usize> {
     family: &'a Family<N>,
@@ -180,12 +217,14 @@ impl<const N: usize> Samples<'_, '_, N> {
         if N == 0 {
             return encode_value(self.encoder, self.family.kind, value);
         }
-        let mut pairs = [("", ""); N];
-        for (pair, (name, value)) in pairs.iter_mut().zip(self.family.labels.into_iter().zip(label_values)) {
-            *pair = (name, value);
-        }
+        let pairs = pairs(self.family.labels, label_values);
         encode_value(&mut self.encoder.encode_family(&pairs)?, self.family.kind, value)
     }
+}
+
+/// Each label with its value.
+fn pairs<'a, const N: usize>(labels: [&'a str; N], values: [&'a str; N]) -> [(&'a str, &'a str); N] {
+    std::array::from_fn(|at| (labels[at], values[at]))
 }
 
 fn encode_value(encoder: &mut MetricEncoder<'_>, kind: Kind, value: u64) -> fmt::Result {
@@ -219,11 +258,11 @@ impl Metrics {
         self.registry.register_collector(Box::new(Reading { family, read }));
     }
 
-    /// Reads a histogram by `read` at each scrape.
-    pub fn register_distribution(
+    /// Reads a histogram by `read` at each scrape: one distribution per set of label values.
+    pub fn register_distribution<const N: usize>(
         &mut self,
-        histogram: Histogram,
-        read: impl Fn() -> Distribution + Send + Sync + 'static,
+        histogram: Histogram<N>,
+        read: impl Fn() -> Vec<([&'static str; N], Distribution)> + Send + Sync + 'static,
     ) {
         self.registry.register_collector(Box::new(DistributionReading { histogram, read }));
     }
@@ -260,27 +299,40 @@ impl<const N: usize, F: Fn(&mut Samples<'_, '_, N>) + Send + Sync + 'static> Col
     }
 }
 
-struct DistributionReading<F> {
-    histogram: Histogram,
+struct DistributionReading<const N: usize, F> {
+    histogram: Histogram<N>,
     read: F,
 }
 
-impl<F> fmt::Debug for DistributionReading<F> {
+impl<const N: usize, F> fmt::Debug for DistributionReading<N, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.histogram.fmt(f)
     }
 }
 
-impl<F: Fn() -> Distribution + Send + Sync + 'static> Collector for DistributionReading<F> {
+impl<const N: usize, F> Collector for DistributionReading<N, F>
+where
+    F: Fn() -> Vec<([&'static str; N], Distribution)> + Send + Sync + 'static,
+{
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let reading = (self.read)();
-        let mut encoder =
-            encoder.encode_descriptor(self.histogram.name, self.histogram.help, None, MetricType::Histogram)?;
-        let mut buckets = reading.buckets;
-        buckets.push((f64::INFINITY, reading.above));
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(reading.sum_secs, count, &buckets, None)
+        let Histogram { name, help, labels } = self.histogram;
+        let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (label_values, reading) in (self.read)() {
+            if N == 0 {
+                encode_distribution(&mut encoder, reading)?;
+            } else {
+                encode_distribution(&mut encoder.encode_family(&pairs(labels, label_values))?, reading)?;
+            }
+        }
+        Ok(())
     }
+}
+
+fn encode_distribution(encoder: &mut MetricEncoder<'_>, reading: Distribution) -> fmt::Result {
+    let mut buckets = reading.buckets;
+    buckets.push((f64::INFINITY, reading.above));
+    let count = buckets.iter().map(|(_, count)| count).sum();
+    encoder.encode_histogram::<NoLabelSet>(reading.sum, count, &buckets, None)
 }
 
 #[cfg(test)]
@@ -333,11 +385,9 @@ mod tests {
     #[test]
     fn a_distribution_shows_rising_buckets_in_seconds() {
         let text = rendered(|metrics| {
-            metrics.register_distribution(MATCH_LATENCY, || Distribution {
-                sum_secs: 2.75,
-                buckets: vec![(0.5, 2), (1.0, 1)],
-                above: 1,
-            });
+            let reading = || Distribution { sum: 2.75, buckets: vec![(0.5, 2), (1.0, 1)], above: 1 };
+            metrics.register_distribution(MATCH_LATENCY, move || vec![([], reading())]);
+            metrics.register_distribution(CALL_SETUP, move || vec![(["direct"], reading())]);
         });
         for line in [
             "# TYPE video_chat_match_latency_seconds histogram",
@@ -346,6 +396,8 @@ mod tests {
             "video_chat_match_latency_seconds_bucket{le=\"0.5\"} 2",
             "video_chat_match_latency_seconds_bucket{le=\"1.0\"} 3",
             "video_chat_match_latency_seconds_bucket{le=\"+Inf\"} 4",
+            "duologue_call_setup_seconds_count{path=\"direct\"} 4",
+            "duologue_call_setup_seconds_bucket{le=\"1.0\",path=\"direct\"} 3",
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
         }

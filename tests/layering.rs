@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "auth",
             "bus",
             "config",
+            "histogram",
             "http",
             "ice",
             "listener",
@@ -44,11 +45,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("http", &["admission", "auth", "bus", "matchmaking", "signal", "store", "time"]),
     ("listener", &["admission", "stun", "time"]),
-    ("signal", &["auth", "bus", "matchmaking", "store", "time"]),
+    ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),
     ("relay", &["auth", "stun", "time"]),
     ("matchmaking", &["time"]),
-    ("store", &["time"]),
+    ("store", &["histogram", "time"]),
     ("bus", &["time"]),
     ("auth", &["stun", "time"]),
     ("stun", &[]),
@@ -57,7 +58,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["auth"]),
     ("state", &["auth"]),
     ("ice", &[]),
-    ("metrics", &["time"]),
+    ("histogram", &[]),
+    ("metrics", &["histogram", "time"]),
     ("telemetry", &["config"]),
 ];
 
@@ -74,6 +76,7 @@ const PURE: &[&str] = &[
     "signal/session",
     "signal/room",
     "signal/conversation",
+    "signal/call_report",
 ];
 
 /// The one file of a pure directory that is its shell.

@@ -1,14 +1,18 @@
 //! Which counter of which room stands behind which metric.
 use std::sync::Arc;
 
+use crate::histogram::Histogram;
 use crate::listener;
 use crate::metrics;
-use crate::metrics::Distribution;
 use crate::metrics::Metrics;
 use crate::relay::Mode;
+use crate::signal::Calls;
 use crate::signal::EndReason;
-use crate::signal::LATENCY_BOUNDS_SECS;
+use crate::signal::Route;
 use crate::signal::Stats;
+use crate::store;
+use crate::store::Accident;
+use crate::store::DataClass;
 use crate::telemetry;
 use crate::transport::DataPlane;
 
@@ -92,14 +96,56 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
         }
     });
     let read = Arc::clone(stats);
-    metrics.register_distribution(metrics::MATCH_LATENCY, move || {
-        let counts = read.match_latency.buckets();
-        Distribution {
-            sum_secs: read.match_latency.sum_secs(),
-            buckets: LATENCY_BOUNDS_SECS.into_iter().zip(counts).collect(),
-            above: counts.last().copied().unwrap_or_default(),
+    metrics.register_distribution(metrics::MATCH_LATENCY, move || vec![([], read.match_latency.read())]);
+    calls(metrics, stats);
+}
+
+/// Registers what clients report of their calls.
+fn calls(metrics: &mut Metrics, stats: &Arc<Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::CONNECTION_SUCCESS, move |samples| {
+        for route in Route::ALL {
+            samples.add([route.as_str()], read.calls(route).connected_total.value());
         }
     });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::CONNECTION_FAILURES, move |samples| samples.add([], read.connects_failed_total.value()));
+    by_route(metrics, stats, metrics::CALL_SETUP, |calls| &calls.setup_secs);
+    by_route(metrics, stats, metrics::CALL_QUALITY, |calls| &calls.score);
+    by_route(metrics, stats, metrics::CALL_ROUND_TRIP, |calls| &calls.round_trip_secs);
+}
+
+fn by_route(metrics: &mut Metrics, stats: &Arc<Stats>, metric: metrics::Histogram<1>, of: fn(&Calls) -> &Histogram) {
+    let read = Arc::clone(stats);
+    metrics.register_distribution(metric, move || {
+        Route::ALL.into_iter().map(|route| ([route.as_str()], of(read.calls(route)).read())).collect()
+    });
+}
+
+/// Registers what the store counts.
+pub(super) fn store(metrics: &mut Metrics, stats: &Arc<store::Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::STORE_OPERATIONS, move |samples| {
+        samples.add(["write"], read.writes());
+        samples.add(["refused_write"], read.refusals());
+        samples.add(["read"], read.reads());
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::STORE_LOST, move |samples| {
+        for accident in Accident::ALL {
+            samples.add([accident.as_str()], read.lost(accident));
+        }
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::STORE_SWEPT, move |samples| {
+        for class in DataClass::ALL {
+            samples.add([class.as_str()], read.swept(class));
+        }
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::STORE_FAILING, move |samples| samples.add([], read.is_failing().into()));
+    let read = Arc::clone(stats);
+    metrics.register_distribution(metrics::STORE_COMMIT, move || vec![([], read.commits())]);
 }
 
 /// Registers what the log lost.

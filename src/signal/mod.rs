@@ -1,5 +1,6 @@
 //! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.
 mod alarm;
+mod call_report;
 mod connection;
 mod conversation;
 mod handle;
@@ -22,6 +23,7 @@ mod task;
 mod transcript;
 mod websocket;
 
+pub use call_report::Route;
 pub use connection::serve;
 pub use handle::Handle;
 pub use handle::Stopped;
@@ -38,10 +40,9 @@ pub use settings::IcePolicy;
 pub use settings::Limits;
 pub use settings::ServerName;
 pub use settings::Settings;
+pub use stats::Calls;
 pub use stats::Counter;
 pub use stats::Gauge;
-pub use stats::Histogram;
-pub use stats::LATENCY_BOUNDS_SECS;
 pub use stats::Stats;
 pub use task::RelayCommand;
 pub use task::Relayed;

@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::UserId;
 use crate::signal::alarm::Alarm;
+use crate::signal::call_report::CallReport;
 use crate::signal::conversation::Conversation;
 use crate::signal::id::Alias;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::keepsake::SessionDetails;
 use crate::signal::protocol::ErrorCode;
-use crate::signal::protocol::Path;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::Refusal;
 use crate::store;
@@ -101,8 +101,7 @@ pub(crate) struct Participant {
     pub(crate) alias: Alias,
     /// Kept for `session.next`.
     pub(crate) preferences: Preferences,
-    /// The path last reported.
-    pub(crate) path: Option<Path>,
+    pub(crate) report: CallReport,
     pub(crate) renew_ice_at: Mono,
     pub(crate) ice_alarm: Alarm,
     pub(crate) quality: QualityGate,
@@ -126,7 +125,7 @@ impl Participant {
             user,
             alias: Alias::random(),
             preferences,
-            path: None,
+            report: CallReport::default(),
             renew_ice_at: Mono::default(),
             ice_alarm: Alarm::default(),
             quality: QualityGate::default(),

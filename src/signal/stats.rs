@@ -3,11 +3,20 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::histogram::Distribution;
+use crate::histogram::Histogram;
+use crate::signal::call_report::Route;
 use crate::signal::protocol::CloseCode;
 use crate::signal::session::EndReason;
 
-/// Upper bounds of the buckets of [`Histogram`], in seconds; one more bucket has no bound.
-pub const LATENCY_BOUNDS_SECS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 300.0];
+/// Upper bounds in seconds for how long people wait for a partner.
+const WAIT_BOUNDS_SECS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 300.0];
+/// Upper bounds in seconds for how long media takes to connect.
+const SETUP_BOUNDS_SECS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0];
+/// Upper bounds of scores from 0 to 100.
+const SCORE_BOUNDS: [f64; 7] = [20.0, 40.0, 60.0, 70.0, 80.0, 90.0, 100.0];
+/// Upper bounds in seconds of round trips.
+const ROUND_TRIP_BOUNDS_SECS: [f64; 9] = [0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0];
 
 /// Counters and gauges; each is read on its own, so a snapshot of several may be a moment apart.
 #[derive(Debug, Default)]
@@ -28,8 +37,8 @@ pub struct Stats {
     pub sessions_created_total: Counter,
     /// Users waiting for a partner now.
     pub queue_length: Gauge,
-    /// From joining the queue to the match, per user.
-    pub match_latency: Histogram,
+    /// From joining the queue to the match, per user, in seconds.
+    pub match_latency: Waits,
     /// Offers relayed.
     pub offers_total: Counter,
     /// Answers, rollbacks and candidate batches relayed.
@@ -38,6 +47,9 @@ pub struct Stats {
     pub chat_messages_total: Counter,
     /// Requests refused as `rate_limited`.
     pub rate_limit_hits_total: Counter,
+    /// Sides of calls that never found a way.
+    pub connects_failed_total: Counter,
+    calls: [Calls; Route::ALL.len()],
     sessions_ended: [Counter; EndReason::ALL.len()],
     closes: [Counter; CloseCode::ALL.len()],
     /// Sockets that ended without a close of ours: lost or closed by the client.
@@ -50,9 +62,75 @@ impl Stats {
         &self.sessions_ended[reason as usize]
     }
 
+    /// What clients reported of calls that took this way.
+    pub fn calls(&self, route: Route) -> &Calls {
+        &self.calls[route as usize]
+    }
+
+    pub(crate) fn count_connected(&self, route: Route, setup: Option<Duration>) {
+        let calls = self.calls(route);
+        calls.connected_total.add_one();
+        if let Some(setup) = setup {
+            calls.setup_secs.observe(setup.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn observe_quality(&self, route: Route, score: f64, round_trip: Option<Duration>) {
+        let calls = self.calls(route);
+        calls.score.observe(score);
+        if let Some(round_trip) = round_trip {
+            calls.round_trip_secs.observe(round_trip.as_secs_f64());
+        }
+    }
+
     /// Connections closed with that code.
     pub fn closes(&self, code: CloseCode) -> &Counter {
         &self.closes[code as usize]
+    }
+}
+
+/// Waits in the queue.
+#[derive(Debug)]
+pub struct Waits(Histogram);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(Histogram::new(&WAIT_BOUNDS_SECS))
+    }
+}
+
+impl Waits {
+    /// Every wait so far, in seconds.
+    pub fn read(&self) -> Distribution {
+        self.0.read()
+    }
+
+    pub(crate) fn observe(&self, wait: Duration) {
+        self.0.observe(wait.as_secs_f64());
+    }
+}
+
+/// What the clients of calls of one way reported.
+#[derive(Debug)]
+pub struct Calls {
+    /// Sides whose media connected this way first.
+    pub connected_total: Counter,
+    /// From the match to media, in seconds.
+    pub setup_secs: Histogram,
+    /// From 0 to 100.
+    pub score: Histogram,
+    /// In seconds.
+    pub round_trip_secs: Histogram,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            connected_total: Counter::default(),
+            setup_secs: Histogram::new(&SETUP_BOUNDS_SECS),
+            score: Histogram::new(&SCORE_BOUNDS),
+            round_trip_secs: Histogram::new(&ROUND_TRIP_BOUNDS_SECS),
+        }
     }
 }
 
@@ -86,32 +164,6 @@ impl Gauge {
     }
 }
 
-/// Durations by bucket.
-#[derive(Debug, Default)]
-pub struct Histogram {
-    buckets: [AtomicU64; LATENCY_BOUNDS_SECS.len() + 1],
-    sum_micros: AtomicU64,
-}
-
-impl Histogram {
-    /// Observations per bucket, not cumulative; the last bucket has no upper bound.
-    pub fn buckets(&self) -> [u64; LATENCY_BOUNDS_SECS.len() + 1] {
-        std::array::from_fn(|at| self.buckets[at].load(Ordering::Relaxed))
-    }
-
-    /// The sum of all observations in seconds.
-    pub fn sum_secs(&self) -> f64 {
-        self.sum_micros.load(Ordering::Relaxed) as f64 / 1e6
-    }
-
-    pub(crate) fn observe(&self, duration: Duration) {
-        let secs = duration.as_secs_f64();
-        let at = LATENCY_BOUNDS_SECS.iter().position(|bound| secs <= *bound).unwrap_or(LATENCY_BOUNDS_SECS.len());
-        self.buckets[at].fetch_add(1, Ordering::Relaxed);
-        self.sum_micros.fetch_add(duration.as_micros() as u64, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,16 +182,5 @@ mod tests {
             stats.sessions_ended(reason).add_one();
         }
         assert!(EndReason::ALL.into_iter().all(|reason| stats.sessions_ended(reason).value() == 1));
-    }
-
-    #[test]
-    fn a_duration_falls_into_the_first_bucket_that_holds_it() {
-        let histogram = Histogram::default();
-        for millis in [10, 11, 300_000, 300_001] {
-            histogram.observe(Duration::from_millis(millis));
-        }
-        let buckets = histogram.buckets();
-        assert_eq!((buckets[0], buckets[1], buckets[11], buckets[12]), (1, 1, 1, 1));
-        assert!((histogram.sum_secs() - 600.022).abs() < 1e-6);
     }
 }

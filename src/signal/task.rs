@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -57,7 +58,7 @@ pub enum RelayCommand {
 }
 
 /// What the relay did for one session, all its allocations together.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Relayed {
     /// Allocations that ever belonged to the session.
     pub allocations: u64,
@@ -107,7 +108,8 @@ pub fn start(
     (Handle::new(inputs, stats), task.run())
 }
 
-type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A session that is over, and what the relay did for it if that could be learned.
+type Ending = Pin<Box<dyn Future<Output = (Ended, Option<Relayed>)> + Send>>;
 
 struct Task {
     hub: Hub,
@@ -132,7 +134,8 @@ enum Turn {
     Event(runner::Event),
     Return(Sequel),
     Deadline,
-    /// There is room for effects, or a session's ending is logged.
+    Relayed(Box<Ended>, Option<Relayed>),
+    /// There is room for effects.
     CarryOut,
 }
 
@@ -155,7 +158,7 @@ impl Task {
                 }
                 // Without a relay there is nothing to let go of: what waits for it is dropped then.
                 _ = self.relay.reserve(), if !self.revocations.is_empty() => Some(Turn::CarryOut),
-                Some(()) = self.endings.next() => Some(Turn::CarryOut),
+                Some((ended, relayed)) = self.endings.next() => Some(Turn::Relayed(Box::new(ended), relayed)),
                 () = sleep_until(self.clock, deadline) => Some(Turn::Deadline),
             };
             match turn {
@@ -165,6 +168,10 @@ impl Task {
                 Some(Turn::Deadline) => {
                     let now = self.now();
                     self.hub.handle_deadline(now);
+                }
+                Some(Turn::Relayed(ended, relayed)) => {
+                    log_ended(&ended, relayed);
+                    self.hub.handle_relayed(&ended, relayed);
                 }
                 Some(Turn::CarryOut) => {}
                 None => return,
@@ -288,13 +295,13 @@ impl Task {
         });
         self.endings.push(Box::pin(async move {
             let relayed = timeout(RELAYED_TIMEOUT, relayed).await;
-            log_ended(&ended, relayed.ok().and_then(Result::ok));
+            (ended, relayed.ok().and_then(Result::ok))
         }));
     }
 }
 
 fn log_ended(ended: &Ended, relayed: Option<Relayed>) {
-    let [path_a, path_b] = ended.paths.map(|path| path.map_or("unknown", Path::as_str));
+    let [path_a, path_b] = ended.reports.each_ref().map(|report| report.path.map_or("unknown", Path::as_str));
     let Ended { session, reason, duration, .. } = ended;
     let (reason, duration_ms) = (reason.as_str(), duration.as_millis() as u64);
     match relayed {

@@ -80,7 +80,6 @@ pub use sqlite::SqliteStore;
 pub use sqlite::back_up;
 pub use sqlite::open;
 pub use sqlite::restore;
-pub use stats::COMMIT_BOUNDS_SECS;
 pub use stats::Stats;
 pub use upload::Upload;
 pub use upload::Uploads;

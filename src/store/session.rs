@@ -131,6 +131,13 @@ pub trait Sessions {
     /// [`StoreError::Unknown`] if none of that name runs.
     fn end_session(&mut self, id: &SessionId, ending: &Ending) -> Result<(), StoreError>;
 
+    /// Gives an ended session another summary. One that is gone, or of which no log is kept, stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn summarize_session(&mut self, id: &SessionId, summary: &Arc<str>) -> Result<(), StoreError>;
+
     /// Shows every running session, the oldest first.
     ///
     /// # Errors

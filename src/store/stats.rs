@@ -4,14 +4,16 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::histogram::Distribution;
+use crate::histogram::Histogram;
 use crate::store::Accident;
 use crate::store::DataClass;
 
-/// Upper bounds of the buckets of [`Stats::commits`], in seconds; one more bucket has no bound.
-pub const COMMIT_BOUNDS_SECS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0];
+/// Upper bounds of the buckets of [`Stats::commits`], in seconds.
+const COMMIT_BOUNDS_SECS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 /// Counters; each is read on its own, so a snapshot of several may be a moment apart.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stats {
     writes: AtomicU64,
     refusals: AtomicU64,
@@ -19,8 +21,21 @@ pub struct Stats {
     lost: [AtomicU64; Accident::ALL.len()],
     swept: [AtomicU64; DataClass::ALL.len()],
     is_failing: AtomicBool,
-    commit_buckets: [AtomicU64; COMMIT_BOUNDS_SECS.len() + 1],
-    commit_micros: AtomicU64,
+    commits: Histogram,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            writes: AtomicU64::default(),
+            refusals: AtomicU64::default(),
+            reads: AtomicU64::default(),
+            lost: Default::default(),
+            swept: Default::default(),
+            is_failing: AtomicBool::default(),
+            commits: Histogram::new(&COMMIT_BOUNDS_SECS),
+        }
+    }
 }
 
 impl Stats {
@@ -54,14 +69,9 @@ impl Stats {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// How long groups took from their first write to their commit: per bucket, the last one without bound.
-    pub fn commits(&self) -> [u64; COMMIT_BOUNDS_SECS.len() + 1] {
-        std::array::from_fn(|at| self.commit_buckets[at].load(Ordering::Relaxed))
-    }
-
-    /// The sum of all of [`Stats::commits`] in seconds.
-    pub fn commit_secs(&self) -> f64 {
-        self.commit_micros.load(Ordering::Relaxed) as f64 / 1e6
+    /// How long groups took from their first write to their commit, in seconds.
+    pub fn commits(&self) -> Distribution {
+        self.commits.read()
     }
 
     pub(super) fn count_read(&self) {
@@ -79,10 +89,7 @@ impl Stats {
     pub(super) fn count_group(&self, stored: u64, refused: u64, took: Duration) {
         self.writes.fetch_add(stored, Ordering::Relaxed);
         self.refusals.fetch_add(refused, Ordering::Relaxed);
-        let secs = took.as_secs_f64();
-        let at = COMMIT_BOUNDS_SECS.iter().position(|bound| secs <= *bound).unwrap_or(COMMIT_BOUNDS_SECS.len());
-        self.commit_buckets[at].fetch_add(1, Ordering::Relaxed);
-        self.commit_micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        self.commits.observe(took.as_secs_f64());
     }
 
     pub(super) fn set_failing(&self, is_failing: bool) {

@@ -76,12 +76,14 @@ export class Monitor {
   #reportState() {
     const state = this.#options.pc.connectionState;
     const path = this.latest?.path ?? null;
+    const relayProtocol = this.latest?.relayProtocol ?? null;
     const key = `${state} ${path}`;
     if (key === this.#reported || state === 'new' || state === 'closed') return;
     this.#reported = key;
     this.#options.report('rtc.state', {
       state,
       ...(path && { path }),
+      ...(path === 'relay' && relayProtocol && { relay_protocol: relayProtocol }),
       ...(this.#setupMs !== null && { setup_ms: this.#setupMs }),
       ...(state === 'failed' && { fail_reason: this.#setupMs === null ? 'no_path' : 'path_lost' }),
     });

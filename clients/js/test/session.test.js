@@ -189,7 +189,7 @@ test('the server hears of state with path and setup time, and of quality every 5
   await clock.advance(12_000);
   const reports = ws.sent.filter(({ type }) => type === 'rtc.state');
   assert.deepEqual(reports.map(({ data }) => data), [
-    { session: 's1', state: 'connected', path: 'relay', setup_ms: 250 },
+    { session: 's1', state: 'connected', path: 'relay', relay_protocol: 'udp', setup_ms: 250 },
   ]);
   assert.equal(ws.sent.filter(({ type }) => type === 'rtc.quality').length, 2);
 });

@@ -34,6 +34,7 @@ use crate::matchmaking::TicketId;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
 use crate::signal::alarm::Alarm;
+use crate::signal::call_report::CallReport;
 use crate::signal::ice::IceServers;
 use crate::signal::id::ConnectionId;
 use crate::signal::id::MessageIds;
@@ -44,7 +45,6 @@ use crate::signal::limit::Rate;
 use crate::signal::limit::TokenBucket;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
-use crate::signal::protocol::Path;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::room::Pass;
@@ -84,8 +84,8 @@ pub(crate) struct Ended {
     pub(crate) session: SessionId,
     pub(crate) reason: EndReason,
     pub(crate) duration: Duration,
-    /// The paths that A and B last reported.
-    pub(crate) paths: [Option<Path>; 2],
+    /// What A and B reported.
+    pub(crate) reports: [CallReport; 2],
     /// Until when its credentials must be refused.
     pub(crate) credentials_until: UnixMillis,
 }

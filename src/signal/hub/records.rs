@@ -1,9 +1,12 @@
 //! What the store is told of sessions: that they begin, how far they come, how they end, and who has met whom.
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::matchmaking::Ticket;
+use crate::signal::Relayed;
+use crate::signal::call_report::CallReport;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
@@ -74,12 +77,21 @@ impl Hub {
     /// Stores the end of a session; from then on what was written in it is kept for as long as sessions' chat is.
     pub(super) fn record_end(&mut self, ended: &Ended, now: Now) {
         let id = ended.session.clone();
-        let [path_a, path_b] = ended.paths;
-        let ending = store::Ending {
-            at: now.unix,
-            reason: ended.reason.as_str().into(),
-            summary: json!({"path_a": path_a, "path_b": path_b}).to_string().into(),
-        };
+        let ending =
+            store::Ending { at: now.unix, reason: ended.reason.as_str().into(), summary: summary(ended, None) };
         self.note("session", move |store| store.end_session(&id, &ending));
     }
+
+    /// Adds to the record of a session what the relay did for it, which is known a moment after its end.
+    pub(crate) fn handle_relayed(&mut self, ended: &Ended, relayed: Option<Relayed>) {
+        let Some(relayed) = relayed else { return };
+        let (id, summary) = (ended.session.clone(), summary(ended, Some(relayed)));
+        self.note("session", move |store| store.summarize_session(&id, &summary));
+    }
+}
+
+/// What is kept of a call beyond its times, as JSON: what each side reported, and what was relayed.
+fn summary(ended: &Ended, relayed: Option<Relayed>) -> Arc<str> {
+    let [a, b] = ended.reports.each_ref().map(CallReport::summary);
+    json!({"a": a, "b": b, "relayed": relayed}).to_string().into()
 }

@@ -196,7 +196,7 @@ impl Hub {
             session: session.id.clone(),
             reason,
             duration,
-            paths: Side::BOTH.map(|side| session.participant(side).path),
+            reports: Side::BOTH.map(|side| session.participant(side).report.clone()),
             credentials_until: session.credentials_until,
         };
         self.record_end(&ended, now);

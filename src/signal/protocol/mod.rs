@@ -51,6 +51,7 @@ pub(crate) use rtc::Media;
 pub(crate) use rtc::Path;
 pub(crate) use rtc::PeerState;
 pub(crate) use rtc::Quality;
+pub(crate) use rtc::RelayProtocol;
 pub(crate) use rtc::SDP_BYTES_MAX;
 pub(crate) use rtc::ToPeer;
 pub(crate) use session::OneSession;

@@ -1,4 +1,6 @@
 //! `rtc.*`, `media.state`, `ice.refresh`: what the peers negotiate, relayed without a look inside (rules 27-29).
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Number;
@@ -161,6 +163,15 @@ impl Path {
     }
 }
 
+/// How a client reaches the relay.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RelayProtocol {
+    Udp,
+    Tcp,
+    Tls,
+}
+
 /// `rtc.state`
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct PeerState {
@@ -168,14 +179,17 @@ pub(crate) struct PeerState {
     /// Unknown until connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<Path>,
+    /// Of a relayed path, where the own side is the one that uses the relay.
     #[serde(skip_serializing_if = "Option::is_none")]
-    setup_ms: Option<u64>,
+    pub(crate) relay_protocol: Option<RelayProtocol>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) setup_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fail_reason: Option<String>,
 }
 
 impl PeerState {
-    pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
+    pub(in crate::signal) fn parse(data: &str) -> Result<Self, Refusal> {
         let state: Self = fields(data)?;
         let is_word = state.state.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
         if state.state.is_empty() || state.state.len() > STATE_BYTES_MAX || !is_word {
@@ -198,7 +212,21 @@ pub(crate) struct Quality {
 }
 
 impl Quality {
-    pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
+    pub(crate) fn score(&self) -> f64 {
+        self.score.as_f64().unwrap_or_default()
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        let secs = self.rtt_ms.as_ref()?.as_f64()? / 1000.0;
+        Duration::try_from_secs_f64(secs).ok()
+    }
+
+    /// The share of packets that were lost; beyond all of them it means nothing.
+    pub(crate) fn loss(&self) -> Option<f64> {
+        self.loss.as_ref()?.as_f64().filter(|loss| *loss <= 1.0)
+    }
+
+    pub(in crate::signal) fn parse(data: &str) -> Result<Self, Refusal> {
         let quality: Self = fields(data)?;
         if !quality.score.as_f64().is_some_and(|score| (0.0..=100.0).contains(&score)) {
             return Err(Refusal::bad_request("score is a number from 0 to 100"));

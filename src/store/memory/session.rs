@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::store::Chat;
 use crate::store::Ending;
@@ -112,6 +113,17 @@ impl Sessions for MemoryStore {
         } else {
             self.sessions.remove(id);
             self.conversations.remove(&place);
+        }
+        Ok(())
+    }
+
+    fn summarize_session(&mut self, id: &SessionId, summary: &Arc<str>) -> Result<(), StoreError> {
+        let keeps_logs = !self.retention.logs.is_zero();
+        let stored =
+            self.sessions.number_by_id.get(id).and_then(|number| self.sessions.stored_by_number.get_mut(number));
+        let ending = stored.and_then(|stored| stored.record.ending.as_mut()).filter(|_| keeps_logs);
+        if let Some(ending) = ending {
+            ending.summary = Arc::clone(summary);
         }
         Ok(())
     }

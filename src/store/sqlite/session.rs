@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Row;
@@ -44,6 +45,9 @@ pub(super) const PROGRESS: &str = "UPDATE session SET deadline = ?2, neg = ?3, c
 
 pub(super) const END: &str = "UPDATE session SET ended = ?2, reason = ?3, summary = ?4
     WHERE id = (SELECT id FROM conversation WHERE name = ?1 AND kind = 0) AND ended IS NULL";
+
+pub(super) const SUMMARIZE: &str = "UPDATE session SET summary = ?2
+    WHERE id = (SELECT id FROM conversation WHERE name = ?1 AND kind = 0) AND ended IS NOT NULL";
 
 pub(super) const REMOVE_RUNNING: &str =
     "DELETE FROM conversation WHERE id = (SELECT s.id FROM conversation c JOIN session s USING (id)
@@ -107,6 +111,13 @@ impl Sessions for SqliteStore {
             self.execute(REMOVE_RUNNING, params![id.0])?
         };
         if changed == 0 { Err(StoreError::Unknown) } else { Ok(()) }
+    }
+
+    fn summarize_session(&mut self, id: &SessionId, summary: &Arc<str>) -> Result<(), StoreError> {
+        if !self.retention.logs.is_zero() {
+            self.execute(SUMMARIZE, params![id.0, summary])?;
+        }
+        Ok(())
     }
 
     fn each_live_session(&self, visit: &mut dyn FnMut(LiveSession)) -> Result<(), StoreError> {

@@ -149,6 +149,29 @@ fn where_no_logs_are_kept_an_ended_session_is_only_known_for_its_chat() {
 }
 
 #[test]
+fn an_ended_session_can_be_summed_up_later_where_logs_are_kept() {
+    let summary_after = |store: &mut dyn Store, name: &str| {
+        let id = SessionId(name.into());
+        store.summarize_session(&id, &"later".into()).expect("stored, or nothing to do");
+        store.session(&id).expect("read").and_then(|record| record.ending).map(|ending| ending.summary)
+    };
+    for (kind, mut store) in stores(Retention::default()) {
+        for name in ["ended", "runs"] {
+            store.start_session(&session(name, ["a", "b"], 1_000)).expect("starts");
+        }
+        store.end_session(&SessionId("ended".into()), &ending(2_000)).expect("runs");
+        assert_eq!(summary_after(&mut *store, "ended"), Some("later".into()), "{kind}");
+        assert_eq!(summary_after(&mut *store, "runs"), None, "{kind}");
+        assert_eq!(summary_after(&mut *store, "unknown"), None, "{kind}");
+    }
+    for (kind, mut store) in stores(Retention { logs: Duration::ZERO, ..Retention::default() }) {
+        store.start_session(&session("ended", ["a", "b"], 1_000)).expect("starts");
+        store.end_session(&SessionId("ended".into()), &ending(2_000)).expect("runs");
+        assert_eq!(summary_after(&mut *store, "ended"), Some("".into()), "{kind}");
+    }
+}
+
+#[test]
 fn a_meeting_is_known_until_its_time_is_over() {
     for (kind, mut store) in stores(Retention { meetings: Duration::from_millis(100), ..Retention::default() }) {
         let meeting =

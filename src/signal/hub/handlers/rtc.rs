@@ -8,6 +8,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::matchmaking::UserId;
+use crate::signal::call_report::Milestone;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
@@ -66,8 +67,10 @@ impl Hub {
 
     pub(super) fn on_state(&mut self, asking: &Asking, message: &ToPeer<PeerState>, now: Now) -> Result<(), Refusal> {
         let (id, side) = self.side_at(asking, &message.target)?;
-        if let Some(path) = message.body.path {
-            self.session_mut(&id)?.participant_mut(side).path = Some(path);
+        match self.session_mut(&id)?.participant_mut(side).report.on_state(&message.body) {
+            Some(Milestone::Connected(route, setup)) => self.stats.count_connected(route, setup),
+            Some(Milestone::Failed) => self.stats.connects_failed_total.add_one(),
+            None => {}
         }
         self.ok(asking.connection, asking.reply_to, &json!({}));
         self.pass_on(&id, side, PushKind::PeerState, &message.body, now);
@@ -79,7 +82,7 @@ impl Hub {
         let gate = self.session_mut(&id)?.participant_mut(side).quality.admit(message.body, now.mono);
         self.ok(asking.connection, asking.reply_to, &json!({}));
         match gate {
-            Gate::Pass(quality) => self.pass_on(&id, side, PushKind::PeerQuality, &quality, now),
+            Gate::Pass(quality) => self.pass_on_quality(&id, side, &quality, now),
             Gate::HeldUntil(at) => self.timers.set(at, Timer::Quality(id, side)),
             Gate::Replaced => {}
         }
@@ -89,8 +92,18 @@ impl Hub {
     pub(in crate::signal::hub) fn on_quality_due(&mut self, id: &SessionId, side: Side, now: Now) {
         let Ok(session) = self.session_mut(id) else { return };
         if let Some(quality) = session.participant_mut(side).quality.release(now.mono) {
-            self.pass_on(id, side, PushKind::PeerQuality, &quality, now);
+            self.pass_on_quality(id, side, &quality, now);
         }
+    }
+
+    /// What passes the gate also counts: a client that reports more often weighs no more.
+    fn pass_on_quality(&mut self, id: &SessionId, side: Side, quality: &Quality, now: Now) {
+        let Ok(session) = self.session_mut(id) else { return };
+        let report = &mut session.participant_mut(side).report;
+        report.on_quality(quality);
+        let route = report.route();
+        self.stats.observe_quality(route, quality.score(), quality.round_trip());
+        self.pass_on(id, side, PushKind::PeerQuality, quality, now);
     }
 
     pub(super) fn on_media(&mut self, asking: &Asking, message: &ToPeer<Media>, now: Now) -> Result<(), Refusal> {

@@ -19,6 +19,7 @@ use crate::matchmaking::Match;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
 use crate::matchmaking::runner::Event;
+use crate::signal::Relayed;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
@@ -38,8 +39,10 @@ use crate::signal::settings::Limits;
 use crate::signal::settings::ServerName;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
+use crate::store;
 use crate::store::MemoryStore;
 use crate::store::Retention;
+use crate::store::Sessions as _;
 use crate::store::StoreError;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -409,6 +412,19 @@ impl Fixture {
             let job = errand.into_job(Box::new(move |sequel| returns.send(sequel).expect("the fixture lives")));
             if self.store_is_full { job.befall(StoreError::Full, &self.store) } else { job.carry_out(&mut self.store) }
         }
+    }
+
+    /// The relay tells what it did for the session that ended last.
+    pub(super) fn hear_relay(&mut self, relayed: Relayed) {
+        let ended = self.ended.last().expect("one has ended");
+        self.hub.handle_relayed(ended, Some(relayed));
+        self.collect();
+    }
+
+    /// What the record of an ended session says beyond its times.
+    pub(super) fn summary(&self, session: &str) -> Value {
+        let record = self.store.session(&store::SessionId(session.into())).expect("read").expect("is kept");
+        serde_json::from_str(&record.ending.expect("has ended").summary).expect("JSON")
     }
 
     /// Goes on after everything that the store has done.

@@ -8,6 +8,8 @@ use super::fixture::START;
 use super::fixture::settings;
 use crate::signal::EndReason;
 use crate::signal::Limits;
+use crate::signal::Relayed;
+use crate::signal::Route;
 use crate::signal::Settings;
 use crate::signal::protocol::CloseCode;
 use crate::time::UnixMillis;
@@ -261,7 +263,38 @@ fn the_relay_is_told_to_let_go_until_the_last_credential_is_worthless() {
     assert_eq!(ended.session.as_str(), session);
     assert_eq!(ended.credentials_until, UnixMillis(START.0 + 610_000));
     assert_eq!((ended.reason, ended.duration), (EndReason::Ended, 10 * SECOND));
-    assert_eq!(ended.paths.map(|path| path.map(|path| path.as_str())), [Some("relay"), None]);
+    assert_eq!(ended.reports.each_ref().map(|report| report.path.map(|path| path.as_str())), [Some("relay"), None]);
+}
+
+#[test]
+fn what_both_sides_report_is_counted_by_way_and_kept_with_the_session() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    let relayed = json!({
+        "session": session, "state": "connected", "path": "relay", "relay_protocol": "tcp", "setup_ms": 900,
+    });
+    assert!(hub.ask(a, "rtc.state", relayed.clone()).is_ok());
+    assert!(hub.ask(a, "rtc.state", relayed).is_ok());
+    assert!(hub.ask(b, "rtc.state", json!({"session": session, "state": "failed", "fail_reason": "no_path"})).is_ok());
+    for (rtt, after) in [(40, 0), (400, 1), (80, 6)] {
+        hub.advance(after * SECOND);
+        assert!(hub.ask(a, "rtc.quality", json!({"session": session, "score": 90, "rtt_ms": rtt})).is_ok());
+    }
+    hub.advance(5 * SECOND);
+    let stats = hub.stats.clone();
+    let calls = stats.calls(Route::RelayTcp);
+    assert_eq!((calls.connected_total.value(), stats.connects_failed_total.value()), (1, 1));
+    assert!((calls.setup_secs.read().sum - 0.9).abs() < 1e-6, "counted once");
+    assert!((calls.round_trip_secs.read().sum - 0.52).abs() < 1e-6, "each that passes the gate");
+    assert_eq!(stats.calls(Route::Direct).connected_total.value(), 0);
+
+    assert!(hub.ask(a, "session.end", json!({"session": session})).is_ok());
+    let summary = hub.summary(&session);
+    assert_eq!((&summary["a"]["path"], &summary["b"]["failed"]), (&json!("relay_tcp"), &json!(true)));
+    assert_eq!((&summary["a"]["quality_reports"], &summary["relayed"]), (&json!(3), &json!(null)));
+    hub.hear_relay(Relayed { allocations: 1, bytes_to_peer: 77, ..Relayed::default() });
+    let summary = hub.summary(&session);
+    assert_eq!((&summary["a"]["setup_ms"], &summary["relayed"]["bytes_to_peer"]), (&json!(900), &json!(77)));
 }
 
 #[test]
