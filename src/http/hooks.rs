@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
+use crate::auth::token::Subject;
 use crate::http::problem::Problem;
 use crate::signal;
+use crate::signal::BlockAsk;
 use crate::signal::Handle;
 use crate::signal::Peer;
 use crate::signal::RoomAsk;
@@ -45,6 +47,8 @@ pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + 
 pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> + Send + Sync>;
 /// Asks about rooms for a user whose token is verified.
 pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Asks about the blocks of a user whose token is verified.
+pub type BlockHook = Arc<dyn Fn(Subject, BlockAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Tells whether the node is ready.
 pub type ReadyHook = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 /// Renders the metrics.
@@ -63,6 +67,8 @@ pub struct Hooks {
     pub verify: VerifyHook,
     /// Behind `/v1/rooms` and all below it.
     pub rooms: RoomHook,
+    /// Behind `/v1/blocks`.
+    pub blocks: BlockHook,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
     /// Behind `/metrics`.
@@ -73,7 +79,7 @@ impl Hooks {
     /// Leads all that concerns clients to signaling.
     pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook) -> Self {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
-        let (verifies, rooms) = (hub.clone(), hub);
+        let (verifies, rooms, blocks) = (hub.clone(), hub.clone(), hub);
         Self {
             socket: Arc::new(move |socket, peer| Box::pin(signal::serve(socket, peer, sockets.clone()))),
             guest: Arc::new(move |ip, device| {
@@ -91,6 +97,10 @@ impl Hooks {
             rooms: Arc::new(move |user, ask| {
                 let hub = rooms.clone();
                 Box::pin(async move { Ok(hub.rooms(user, ask).await?) })
+            }),
+            blocks: Arc::new(move |owner, ask| {
+                let hub = blocks.clone();
+                Box::pin(async move { Ok(hub.blocks(owner, ask).await?) })
             }),
             ready,
             metrics,

@@ -9,6 +9,7 @@ pub mod problem;
 pub mod server;
 
 mod auth;
+mod blocks;
 mod body;
 mod cors;
 mod edge;

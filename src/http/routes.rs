@@ -5,12 +5,14 @@ use axum::Router;
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use axum::routing::delete;
 use axum::routing::get;
 use axum::routing::patch;
 use axum::routing::post;
 use hyper::StatusCode;
 
 use crate::http::auth;
+use crate::http::blocks;
 use crate::http::edge::edge;
 use crate::http::health;
 use crate::http::pages;
@@ -39,6 +41,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/rooms/{id}/members/{peer}", patch(rooms::appoint).delete(rooms::dismiss))
         .route("/v1/rooms/{id}/messages", get(rooms::messages))
         .route("/v1/rooms/{id}/invites", post(rooms::invite))
+        .route("/v1/blocks", get(blocks::list).post(blocks::add))
+        .route("/v1/blocks/{id}", delete(blocks::remove))
         .fallback(pages::page)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge))

@@ -12,8 +12,11 @@ use tokio::sync::oneshot;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
+use crate::auth::token::Subject;
 use crate::auth::token::TokenError;
 use crate::matchmaking::UserId;
+use crate::signal::hub::BlockAnswer;
+use crate::signal::hub::BlockAsk;
 use crate::signal::hub::Peer;
 use crate::signal::id::ConnectionId;
 use crate::signal::link::Link;
@@ -37,6 +40,7 @@ pub(crate) enum Input {
     Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
     Verify(String, oneshot::Sender<Result<Identity, TokenError>>),
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
+    Blocks(Subject, BlockAsk, BlockAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Drain(Duration, oneshot::Sender<()>),
 }
@@ -106,6 +110,18 @@ impl Handle {
                 Input::Rooms(UserId(user), Box::new(ask), Box::new(move |outcome| drop(answer.send(outcome))))
             })
             .await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Asks something about the blocks of a user whose token is verified (rule 39).
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code.
+    pub async fn blocks(&self, owner: Subject, ask: BlockAsk) -> Result<Value, Refusal> {
+        // Whoever asked may have gone.
+        let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
+        let asked = self.ask(|told| Input::Blocks(owner, ask, answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

@@ -135,7 +135,8 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn random_text<const N: usize>() -> String {
+/// As many random bytes as base64url.
+pub(crate) fn random_text<const N: usize>() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<N>())
 }
 

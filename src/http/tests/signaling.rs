@@ -100,3 +100,33 @@ async fn refusals_of_signaling_are_problems() {
         }
     }
 }
+
+#[tokio::test]
+async fn rule_39_blocks_are_made_listed_and_taken_back_over_rest() {
+    let (fixture, _tasks) = with_signaling();
+    let guest = fixture.post("/v1/auth/guest", r#"{"device_id":"d"}"#).await.json();
+    let token = format!("Authorization: Bearer {}", guest["access_token"].as_str().expect("a token"));
+    let json = "Content-Type: application/json";
+    let post = async |body: &str| {
+        let length = format!("Content-Length: {}", body.len());
+        fixture.send(&["POST /v1/blocks HTTP/1.1", &token, json, &length], body.as_bytes()).await
+    };
+    assert_eq!(post(r#"{"user":"shop:bob"}"#).await.status, 204);
+    for (body, status, code) in [
+        (r#"{"user":"shop:bob","session":"s"}"#, 400, "bad_request"),
+        (r#"{"session":"of others"}"#, 404, "not_in_session"),
+    ] {
+        let reply = post(body).await;
+        assert_eq!((reply.status, reply.problem().as_str()), (status, code), "{body}");
+    }
+    let list = async || fixture.send(&["GET /v1/blocks HTTP/1.1", &token], b"").await.json();
+    let listed = list().await;
+    let blocks = listed["blocks"].as_array().expect("a list");
+    assert_eq!(blocks.len(), 1);
+    assert!(blocks[0]["at"].is_u64() && !listed.to_string().contains("bob"), "{listed}");
+    let delete = format!("DELETE /v1/blocks/{} HTTP/1.1", blocks[0]["id"].as_str().expect("an id"));
+    assert_eq!(fixture.send(&[&delete, &token], b"").await.status, 204);
+    assert_eq!(fixture.send(&[&delete, &token], b"").await.problem(), "not_found");
+    assert_eq!(list().await["blocks"], serde_json::json!([]));
+    assert_eq!(fixture.get("/v1/blocks").await.problem(), "unauthorized");
+}

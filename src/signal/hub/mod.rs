@@ -2,6 +2,7 @@
 //!
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
+mod blocks;
 mod chain;
 mod connections;
 mod errands;
@@ -56,6 +57,9 @@ use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
+pub(crate) use blocks::BlockAnswer;
+pub use blocks::BlockAsk;
+use blocks::FreshBlocks;
 use chain::Presence;
 use connections::Connection;
 pub use connections::Peer;
@@ -171,6 +175,7 @@ pub(crate) struct Hub {
     effects: VecDeque<Effect>,
     /// Connections whose outbox overflowed while something else was going on.
     overflowed: HashSet<ConnectionId>,
+    fresh_blocks: FreshBlocks,
     draining: bool,
     users_online: usize,
     /// Users whose resume is waited for; `limits.connections` bounds them too.
@@ -201,6 +206,7 @@ impl Hub {
             timers: Timers::default(),
             effects: VecDeque::new(),
             overflowed: HashSet::new(),
+            fresh_blocks: FreshBlocks::default(),
             draining: false,
             users_online: 0,
             users_lost: 0,

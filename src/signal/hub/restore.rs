@@ -17,6 +17,7 @@ use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
 use crate::signal::hub::User;
+use crate::signal::hub::blocks::separates;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
@@ -37,7 +38,7 @@ const WINDOW_MIN: Duration = Duration::from_secs(30);
 impl Hub {
     /// Goes on with what was left. To be called once, before anything else.
     pub(crate) fn restore(&mut self, past: Past, now: Now) {
-        let Past { sessions, resumptions, meetings, families, buried_families } = past;
+        let Past { sessions, resumptions, meetings, blocks, families, buried_families } = past;
         for store::BuriedFamily { id, until } in buried_families {
             self.tokens.restore_buried(FamilyId::new(id), until);
         }
@@ -51,16 +52,25 @@ impl Hub {
         let (calls, is_over) = (sessions.len(), |session: &Session| session.left(now) == Some(Duration::ZERO));
         for live in sessions {
             self.message_ids.follow(live.last_mid);
+            let [a, b] = live.session.participants.each_ref().map(|participant| &participant.party);
+            let is_blocked = blocks.iter().any(|block| separates(block, a, b));
             let session = Session::restored(live, now);
             let id = session.id.clone();
-            if is_over(&session) || self.take_seats(&session, until) {
-                self.session_by_id.insert(id.clone(), session);
-                self.on_session_alarm(&id, now);
+            let end = if is_over(&session) {
+                None
+            } else if is_blocked {
+                // Stored in the moment before the end.
+                Some(EndReason::Ended)
             } else {
-                self.session_by_id.insert(id.clone(), session);
-                self.end_session(&id, EndReason::Lost, now);
+                (!self.take_seats(&session, until)).then_some(EndReason::Lost)
+            };
+            self.session_by_id.insert(id.clone(), session);
+            match end {
+                Some(reason) => self.end_session(&id, reason, now),
+                None => self.on_session_alarm(&id, now),
             }
         }
+        blocks.iter().for_each(|block| self.keep_apart(block));
         for store::Meeting { users, at } in meetings {
             let left = self.settings.retention.meetings.saturating_sub(now.unix.saturating_since(at));
             let users = users.map(|user| UserId(user.0));

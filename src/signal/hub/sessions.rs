@@ -49,7 +49,8 @@ impl Hub {
     /// Makes a session of a match, if both are still there; otherwise who is left goes back into the queue.
     pub(super) fn on_matched(&mut self, found: Match, now: Now) {
         let Match { a, b, tags_common, language } = found;
-        if [&a, &b].into_iter().any(|ticket| self.place_of(ticket) != Place::Ready) {
+        let is_ready = [&a, &b].into_iter().all(|ticket| self.place_of(ticket) == Place::Ready);
+        if !is_ready || self.are_apart(&a.user, &b.user) {
             self.give_back(a);
             self.give_back(b);
             return;

@@ -1,4 +1,5 @@
 //! The messages of `duologue.v1`, one file per family. Pure: text in, checked types out, and back.
+mod block;
 mod chat;
 mod close;
 mod envelope;
@@ -12,6 +13,7 @@ mod session;
 
 use serde::Deserialize;
 
+pub use block::BlockTarget;
 pub(crate) use chat::ChatSend;
 pub(crate) use chat::Delete;
 pub(crate) use chat::HISTORY_MAX;

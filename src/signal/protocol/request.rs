@@ -4,6 +4,7 @@ use serde::Deserialize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::PreferencesError;
 use crate::matchmaking::RawPreferences;
+use crate::signal::protocol::BlockTarget;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::ClientToken;
@@ -50,6 +51,8 @@ pub(crate) enum Request {
     Typing(Box<ToPeer<Typing>>),
     React(Box<ToPeer<React>>),
     Delete(Box<ToPeer<Delete>>),
+    BlockAdd(BlockTarget),
+    BlockRemove(BlockTarget),
 }
 
 #[derive(Deserialize)]
@@ -93,6 +96,8 @@ impl Request {
             "chat.typing" => to_peer(data, Typing::parse).map(Request::Typing),
             "chat.react" => to_peer(data, React::parse).map(Request::React),
             "chat.delete" => to_peer(data, Delete::parse).map(Request::Delete),
+            "block.add" => BlockTarget::parse(data).map(Request::BlockAdd),
+            "block.remove" => BlockTarget::parse(data).map(Request::BlockRemove),
             _ => Err(Refusal::new(ErrorCode::UnknownType, "no such message type")),
         }
     }
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn types_of_features_that_are_not_offered_are_unknown() {
-        for kind in ["block.add", "report.submit", ""] {
+        for kind in ["report.submit", ""] {
             let refused = Request::parse(kind, "{}").map(|_| ()).map_err(|refusal| refusal.code);
             assert_eq!(refused, Err(ErrorCode::UnknownType), "{kind}");
         }

@@ -52,6 +52,14 @@ impl Hub {
             Request::Typing(message) => self.on_typing(asking, &message, now),
             Request::React(message) => self.on_react(asking, &message, now),
             Request::Delete(message) => self.on_delete(asking, &message, now),
+            Request::BlockAdd(target) => {
+                self.on_block_add(asking, target, now);
+                Ok(())
+            }
+            Request::BlockRemove(target) => {
+                self.on_block_remove(asking, target, now);
+                Ok(())
+            }
         }
     }
 
@@ -141,7 +149,9 @@ impl Waits {
             | Request::Receipt(_)
             | Request::Typing(_)
             | Request::React(_)
-            | Request::Delete(_) => Waits::NOT,
+            | Request::Delete(_)
+            | Request::BlockAdd(_)
+            | Request::BlockRemove(_) => Waits::NOT,
         }
     }
 }

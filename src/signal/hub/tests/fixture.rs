@@ -382,7 +382,8 @@ impl Fixture {
             Command::MetBefore { users: [a, b], left } => self.engine.met_before(&a, &b, left, now),
             Command::Suspend(id) => drop(self.engine.suspend(id)),
             Command::Resume(id) => drop(self.engine.resume(id, now)),
-            Command::Block { .. } | Command::Unblock { .. } => {}
+            Command::Block { by, whom } => self.engine.block(&by, &whom),
+            Command::Unblock { by, whom } => self.engine.unblock(&by, &whom),
         }
     }
 

@@ -1,0 +1,323 @@
+//! Who keeps whom away (rule 39): `block.add` and `block.remove`, the same over REST, and what follows for a call.
+//!
+//! The store has all blocks, the engine keeps those apart whom they separate. A pair that was matched before the engine
+//! heard of a block is caught when the match comes up.
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::auth::token::Subject;
+use crate::matchmaking::DeviceId;
+use crate::matchmaking::Person;
+use crate::matchmaking::UserId;
+use crate::matchmaking::runner::Command;
+use crate::signal::hub::Asking;
+use crate::signal::hub::Effect;
+use crate::signal::hub::Hub;
+use crate::signal::id::random_text;
+use crate::signal::protocol::BlockTarget;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Refusal;
+use crate::signal::session::EndReason;
+use crate::store;
+use crate::store::Block;
+use crate::store::BlockId;
+use crate::store::Party;
+use crate::store::SessionId;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::time::Mono;
+use crate::time::Now;
+
+/// Blocks of one user.
+pub(super) const BLOCKS_MAX: usize = 1000;
+/// A match is told within milliseconds; so long a block is remembered for those on their way.
+const ON_THE_WAY: Duration = Duration::from_secs(60);
+/// Blocks remembered for that; beyond it the oldest are forgotten.
+const FRESH_MAX: usize = 4096;
+
+/// What is asked about blocks over REST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockAsk {
+    /// All of them, the newest first.
+    List,
+    /// Keep somebody away.
+    Add(BlockTarget),
+    /// Let somebody near again: the id of a block.
+    Remove(String),
+}
+
+/// Takes what a request about blocks is answered with; called once.
+pub(crate) type BlockAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
+
+/// Blocks that the engine may not have heard of when it made a match.
+#[derive(Debug, Default)]
+pub(super) struct FreshBlocks {
+    oldest_first: VecDeque<(Mono, Block)>,
+}
+
+impl FreshBlocks {
+    fn add(&mut self, block: Block, now: Mono) {
+        let is_known = |(at, _): &(Mono, Block)| now.saturating_since(*at) > ON_THE_WAY;
+        while self.oldest_first.len() >= FRESH_MAX || self.oldest_first.front().is_some_and(is_known) {
+            self.oldest_first.pop_front();
+        }
+        self.oldest_first.push_back((now, block));
+    }
+
+    fn separate(&self, a: &Party, b: &Party) -> bool {
+        self.oldest_first.iter().any(|(_, block)| separates(block, a, b))
+    }
+
+    /// Forgets blocks that were taken back.
+    fn forget(&mut self, taken_back: &[(Person, Person)]) {
+        self.oldest_first.retain(|(_, block)| !pairs(block).iter().any(|pair| taken_back.contains(pair)));
+    }
+}
+
+/// Whom a request means.
+enum Whom {
+    Party(Party),
+    /// The other side of a session that is over: the store knows who that was.
+    PeerIn(SessionId),
+}
+
+/// How the hub goes on after a change of blocks; called once.
+type Then = Box<dyn FnOnce(&mut Hub, Result<(), Refusal>, Now) + Send>;
+
+impl Hub {
+    pub(super) fn on_block_add(&mut self, asking: &Asking, target: BlockTarget, now: Now) {
+        let Some(owner) = self.party(&asking.user) else { return };
+        self.add_block(Some(asking), owner, target, answering(asking), now);
+    }
+
+    pub(super) fn on_block_remove(&mut self, asking: &Asking, target: BlockTarget, now: Now) {
+        let Some(owner) = self.party(&asking.user) else { return };
+        self.remove_block(Some(asking), owner, target, answering(asking), now);
+    }
+
+    /// Works on a request about blocks that comes over REST.
+    pub(crate) fn handle_block_ask(&mut self, subject: &Subject, ask: BlockAsk, answer: BlockAnswer, now: Now) {
+        let owner = party_of(subject);
+        match ask {
+            BlockAsk::List => self.list_blocks(owner.user, answer),
+            BlockAsk::Add(target) => {
+                let then: Then = Box::new(move |_, outcome, _| answer(outcome.map(|()| json!({}))));
+                self.add_block(None, owner, target, then, now);
+            }
+            BlockAsk::Remove(id) => {
+                let then: Then = Box::new(move |_, outcome, _| answer(outcome.map(|()| json!({}))));
+                self.remove_block(None, owner, BlockTarget::User(id), then, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Whether somebody has just kept the other away.
+    pub(super) fn are_apart(&self, a: &UserId, b: &UserId) -> bool {
+        if self.fresh_blocks.oldest_first.is_empty() {
+            return false;
+        }
+        let (Some(a), Some(b)) = (self.party(a), self.party(b)) else { return false };
+        self.fresh_blocks.separate(&a, &b)
+    }
+
+    /// Tells the engine of a block.
+    pub(super) fn keep_apart(&mut self, block: &Block) {
+        for (by, whom) in pairs(block) {
+            self.effects.push_back(Effect::Matchmaking(Command::Block { by, whom }));
+        }
+    }
+
+    fn add_block(&mut self, asking: Option<&Asking>, owner: Party, target: BlockTarget, then: Then, now: Now) {
+        let whom = match self.whom(&owner, target) {
+            Ok(whom) => whom,
+            Err(refusal) => return then(self, Err(refusal), now),
+        };
+        // Nobody may meet whom they block because a disk is full.
+        let at_least = match &whom {
+            Whom::Party(party) => Some(block(&owner, party.clone(), now)),
+            Whom::PeerIn(_) => None,
+        };
+        let work = move |store: &mut dyn Store| put(store, &owner, whom, now);
+        let then = move |hub: &mut Hub, outcome: Result<Result<Block, Refusal>, StoreError>, now| {
+            let (outcome, block) = match outcome {
+                Ok(Ok(block)) => (Ok(()), Some(block)),
+                Ok(Err(refusal)) => (Err(refusal), None),
+                Err(_) => (Err(Refusal::new(ErrorCode::Unavailable, "the block could not be stored")), at_least),
+            };
+            then(hub, outcome, now);
+            block.into_iter().for_each(|block| hub.apply_block(block, now));
+        };
+        match asking {
+            Some(asking) => self.write_for(asking, "block", work, then),
+            None => self.write("block", work, then),
+        }
+    }
+
+    /// Parts those whom a block separates; the other side is told as of any other end.
+    fn apply_block(&mut self, block: Block, now: Now) {
+        self.keep_apart(&block);
+        let owner = self.user_by_id.get(&UserId(block.owner.user.0.clone()));
+        let session = owner.and_then(|owner| owner.session.clone());
+        self.fresh_blocks.add(block, now.mono);
+        let Some((id, side)) = session else { return };
+        let Some(session) = self.session_by_id.get(&id) else { return };
+        let [own, peer] = [side, side.other()].map(|side| &session.participant(side).user);
+        if self.are_apart(own, peer) {
+            self.end_session(&id, EndReason::Ended, now);
+        }
+    }
+
+    fn remove_block(&mut self, asking: Option<&Asking>, owner: Party, target: BlockTarget, then: Then, now: Now) {
+        // Here a name may also be that of a block.
+        let (whom, name) = match target {
+            BlockTarget::User(name) => (None, Some(name)),
+            BlockTarget::PeerIn(_) => match self.whom(&owner, target) {
+                Ok(whom) => (Some(whom), None),
+                Err(refusal) => return then(self, Err(refusal), now),
+            },
+        };
+        let work = move |store: &mut dyn Store| {
+            let whom = match (whom, name) {
+                (Some(whom), _) => resolve(store, &owner, whom)?.map(|party| party.user.0),
+                (None, name) => name.map(Into::into),
+            };
+            let Some(name) = whom else { return Ok(None) };
+            let blocks = store.blocks(&owner.user, BLOCKS_MAX)?;
+            let found = blocks.iter().find(|block| block.id.0 == name || block.whom.user.0 == name);
+            let Some(found) = found else { return Ok(None) };
+            let removed = store.remove_block(&owner.user, &found.id)?;
+            Ok(removed.map(|removed| {
+                // Another block may keep the same device away.
+                let rest: Vec<_> = blocks.iter().filter(|block| block.id != removed.id).flat_map(pairs).collect();
+                pairs(&removed).into_iter().filter(|pair| !rest.contains(pair)).collect::<Vec<_>>()
+            }))
+        };
+        let then = move |hub: &mut Hub, outcome: Result<Option<Vec<(Person, Person)>>, StoreError>, now| {
+            let outcome = match outcome {
+                Ok(Some(pairs)) => {
+                    hub.fresh_blocks.forget(&pairs);
+                    for (by, whom) in pairs {
+                        hub.effects.push_back(Effect::Matchmaking(Command::Unblock { by, whom }));
+                    }
+                    Ok(())
+                }
+                Ok(None) => Err(Refusal::new(ErrorCode::NotFound, "you block nobody of that id")),
+                Err(_) => Err(Refusal::new(ErrorCode::Unavailable, "the block could not be taken back")),
+            };
+            then(hub, outcome, now);
+        };
+        match asking {
+            Some(asking) => self.write_for(asking, "block", work, then),
+            None => self.write("block", work, then),
+        }
+    }
+
+    fn list_blocks(&mut self, owner: store::UserId, answer: BlockAnswer) {
+        // Of whom they keep away people know an alias of a session, and no more is told here.
+        let view = |block: Block| json!({"id": &*block.id.0, "at": block.at});
+        self.read(
+            "blocks",
+            move |store| store.blocks(&owner, BLOCKS_MAX),
+            move |_, outcome, _| {
+                let unavailable = |_| Refusal::new(ErrorCode::Unavailable, "the blocks cannot be read");
+                let blocks = outcome.map(|blocks| blocks.into_iter().map(view).collect::<Vec<_>>());
+                answer(blocks.map(|blocks| json!({"blocks": blocks})).map_err(unavailable));
+            },
+        );
+    }
+
+    fn whom(&self, owner: &Party, target: BlockTarget) -> Result<Whom, Refusal> {
+        let user = match target {
+            BlockTarget::PeerIn(id) => {
+                let own = self.user_by_id.get(&UserId(owner.user.0.clone())).and_then(|user| user.session.as_ref());
+                let live = own.filter(|(own, _)| own.as_str() == id);
+                let peer = live.and_then(|(id, side)| {
+                    self.session_by_id.get(id).map(|session| session.participant(side.other()).user.clone())
+                });
+                match peer {
+                    Some(peer) => peer,
+                    None => return Ok(Whom::PeerIn(SessionId(id.into()))),
+                }
+            }
+            BlockTarget::User(id) => UserId(id.into()),
+        };
+        if user.0 == owner.user.0 {
+            return Err(Refusal::bad_request("nobody can block themselves"));
+        }
+        let known = self.party(&user);
+        Ok(Whom::Party(known.unwrap_or_else(|| Party { user: (&user).into(), device: None })))
+    }
+
+    /// Who a user of this moment is to blocks.
+    fn party(&self, user: &UserId) -> Option<Party> {
+        let chain = self.user_by_id.get(user)?.presence.chain()?;
+        Some(party_of(&chain.subject))
+    }
+}
+
+/// By user, guests also by their device (rule 39).
+fn party_of(subject: &Subject) -> Party {
+    let device = subject.device.clone().filter(|_| subject.guest);
+    Party { user: store::UserId(subject.user.clone()), device: device.map(store::DeviceId) }
+}
+
+fn answering(asking: &Asking) -> Then {
+    let asked = asking.clone();
+    Box::new(move |hub, outcome, now| hub.answer(&asked, outcome.err().as_ref(), now))
+}
+
+fn block(owner: &Party, whom: Party, now: Now) -> Block {
+    Block { id: BlockId(random_text::<12>().into()), owner: owner.clone(), whom, at: now.unix }
+}
+
+/// Stores a block, unless there is one, and returns what is in force.
+fn put(store: &mut dyn Store, owner: &Party, whom: Whom, now: Now) -> Result<Result<Block, Refusal>, StoreError> {
+    let Some(whom) = resolve(store, owner, whom)? else { return Ok(Err(Refusal::not_in_session())) };
+    let mut blocks = store.blocks(&owner.user, BLOCKS_MAX)?;
+    if let Some(at) = blocks.iter().position(|block| block.whom.user == whom.user) {
+        return Ok(Ok(blocks.swap_remove(at)));
+    }
+    if blocks.len() >= BLOCKS_MAX {
+        return Ok(Err(Refusal::bad_request("nobody blocks more than 1000 others")));
+    }
+    let block = block(owner, whom, now);
+    store.add_block(&block)?;
+    Ok(Ok(block))
+}
+
+/// Who the other side of a session was, if it was one of the owner's.
+fn resolve(store: &dyn Store, owner: &Party, whom: Whom) -> Result<Option<Party>, StoreError> {
+    let id = match whom {
+        Whom::Party(party) => return Ok(Some(party)),
+        Whom::PeerIn(id) => id,
+    };
+    let Some(record) = store.session(&id)? else { return Ok(None) };
+    let [a, b] = record.session.participants.map(|participant| participant.party);
+    Ok(match &owner.user {
+        user if *user == a.user => Some(b),
+        user if *user == b.user => Some(a),
+        _ => None,
+    })
+}
+
+fn persons(party: &Party) -> Vec<Person> {
+    let device = party.device.as_ref().map(|device| Person::Device(DeviceId(device.0.clone())));
+    std::iter::once(Person::User(UserId(party.user.0.clone()))).chain(device).collect()
+}
+
+/// A block as the engine knows it: each name of the one against each of the other.
+fn pairs(block: &Block) -> Vec<(Person, Person)> {
+    let of_whom = persons(&block.whom);
+    let pair = |by: Person| of_whom.clone().into_iter().map(move |whom| (by.clone(), whom));
+    persons(&block.owner).into_iter().flat_map(pair).collect()
+}
+
+/// Whether a block stands between two, in either direction.
+pub(super) fn separates(block: &Block, a: &Party, b: &Party) -> bool {
+    let (a, b) = (persons(a), persons(b));
+    pairs(block).iter().any(|(by, whom)| a.contains(by) && b.contains(whom) || b.contains(by) && a.contains(whom))
+}

@@ -1,0 +1,67 @@
+//! `block.add`, `block.remove`: whom it is about (rule 39).
+use serde::Deserialize;
+
+use crate::signal::protocol::Refusal;
+use crate::signal::protocol::fields;
+
+/// Bytes of a user id: issuer and subject of a foreign token, with a colon between them.
+const USER_BYTES_MAX: usize = 257;
+
+/// Somebody to be kept away, or let near again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockTarget {
+    /// The other side of an own session, which may be over.
+    PeerIn(String),
+    /// A user by its id; to be let near again, also a block by its id.
+    User(String),
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    session: Option<String>,
+    user: Option<String>,
+}
+
+impl BlockTarget {
+    /// Reads the members `session` and `user`, of which one is needed.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request`, `too_large`
+    pub fn parse(data: &str) -> Result<Self, Refusal> {
+        let Fields { session, user } = fields(data)?;
+        let (target, name) = match (session, user) {
+            (Some(session), None) => (Self::PeerIn as fn(String) -> Self, session),
+            (None, Some(user)) => (Self::User as fn(String) -> Self, user),
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(Refusal::bad_request("give session or user, not both"));
+            }
+        };
+        if name.is_empty() {
+            return Err(Refusal::bad_request("an empty id is none"));
+        }
+        if name.len() > USER_BYTES_MAX {
+            return Err(Refusal::too_large("an id has at most 257 bytes"));
+        }
+        Ok(target(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::protocol::ErrorCode;
+
+    #[test]
+    fn rule_39_a_block_is_about_the_peer_of_a_session_or_a_user() {
+        let parse = |data: &str| BlockTarget::parse(data).map_err(|refusal| refusal.code);
+        assert_eq!(parse(r#"{"session":"s"}"#), Ok(BlockTarget::PeerIn("s".into())));
+        assert_eq!(parse(r#"{"user":"shop:bob","session":null}"#), Ok(BlockTarget::User("shop:bob".into())));
+        for bad in ["{}", r#"{"session":"s","user":"u"}"#, r#"{"user":1}"#, r#"{"user":""}"#] {
+            assert_eq!(parse(bad), Err(ErrorCode::BadRequest), "{bad}");
+        }
+        let user = |len| serde_json::json!({"user": "u".repeat(len)}).to_string();
+        assert!(parse(&user(257)).is_ok());
+        assert_eq!(parse(&user(258)), Err(ErrorCode::TooLarge));
+    }
+}
