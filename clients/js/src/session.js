@@ -1,14 +1,11 @@
+import { Call } from './call.js';
 import { Chat } from './chat.js';
 import { Emitter } from './emitter.js';
 import { isRetryable } from './errors.js';
 import { filterIceServers } from './ice.js';
-import { addMedia, replaceTrack, sentTracks } from './media.js';
+import { replaceTrack, sentTracks } from './media.js';
 import { Monitor } from './monitor.js';
-import { Negotiator } from './negotiator.js';
-import { Recovery } from './recovery.js';
 
-const RESEND_MS = 1_000;
-const MAX_RESENDS = 3;
 const PEER_TYPING_MS = 6_000;
 /** How long `session.ended` may take after the server agreed to the end. */
 const END_PATIENCE_MS = 2_000;
@@ -58,7 +55,7 @@ export class Session extends Emitter {
   #startedAt;
   /** @type {SessionState} */
   #state = 'connecting';
-  /** @type {{ pc: RTCPeerConnection, negotiator: Negotiator, recovery: Recovery, monitor: Monitor } | null} */
+  /** @type {{ call: Call, monitor: Monitor } | null} */
   #rtc = null;
   #screen = false;
   /** @type {number | null} */
@@ -112,7 +109,7 @@ export class Session extends Emitter {
 
   /** The connection, for reading. Its negotiation belongs to the session. */
   get pc() {
-    return this.#rtc?.pc ?? null;
+    return this.#rtc?.call.pc ?? null;
   }
 
   /** The latest reading, or null before the first. */
@@ -208,10 +205,10 @@ export class Session extends Emitter {
   handlePush(type, data, ts) {
     switch (type) {
       case 'rtc.description':
-        this.#rtc?.negotiator.handleDescription(data);
+        this.#rtc?.call.handleDescription(data);
         break;
       case 'rtc.candidates':
-        this.#rtc?.negotiator.handleCandidates(data);
+        this.#rtc?.call.handleCandidates(data);
         break;
       case 'ice.updated':
         this.#onIceUpdated(data.ice_servers);
@@ -234,8 +231,7 @@ export class Session extends Emitter {
         this.#onPeerResumed();
         // It missed what we said about our devices, and perhaps an offer.
         this.#reportMedia();
-        this.#rtc?.negotiator.recover();
-        this.#rtc?.recovery.suspect();
+        this.#rtc?.call.recover();
         break;
       case 'session.warning':
         this.emit('warning', { remainingMs: data.remaining_ms });
@@ -267,8 +263,7 @@ export class Session extends Emitter {
       this.#refreshIce();
     }
     // The network may be another one: what was under way is said again, and a dead path replaced.
-    this.#rtc?.negotiator.recover();
-    this.#rtc?.recovery.suspect();
+    this.#rtc?.call.recover();
   }
 
   /**
@@ -281,12 +276,8 @@ export class Session extends Emitter {
     if (this.#state === 'ended') return;
     for (const timer of this.#timers) this.#port.clock.clearTimeout(timer);
     this.#timers.clear();
-    if (this.#rtc) {
-      this.#rtc.negotiator.close();
-      this.#rtc.recovery.close();
-      this.#rtc.monitor.close();
-      this.#rtc.pc.close();
-    }
+    this.#rtc?.monitor.close();
+    this.#rtc?.call.close();
     this.#setState('ended');
     this.#port.onEnded(this);
     this.emit('ended', { reason, durationMs });
@@ -299,45 +290,42 @@ export class Session extends Emitter {
    */
   #open(PeerConnection, match, stream) {
     const { clock, logger, icePolicy } = this.#port;
-    const polite = this.#polite;
-    const pc = new PeerConnection({
+    const call = new Call({
+      PeerConnection,
       iceServers: filterIceServers(match.ice_servers, this.#port.iceTransports),
-      iceTransportPolicy: icePolicy ?? match.ice_policy ?? 'all',
-      bundlePolicy: 'max-bundle',
-    });
-    const negotiator = new Negotiator({
-      pc,
-      polite,
+      icePolicy: icePolicy ?? match.ice_policy ?? 'all',
+      polite: this.#polite,
       initiator: match.initiator,
+      stream,
       signals: {
-        description: (description) => this.#sendDescription(description, 0),
+        description: (description) => {
+          const to = this.peer.id;
+          return this.#port.request('rtc.description', { session: this.id, to, ...description });
+        },
         candidates: (candidates) => this.#notify('rtc.candidates', candidates),
       },
+      onTrack: (track) => {
+        this.remoteStream?.addTrack(track);
+        if (this.remoteStream) this.emit('track', { track, stream: this.remoteStream });
+      },
+      onState: (state) => this.#onConnectionState(state),
+      giveUp: () => this.#setState('failed'),
       clock,
       logger,
     });
     const monitor = new Monitor({
-      pc,
+      pc: call.pc,
       clock,
       report: (type, data) => this.#notify(type, data),
       onQuality: (quality) => this.emit('quality', quality),
     });
-    const restart = () => negotiator.restart();
-    const giveUp = () => this.#setState('failed');
-    const recovery = new Recovery({ pc, polite, clock, restart, giveUp });
-    this.#rtc = { pc, negotiator, recovery, monitor };
-    pc.addEventListener('track', ({ track }) => {
-      this.remoteStream?.addTrack(track);
-      if (this.remoteStream) this.emit('track', { track, stream: this.remoteStream });
-    });
-    pc.addEventListener('connectionstatechange', () => this.#onConnectionState());
-    addMedia(pc, stream, match.initiator);
+    this.#rtc = { call, monitor };
     this.#reportMedia();
   }
 
-  #onConnectionState() {
+  /** @param {RTCPeerConnectionState} connectionState */
+  #onConnectionState(connectionState) {
     if (this.#state === 'ended') return;
-    const { connectionState } = this.#rtc?.pc ?? {};
     if (connectionState === 'connected') this.#setState('connected');
     else if (connectionState === 'disconnected' || connectionState === 'failed') {
       if (this.#state !== 'failed') this.#setState('reconnecting');
@@ -349,26 +337,6 @@ export class Session extends Emitter {
     if (state === this.#state) return;
     this.#state = state;
     this.emit('state', { state });
-  }
-
-  /**
-   * @param {{ kind: 'offer' | 'answer', neg: number, sdp: string }} description
-   * @param {number} attempt
-   */
-  async #sendDescription(description, attempt) {
-    try {
-      const to = this.peer.id;
-      await this.#port.request('rtc.description', { session: this.id, to, ...description });
-    } catch (error) {
-      if (this.#state === 'ended') return;
-      this.#port.logger.debug('rtc.description', error);
-      if (!isRetryable(error) || attempt >= MAX_RESENDS) return;
-      this.#later(() => {
-        if (this.#rtc?.negotiator.isCurrent(description)) {
-          this.#sendDescription(description, attempt + 1);
-        }
-      }, RESEND_MS);
-    }
   }
 
   /** Asks for credentials that may have been pushed while we were away. */
@@ -385,19 +353,17 @@ export class Session extends Emitter {
   /** @param {import('./protocol.js').WireIceServer[]} servers */
   #setIceServers(servers) {
     if (!this.#rtc || this.#state === 'ended' || !Array.isArray(servers)) return;
-    const { pc } = this.#rtc;
-    const iceServers = filterIceServers(servers, this.#port.iceTransports);
-    pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+    this.#rtc.call.setIceServers(filterIceServers(servers, this.#port.iceTransports));
   }
 
   /** @param {import('./protocol.js').WireIceServer[]} servers */
   #onIceUpdated(servers) {
     this.#setIceServers(servers);
     if (!this.#rtc) return;
-    const { negotiator } = this.#rtc;
+    const { call } = this.#rtc;
     // A direct pair needs no server; a relayed one moves to an allocation of the new credential.
     if (this.quality?.path === 'relay' && !this.#polite) {
-      this.#later(() => negotiator.restart(), RESTART_AFTER_UPDATE_MS);
+      this.#later(() => call.restart(), RESTART_AFTER_UPDATE_MS);
     }
   }
 
