@@ -2,6 +2,8 @@ import { systemClock } from './clock.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { DuologueError, isRetryable } from './errors.js';
+import { Rest } from './rest.js';
+import { Rooms } from './rooms.js';
 import { Search } from './search.js';
 import { Session } from './session.js';
 
@@ -67,11 +69,21 @@ export class Client extends Emitter {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
-    this.#connection = new Connection(options, this.#clock, this.#logger, {
+    const connection = new Connection(options, this.#clock, this.#logger, {
       onState: (state) => this.#onState(state),
       onHello: (ok) => this.#onHello(ok),
       onPush: (frame) => this.#onPush(frame),
     });
+    this.#connection = connection;
+    /** @readonly */
+    this.rooms = new Rooms(
+      this.#callPort(),
+      new Rest({
+        baseUrl: options.url.replace(/^ws/, 'http'),
+        accessToken: () => connection.accessToken(),
+        fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
+      }),
+    );
   }
 
   get state() {
@@ -146,6 +158,7 @@ export class Client extends Emitter {
     this.#search?.fail(new DuologueError('closed', event.reason));
     const reason = event.reason === 'bye' ? 'ended' : 'lost';
     for (const session of [...this.#sessionById.values()]) session.finish(reason);
+    this.rooms.finish(event.reason === 'bye' ? 'left' : 'lost');
   }
 
   /** @param {import('./protocol.js').WireHelloOk} ok */
@@ -156,12 +169,14 @@ export class Client extends Emitter {
     if (ok.resumed) {
       this.#sendEndings();
       for (const session of this.#sessionById.values()) session.resume();
+      this.rooms.resume();
       // The ticket is as we left it: one we have given up must go, a join may never have got through.
       if (!this.#search) this.#connection.notify('queue.leave', {});
       else if (!this.#search.status) this.#search.join();
     } else {
       this.#endLater.clear();
       this.#reconcile({ sessions: [] });
+      this.rooms.reconcile([]);
       this.#search?.join();
     }
   }
@@ -201,7 +216,8 @@ export class Client extends Emitter {
         this.emit('notice', { until: null, reason: '', ...data });
         break;
       default:
-        this.#sessionById.get(data.session)?.handlePush(type, data, ts);
+        if (data.room === undefined) this.#sessionById.get(data.session)?.handlePush(type, data, ts);
+        else this.rooms.handlePush(type, data, ts);
     }
   }
 
@@ -224,6 +240,7 @@ export class Client extends Emitter {
   #onSync(sync) {
     this.#endLater.clear();
     for (const session of this.#reconcile(sync)) this.#endOnServer(session);
+    this.rooms.reconcile(sync.rooms ?? []);
     if (!sync.queue) this.#search?.join();
     else if (this.#search) this.#search.handleStatus(sync.queue);
     else this.#connection.notify('queue.leave', {});
@@ -263,13 +280,20 @@ export class Client extends Emitter {
 
   /** @returns {import('./session.js').SessionPort} */
   #sessionPort() {
+    return {
+      ...this.#callPort(),
+      next: (session, reason) => this.#next(session, reason),
+      onEnded: (session) => this.#sessionById.delete(session.id),
+      endLater: (session) => this.#endLater.add(session.id),
+    };
+  }
+
+  /** What calls of two and of several need. @returns {import('./rooms.js').RoomsPort} */
+  #callPort() {
     const connection = this.#connection;
     return {
       request: (type, data) => connection.request(type, data),
       notify: (type, data) => connection.notify(type, data),
-      next: (session, reason) => this.#next(session, reason),
-      onEnded: (session) => this.#sessionById.delete(session.id),
-      endLater: (session) => this.#endLater.add(session.id),
       toLocalTime: (serverTime) => connection.toLocalTime(serverTime),
       clock: this.#clock,
       logger: this.#logger,

@@ -133,6 +133,11 @@ export class Connection {
     if (this.online) this.#link?.notify(type, data);
   }
 
+  /** An access token for REST. */
+  accessToken() {
+    return this.#identity.accessToken();
+  }
+
   /**
    * Compares the server's clock with ours.
    *

@@ -76,6 +76,18 @@ export class Identity {
     }
   }
 
+  /**
+   * An access token that is good for a while, renewed where needed.
+   *
+   * @returns {Promise<string>}
+   * @throws {DuologueError} `unauthorized` when there is nothing to renew with.
+   */
+  async accessToken() {
+    const { clock } = this.#options;
+    if (this.#access && this.#access.expiresAt > clock.now() + EXPIRY_MARGIN_MS) return this.#access.token;
+    return this.renew();
+  }
+
   /** Notes that the connection went away: the resume window runs from here. */
   lost() {
     this.#lostAt = this.#options.clock.now();

@@ -81,6 +81,25 @@ export const CloseCode = Object.freeze({
  * @typedef {object} WireSync
  * @property {WireQueueStatus | null} [queue]
  * @property {WireSyncSession[]} [sessions]
+ * @property {WireRoom[]} [rooms]
+ *
+ * @typedef {'owner' | 'moderator' | 'member'} WireRoomRole
+ *
+ * @typedef {object} WireRoomMember
+ * @property {string} peer
+ * @property {WireRoomRole} role
+ * @property {{ audio: boolean, video: boolean, screen?: boolean }} [media]
+ * @property {number} [until] Unix milliseconds; only while it is lost.
+ *
+ * @typedef {object} WireRoom
+ * @property {string} room
+ * @property {string} name
+ * @property {string} self
+ * @property {WireRoomRole} role
+ * @property {WireRoomMember[]} members
+ * @property {string | null} [last_mid]
+ *
+ * @typedef {WireRoom & { ice_servers: WireIceServer[], ice_policy?: 'all' | 'relay' }} WireRoomOk
  *
  * @typedef {object} WireDescription
  * @property {'offer' | 'answer' | 'rollback'} kind

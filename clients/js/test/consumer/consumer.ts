@@ -1,5 +1,5 @@
 // Compiled, never run: the generated types must serve a strict TypeScript page.
-import { Client, DuologueError, type Quality, type Session } from '../../types/index.js';
+import { Client, DuologueError, type Quality, type Room, type RoomPeer, type Session } from '../../types/index.js';
 
 const client = new Client({ url: 'wss://host/ws', guest: { deviceId: 'd' }, iceTransports: ['udp', 'tls'] });
 client.on('state', ({ state, retryInMs }) => console.log(state satisfies string, retryInMs?.toFixed()));
@@ -18,6 +18,14 @@ try {
 } catch (error) {
   if (error instanceof DuologueError) console.log(error.code, error.retryAfterMs);
 }
+
+const { id } = await client.rooms.create('Tea');
+const { ticket } = await client.rooms.invite(id);
+const room: Room = await client.rooms.join(id, { ticket });
+room.on('track', ({ peer, track }) => console.log(peer.id.length, peer.stream?.active, track.kind));
+room.on('peer-left', ({ peer, reason }: { peer: RoomPeer; reason: string }) => console.log(peer.state, reason));
+room.peers.forEach((peer) => console.log(peer.media.video, peer.lostUntil?.toFixed()));
+await room.leave();
 
 // @ts-expect-error an unknown event is refused
 session.on('nonsense', () => {});
