@@ -192,7 +192,8 @@ pub trait Chat {
     /// An accident.
     fn last_message(&self, place: &Place) -> Result<Option<MessageId>, StoreError>;
 
-    /// Takes away what a message says, if `by` sent it; its place in the order stays.
+    /// Takes away what a message says, if `by` sent it; its place in the order stays. An upload that no message shows
+    /// any more is abandoned.
     ///
     /// # Errors
     ///

@@ -82,7 +82,9 @@ pub use sqlite::open;
 pub use sqlite::restore;
 pub use stats::Stats;
 pub use upload::Upload;
+pub use upload::UploadState;
 pub use upload::Uploads;
+pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
 pub trait Store: Sessions + People + Rooms + Chat + Uploads + Reports + Upkeep + Send {

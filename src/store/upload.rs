@@ -8,6 +8,31 @@ use crate::store::UploadId;
 use crate::store::UserId;
 use crate::time::UnixMillis;
 
+/// How far an upload has come.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// Its owner may put it.
+    Asked,
+    /// All of it has arrived.
+    Complete,
+    /// The message that showed it is deleted: its bytes are to be removed.
+    Abandoned,
+}
+
+impl UploadState {
+    /// Every state.
+    pub const ALL: [UploadState; 3] = [UploadState::Asked, UploadState::Complete, UploadState::Abandoned];
+}
+
+/// What an owner has of uploads, complete or not.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// How many.
+    pub files: u64,
+    /// How much.
+    pub bytes: u64,
+}
+
 /// A file that somebody may put, or has put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
@@ -19,14 +44,16 @@ pub struct Upload {
     pub owner: UserId,
     /// As what it may be shown.
     pub kind: MessageKind,
+    /// What its owner calls it.
+    pub name: Arc<str>,
     /// Its media type. RFC 6838.
     pub mime: Arc<str>,
     /// Its length.
     pub bytes: u64,
     /// SHA-256 of what it holds, if that is known.
     pub sha256: Option<[u8; 32]>,
-    /// Whether all of it has arrived.
-    pub is_complete: bool,
+    /// How far it has come.
+    pub state: UploadState,
     /// When it was asked for.
     pub at: UnixMillis,
 }
@@ -47,15 +74,15 @@ pub trait Uploads {
     /// An accident.
     fn upload(&self, id: &UploadId) -> Result<Option<Upload>, StoreError>;
 
-    /// Bytes of all uploads of an owner, complete or not.
+    /// All uploads of an owner; `None`: of everybody.
     ///
     /// # Errors
     ///
     /// An accident.
-    fn uploaded_bytes(&self, owner: &UserId) -> Result<u64, StoreError>;
+    fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError>;
 
-    /// Uploads asked for before `before` that no message shows, at most `limit`, the oldest first. Whoever removes
-    /// their bytes removes them here afterwards.
+    /// Uploads that are abandoned, or were asked for before `before` and are shown by no message; at most `limit`, the
+    /// oldest first. Whoever removes their bytes removes them here afterwards.
     ///
     /// # Errors
     ///

@@ -202,7 +202,11 @@ impl Chat for MemoryStore {
         let content = stored.content.take();
         let outcome = if content.is_some() { Deleted::Now } else { Deleted::Before };
         stored.reactions.clear();
+        let file = content.as_ref().and_then(|content| content.file.clone());
         hide(&mut self.conversations.shown, content);
+        if let Some(file) = file.filter(|file| !self.conversations.shows(file)) {
+            self.uploads.abandon(&file);
+        }
         Ok(outcome)
     }
 

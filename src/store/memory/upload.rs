@@ -4,7 +4,9 @@ use crate::store::MemoryStore;
 use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
+use crate::store::UploadState;
 use crate::store::Uploads;
+use crate::store::Usage;
 use crate::store::UserId;
 use crate::time::UnixMillis;
 
@@ -12,6 +14,15 @@ use crate::time::UnixMillis;
 #[derive(Clone, Debug, Default)]
 pub(super) struct UploadBook {
     upload_by_id: BTreeMap<UploadId, Upload>,
+}
+
+impl UploadBook {
+    /// Marks an upload whose bytes are not wanted any more.
+    pub(super) fn abandon(&mut self, id: &UploadId) {
+        if let Some(upload) = self.upload_by_id.get_mut(id) {
+            upload.state = UploadState::Abandoned;
+        }
+    }
 }
 
 impl Uploads for MemoryStore {
@@ -24,14 +35,22 @@ impl Uploads for MemoryStore {
         Ok(self.uploads.upload_by_id.get(id).cloned())
     }
 
-    fn uploaded_bytes(&self, owner: &UserId) -> Result<u64, StoreError> {
+    fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
         let uploads = self.uploads.upload_by_id.values();
-        Ok(uploads.filter(|upload| upload.owner == *owner).map(|upload| upload.bytes).sum())
+        let owned = uploads.filter(|upload| owner.is_none_or(|owner| upload.owner == *owner));
+        Ok(owned.fold(Usage::default(), |sum, upload| Usage {
+            files: sum.files + 1,
+            bytes: sum.bytes.saturating_add(upload.bytes),
+        }))
     }
 
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
-        let uploads = self.uploads.upload_by_id.values().filter(|upload| upload.at < before);
-        let mut orphans: Vec<&Upload> = uploads.filter(|upload| !self.conversations.shows(&upload.id)).collect();
+        let uploads = self.uploads.upload_by_id.values();
+        let is_orphan = |upload: &&Upload| match upload.state {
+            UploadState::Abandoned => true,
+            UploadState::Asked | UploadState::Complete => upload.at < before && !self.conversations.shows(&upload.id),
+        };
+        let mut orphans: Vec<&Upload> = uploads.filter(is_orphan).collect();
         orphans.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
         Ok(orphans.into_iter().take(limit).map(|upload| upload.id.clone()).collect())
     }

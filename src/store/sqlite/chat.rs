@@ -22,6 +22,7 @@ use crate::store::StoreError;
 use crate::store::UploadId;
 use crate::store::Window;
 use crate::store::sqlite::failure::is_taken;
+use crate::store::sqlite::upload::ABANDON;
 use crate::store::sqlite::value::count;
 use crate::store::sqlite::value::kind_of;
 use crate::store::sqlite::value::message_kind_at;
@@ -168,11 +169,12 @@ impl Chat for SqliteStore {
         self.whole(|store| {
             let Some(conversation) = store.conversation(place)? else { return Ok(Deleted::Missing) };
             let key = params![conversation, mid_bytes(&mid)];
-            let sql = "SELECT sender, kind IS NULL FROM message WHERE conversation = ?1 AND mid = ?2";
+            let sql = "SELECT sender, kind IS NULL, file FROM message WHERE conversation = ?1 AND mid = ?2";
             let mut statement = store.connection.prepare_cached(sql)?;
             let mut rows = statement.query(key)?;
             let Some(row) = rows.next()? else { return Ok(Deleted::Missing) };
             let (sender, is_deleted): (Arc<str>, bool) = (row.get(0)?, row.get(1)?);
+            let file: Option<Arc<str>> = row.get(2)?;
             if sender != by.0 {
                 return Ok(Deleted::Anothers);
             }
@@ -181,6 +183,9 @@ impl Chat for SqliteStore {
             }
             store.execute(DELETE, key)?;
             store.execute("DELETE FROM reaction WHERE conversation = ?1 AND mid = ?2", key)?;
+            if let Some(file) = file {
+                store.execute(ABANDON, params![file])?;
+            }
             Ok(Deleted::Now)
         })
     }

@@ -9,28 +9,34 @@ use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
 use crate::store::Uploads;
+use crate::store::Usage;
 use crate::store::UserId;
 use crate::store::sqlite::value::count;
 use crate::store::sqlite::value::kind_of;
 use crate::store::sqlite::value::message_kind_at;
 use crate::store::sqlite::value::millis;
 use crate::store::sqlite::value::time_at;
+use crate::store::sqlite::value::upload_state_at;
 use crate::time::UnixMillis;
 
-const PUT: &str = "INSERT INTO upload (id, place, is_in_room, owner, kind, mime, bytes, sha256, is_complete, at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET place = excluded.place,
-    is_in_room = excluded.is_in_room, owner = excluded.owner, kind = excluded.kind, mime = excluded.mime,
-    bytes = excluded.bytes, sha256 = excluded.sha256, is_complete = excluded.is_complete, at = excluded.at";
+const PUT: &str = "INSERT INTO upload (id, place, is_in_room, owner, kind, name, mime, bytes, sha256, state, at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET place = excluded.place,
+    is_in_room = excluded.is_in_room, owner = excluded.owner, kind = excluded.kind, name = excluded.name,
+    mime = excluded.mime, bytes = excluded.bytes, sha256 = excluded.sha256, state = excluded.state, at = excluded.at";
 
-const BY_ID: &str = "SELECT id, place, is_in_room, owner, kind, mime, bytes, sha256, is_complete, at
+const BY_ID: &str = "SELECT id, place, is_in_room, owner, kind, name, mime, bytes, sha256, state, at
     FROM upload WHERE id = ?1";
 
-pub(super) const ORPHANS: &str = "SELECT id FROM upload WHERE at < ?1
-    AND NOT EXISTS (SELECT 1 FROM message WHERE file = upload.id) ORDER BY at, id LIMIT ?2";
+pub(super) const ORPHANS: &str = "SELECT id, at FROM upload WHERE state = 2
+    UNION SELECT id, at FROM upload WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE file = upload.id)
+    ORDER BY at, id LIMIT ?2";
+
+pub(super) const ABANDON: &str = "UPDATE upload SET state = 2
+    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE file = ?1)";
 
 impl Uploads for SqliteStore {
     fn put_upload(&mut self, upload: &Upload) -> Result<(), StoreError> {
-        let Upload { id, place, owner, kind, mime, bytes, sha256, is_complete, at } = upload;
+        let Upload { id, place, owner, kind, name, mime, bytes, sha256, state, at } = upload;
         let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
         let put = params![
             id.0,
@@ -38,10 +44,11 @@ impl Uploads for SqliteStore {
             kind_of(place),
             owner.0,
             *kind as i64,
+            name,
             mime,
             bytes,
             sha256,
-            is_complete,
+            *state as i64,
             millis(*at)
         ];
         self.execute(PUT, put).map(drop)
@@ -53,9 +60,17 @@ impl Uploads for SqliteStore {
         Ok(rows.next()?.map(upload_at).transpose()?)
     }
 
-    fn uploaded_bytes(&self, owner: &UserId) -> Result<u64, StoreError> {
-        let sql = "SELECT coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1";
-        Ok(self.connection.prepare_cached(sql)?.query_row(params![owner.0], |row| row.get(0))?)
+    fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
+        let usage_at = |row: &Row<'_>| Ok(Usage { files: row.get(0)?, bytes: row.get(1)? });
+        let all = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload";
+        let usage = match owner {
+            None => self.connection.prepare_cached(all)?.query_row([], usage_at),
+            Some(owner) => {
+                let sql = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1";
+                self.connection.prepare_cached(sql)?.query_row(params![owner.0], usage_at)
+            }
+        };
+        Ok(usage?)
     }
 
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
@@ -76,10 +91,11 @@ fn upload_at(row: &Row<'_>) -> rusqlite::Result<Upload> {
         place: if is_in_room { Place::Room(RoomId(name)) } else { Place::Session(SessionId(name)) },
         owner: UserId(row.get(3)?),
         kind: message_kind_at(row, 4)?,
-        mime: row.get(5)?,
-        bytes: row.get(6)?,
-        sha256: row.get(7)?,
-        is_complete: row.get(8)?,
-        at: time_at(row, 9)?,
+        name: row.get(5)?,
+        mime: row.get(6)?,
+        bytes: row.get(7)?,
+        sha256: row.get(8)?,
+        state: upload_state_at(row, 9)?,
+        at: time_at(row, 10)?,
     })
 }

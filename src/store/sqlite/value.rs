@@ -8,6 +8,7 @@ use crate::store::MessageId;
 use crate::store::MessageKind;
 use crate::store::Party;
 use crate::store::Place;
+use crate::store::UploadState;
 use crate::store::UserId;
 use crate::time::UnixMillis;
 
@@ -69,6 +70,11 @@ pub(super) fn optional_mid_at(row: &Row<'_>, column: usize) -> rusqlite::Result<
 /// The kind of message in a column.
 pub(super) fn message_kind_at(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageKind> {
     one_of(&MessageKind::ALL, row.get(column)?)
+}
+
+/// How far an upload has come, in a column.
+pub(super) fn upload_state_at(row: &Row<'_>, column: usize) -> rusqlite::Result<UploadState> {
+    one_of(&UploadState::ALL, row.get(column)?)
 }
 
 /// A user and a device in two columns that follow each other.

@@ -28,9 +28,9 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     }
     for user in users {
         lines.push(format!("{:?} {:?}", store.ended_sessions(user, None, 100), store.rooms_of(user, 100)));
-        lines.push(format!("{:?} {:?}", store.blocks(user, 100), store.uploaded_bytes(user)));
+        lines.push(format!("{:?} {:?}", store.blocks(user, 100), store.uploaded(Some(user))));
     }
-    lines.push(format!("{:?}", store.orphans(UnixMillis(u64::MAX), 100)));
+    lines.push(format!("{:?} {:?}", store.orphans(UnixMillis(u64::MAX), 100), store.uploaded(None)));
     lines.push(format!("{:?} {:?}", store.open_cases(100), store.deeds(None, 100)));
     lines
 }

@@ -6,8 +6,11 @@ use crate::store::Place;
 use crate::store::Retention;
 use crate::store::RoomId;
 use crate::store::SessionId;
+use crate::store::Store;
 use crate::store::Upload;
 use crate::store::UploadId;
+use crate::store::UploadState;
+use crate::store::Usage;
 use crate::store::UserId;
 use crate::store::tests::chat::message;
 use crate::store::tests::chat::mid;
@@ -23,10 +26,11 @@ pub(super) fn upload(id: &str, owner: &str, bytes: u64, at: u64) -> Upload {
         place: Place::Session(SessionId("s".into())),
         owner: UserId(owner.into()),
         kind: MessageKind::Image,
+        name: "a cat.webp".into(),
         mime: "image/webp".into(),
         bytes,
         sha256: None,
-        is_complete: false,
+        state: UploadState::Asked,
         at: UnixMillis(at),
     }
 }
@@ -39,17 +43,22 @@ fn an_upload_is_known_as_it_was_last_told() {
         let here = Upload {
             bytes: 90,
             sha256: Some([7; 32]),
-            is_complete: true,
+            state: UploadState::Complete,
             place: Place::Room(RoomId("r".into())),
             ..asked.clone()
         };
         store.put_upload(&upload("f2", "a", 5, 1)).expect("stored");
         store.put_upload(&upload("f3", "b", 1_000, 1)).expect("stored");
-        assert_eq!(store.uploaded_bytes(&asked.owner), Ok(105), "{kind}");
+        let uploaded = |store: &dyn Store, owner: &str| {
+            let usage = store.uploaded(Some(&UserId(owner.into()))).expect("read");
+            (usage.files, usage.bytes)
+        };
+        assert_eq!(uploaded(&*store, "a"), (2, 105), "{kind}");
+        assert_eq!(store.uploaded(None), Ok(Usage { files: 3, bytes: 1_105 }), "{kind}");
         store.put_upload(&here).expect("stored");
         assert_eq!(store.upload(&asked.id), Ok(Some(here)), "{kind}");
-        assert_eq!(store.uploaded_bytes(&asked.owner), Ok(95), "{kind}");
-        assert_eq!(store.uploaded_bytes(&UserId("nobody".into())), Ok(0), "{kind}");
+        assert_eq!(uploaded(&*store, "a"), (2, 95), "{kind}");
+        assert_eq!(uploaded(&*store, "nobody"), (0, 0), "{kind}");
         store.remove_upload(&asked.id).expect("removed");
         store.remove_upload(&asked.id).expect("nothing to do");
         assert_eq!(store.upload(&asked.id), Ok(None), "{kind}");
@@ -72,10 +81,18 @@ fn an_upload_that_no_message_shows_is_an_orphan() {
         let ids = |ids: &[&str]| Ok(ids.iter().map(|id| UploadId((*id).into())).collect::<Vec<_>>());
         let before = UnixMillis(9);
         assert_eq!(store.orphans(before, 9), ids(&["c"]), "{kind}");
+        // Not old enough by itself.
+        let early = UnixMillis(2);
+        assert_eq!(store.orphans(early, 9), ids(&[]), "{kind}");
         store.delete_message(&place, mid(1), &message(&place, "x", 1).sender).expect("deleted");
+        assert_eq!(store.orphans(early, 9), ids(&["a"]), "{kind}: its message is deleted");
+        let state =
+            |store: &dyn Store, id: &str| store.upload(&UploadId(id.into())).map(|found| found.map(|one| one.state));
+        assert_eq!(state(&*store, "a"), Ok(Some(UploadState::Abandoned)), "{kind}");
         store.delete_message(&place, mid(2), &message(&place, "x", 2).sender).expect("deleted");
         assert_eq!(store.orphans(before, 9), ids(&["a", "c"]), "{kind}: b is shown once more");
         assert_eq!(store.orphans(before, 1), ids(&["a"]), "{kind}");
+        assert_eq!(state(&*store, "b"), Ok(Some(UploadState::Asked)), "{kind}");
         store.end_session(&SessionId("s".into()), &ending(20)).expect("runs");
         swept(&mut *store, DataClass::SessionChat, UnixMillis(30));
         assert_eq!(store.orphans(before, 9), ids(&["a", "b", "c"]), "{kind}");

@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use rusqlite::Connection;
 
 use crate::store::StoreError;
+use crate::store::UploadId;
+use crate::store::UploadState;
 use crate::store::sqlite::OpenError;
+use crate::store::sqlite::migration::VERSION;
 use crate::store::sqlite::tests::Home;
 use crate::store::sqlite::tests::numbers;
 
@@ -71,9 +74,25 @@ fn a_newer_schema_is_refused_and_left_alone() {
     drop(raw);
     let before = fs::read(&path).expect("readable");
     let told = refusal(&home).to_string();
-    assert!(told.contains("was written by a newer duologue (schema 7, this one knows 1)"), "{told}");
+    let expected = format!("was written by a newer duologue (schema 7, this one knows {VERSION})");
+    assert!(told.contains(&expected), "{told}");
     assert!(told.contains("duologue restore FILE"), "{told}");
     assert!(fs::read(&path).expect("readable") == before);
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_brought_up_to_date_with_what_it_holds() {
+    let home = Home::new();
+    let path = home.path("duologue.db");
+    let raw = Connection::open(&path).expect("opens");
+    raw.execute_batch(include_str!("../migrations/0001.sql")).expect("made");
+    raw.execute_batch("INSERT INTO upload VALUES ('f', 's', 0, 'ann', 2, 'image/png', 7, NULL, 1, 5)").expect("stored");
+    raw.pragma_update(None, "user_version", 1).expect("is set");
+    drop(raw);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+    let opened = home.open().expect("brought up to date");
+    let upload = opened.writer.upload(&UploadId("f".into())).expect("read").expect("kept");
+    assert_eq!((upload.state, &*upload.name, upload.bytes), (UploadState::Complete, "", 7));
 }
 
 #[test]

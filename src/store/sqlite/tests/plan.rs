@@ -43,6 +43,7 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::OLD_DEEDS,
         sweep::OLD_MEETINGS,
         report::DEEDS,
+        upload::ABANDON,
     ];
     statements.extend(sweep::OVER);
     for sql in statements {
