@@ -27,6 +27,7 @@ const TURN_FILE: &str = "turn.secret";
 const TOKEN_FILE: &str = "token.secret";
 const NONCE_FILE: &str = "nonce.secret";
 const INVITATION_FILE: &str = "invitation.secret";
+const FILES_FILE: &str = "files.secret";
 
 /// What other users may do with a file of ours: nothing.
 const OTHERS: u32 = 0o077;
@@ -93,6 +94,8 @@ pub struct State {
     pub nonce_secret: Secret,
     /// Signs invitations to rooms.
     pub invitation_secret: Secret,
+    /// Signs the addresses of files.
+    pub files_secret: Secret,
 }
 
 impl State {
@@ -110,6 +113,7 @@ impl State {
             token_secret: open_secret(directory, TOKEN_FILE)?,
             nonce_secret: open_secret(directory, NONCE_FILE)?,
             invitation_secret: open_secret(directory, INVITATION_FILE)?,
+            files_secret: open_secret(directory, FILES_FILE)?,
         })
     }
 
@@ -226,6 +230,7 @@ mod tests {
         assert_eq!(first.token_secret, second.token_secret);
         assert_eq!(first.nonce_secret, second.nonce_secret);
         assert_eq!(first.invitation_secret, second.invitation_secret);
+        assert_eq!(first.files_secret, second.files_secret);
         assert_ne!(first.turn_secret, first.token_secret);
         assert_ne!(first.turn_secret, first.nonce_secret);
         assert_eq!(first.turn_secret.expose().len(), SECRET_CHARS);
@@ -244,7 +249,7 @@ mod tests {
             names.push(path.file_name().expect("a name").to_string_lossy().into_owned());
         }
         names.sort();
-        assert_eq!(names, ["invitation.secret", "nonce.secret", "token.secret", "turn.secret"]);
+        assert_eq!(names, ["files.secret", "invitation.secret", "nonce.secret", "token.secret", "turn.secret"]);
     }
 
     #[test]

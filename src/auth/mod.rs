@@ -1,5 +1,6 @@
 //! Who may do what: TURN credentials, nonces, client tokens, invitations.
 
+pub mod file_link;
 pub mod invitation;
 pub mod nonce;
 pub mod resume;
