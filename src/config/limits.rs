@@ -21,6 +21,8 @@ pub struct Limits {
     pub queue_joins_per_minute: u32,
     /// `session.next` per minute and user.
     pub skips_per_minute: u32,
+    /// Files asked to be put, per minute and user.
+    pub uploads_per_minute: u32,
     /// HTTP requests per minute and address; IPv6 per /64.
     pub http_requests_per_minute: u32,
     /// Networks without the limits that count by address.
@@ -37,6 +39,7 @@ impl Default for Limits {
             messages_burst: 200,
             queue_joins_per_minute: 30,
             skips_per_minute: 20,
+            uploads_per_minute: 30,
             http_requests_per_minute: 600,
             exempt: Vec::new(),
         }
@@ -58,6 +61,7 @@ impl Limits {
             messages_burst: limit("messages_burst", default.messages_burst),
             queue_joins_per_minute: limit("queue_joins_per_minute", default.queue_joins_per_minute),
             skips_per_minute: limit("skips_per_minute", default.skips_per_minute),
+            uploads_per_minute: limit("uploads_per_minute", default.uploads_per_minute),
             http_requests_per_minute: limit("http_requests_per_minute", default.http_requests_per_minute),
             exempt: default.exempt,
         };

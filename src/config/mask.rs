@@ -8,6 +8,11 @@ use crate::auth::secret::Secret;
 /// Stands where a secret would.
 pub(super) const MASK: &str = "***";
 
+/// An empty text stands for no secret.
+pub(super) fn one<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(if secret.is_some() { MASK } else { "" })
+}
+
 pub(super) fn list<S: Serializer>(secrets: &[Secret], to: S) -> Result<S::Ok, S::Error> {
     to.collect_seq(secrets.iter().map(|_| MASK))
 }

@@ -5,6 +5,7 @@ mod auth;
 mod call;
 mod check;
 mod duration;
+mod files;
 mod http;
 mod limits;
 mod log;
@@ -33,6 +34,9 @@ pub use auth::Auth;
 pub use call::IcePolicy;
 pub use call::Matchmaking;
 pub use call::Session;
+pub use files::Bucket;
+pub use files::FileStorage;
+pub use files::Files;
 pub use http::Http;
 pub use http::Tls;
 pub use http::TlsFiles;
@@ -86,6 +90,8 @@ pub struct Config {
     pub store: Store,
     /// `[retention]`
     pub retention: Retention,
+    /// `[files]`
+    pub files: Files,
     /// `[log]`
     pub log: Log,
     /// Where it was read from.
@@ -105,8 +111,21 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Below this a shared secret can be guessed offline from one credential.
 const STRONG_SECRET_BYTES: usize = 32;
 
-const SECTIONS: [&str; 12] =
-    ["server", "http", "tls", "turn", "relay", "session", "matchmaking", "limits", "auth", "store", "retention", "log"];
+const SECTIONS: [&str; 13] = [
+    "server",
+    "http",
+    "tls",
+    "turn",
+    "relay",
+    "session",
+    "matchmaking",
+    "limits",
+    "auth",
+    "store",
+    "retention",
+    "files",
+    "log",
+];
 
 impl Config {
     /// Reads and checks all sources; without any, these are the development defaults.
@@ -172,6 +191,7 @@ impl Config {
             auth: Auth::read(Section::take(&mut root, "auth", reader)),
             store: Store::read(Section::take(&mut root, "store", reader)),
             retention: Retention::read(Section::take(&mut root, "retention", reader)),
+            files: Files::read(Section::take(&mut root, "files", reader)),
             log: Log::read(Section::take(&mut root, "log", reader)),
             sources: Sources::default(),
         };

@@ -27,6 +27,8 @@ impl Config {
             ("turn.secrets", self.turn.secrets == other.turn.secrets),
             ("turn.users", self.turn.users == other.turn.users),
             ("auth.jwt_secrets", self.auth.jwt_secrets == other.auth.jwt_secrets),
+            ("files.s3.access_key_id", self.files.s3.access_key_id == other.files.s3.access_key_id),
+            ("files.s3.secret_access_key", self.files.s3.secret_access_key == other.files.s3.secret_access_key),
         ];
         changed.extend(secrets.iter().filter(|(_, same)| !same).map(|(key, _)| *key));
         changed.into_iter().map(str::to_owned).collect()

@@ -180,6 +180,19 @@ impl<'a> Section<'a> {
         secrets
     }
 
+    /// Reads one secret, from the text `key` or from the file `key_file`; an empty text is none.
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret> {
+        let from_text = |node: &Node| match text_of(&node.value) {
+            Some(text) => Ok(text.trim().to_owned()),
+            None => {
+                let what = format!("is {}, not a secret", node.value.kind());
+                Err(Wrong::one(&node.origin, Complaint::new(what, "write it as a text in double quotes")))
+            }
+        };
+        let text = self.value_or_file(key, from_text, |text, _| Ok(text.trim().to_owned())).unwrap_or_default();
+        (!text.is_empty()).then(|| Secret::new(text.into_bytes()))
+    }
+
     /// Reads passwords by name, from the table `key` or from the `name:password` lines of the file `key_file`.
     pub(super) fn passwords(&mut self, key: &'static str) -> BTreeMap<String, Secret> {
         let from_table = |node: &Node| {

@@ -246,6 +246,23 @@ fn each_mistake_names_its_line_its_key_and_a_remedy() {
             "[matchmaking]\nlevels = [\"10s\", \"40s\", \"20s\", \"1m\"]",
             "2: matchmaking.levels: 20s comes after 40s; write the waits in ascending order: [\"10s\", \"20s\", \"40s\", \"1m\"]",
         ),
+        (
+            "[files]\nstorage = \"disk\"",
+            "2: files.storage: \"disk\" is no storage; write \"local\", \"s3\" or \"none\"",
+        ),
+        (
+            "[files]\nlink_life = \"1s\"",
+            "2: files.link_life: an address of a file cannot be good for 1s; write \"1m\" to \"7d\"",
+        ),
+        (
+            "[files]\nstorage = \"s3\"\n[files.s3]\nregion = \"r\"\naccess_key_id = \"k\"\nsecret_access_key = \"s\"",
+            "2: files.storage: files in a bucket need s3.bucket; write it below [files.s3]",
+        ),
+        (
+            "[files.s3]\nendpoint = \"minio:9000\"",
+            "2: files.s3.endpoint: \"minio:9000\" is no URL of a bucket service; write scheme and host",
+        ),
+        ("[files.s3]\nprefix = \"../x\"", "2: files.s3.prefix: \"../x\" is no prefix of objects; write letters"),
         ("[log]\nlevel = \"inof\"", "2: log.level: \"inof\" is no log level; write one of off, error"),
         (
             "[turn]\nusers = { \"a:b\" = \"c\" }",
@@ -323,6 +340,7 @@ fn wrong_secrets_are_refused_without_being_quoted() {
         "[turn]\nsecrets = \"hunter2\"\n",
         "[turn]\nusers = \"hunter2\"\n",
         "[turn]\nusers = { ann = [\"hunter2\"] }\n",
+        "[files.s3]\nsecret_access_key = [\"hunter2\"]\n",
     ] {
         let told = problems(text);
         assert!(told.len() == 1 && told[0].starts_with("2: ") && !told[0].contains("hunter2"), "{told:?}");
@@ -377,13 +395,14 @@ fn secrets_are_read_from_files() {
 fn nothing_shows_a_secret() {
     let secret = "0123456789abcdef0123456789abcdef";
     let (_directory, sources) = written(&format!(
-        "[turn]\nsecrets = [\"{secret}\"]\nusers = {{ ann = \"{secret}\" }}\n[auth]\njwt_secrets = [\"{secret}\"]\n"
+        "[turn]\nsecrets = [\"{secret}\"]\nusers = {{ ann = \"{secret}\" }}\n[auth]\njwt_secrets = [\"{secret}\"]\n\
+         [files.s3]\nsecret_access_key = \"{secret}\"\n"
     ));
     let sources = sources.with_environment([("DUOLOGUE__AUTH__JWT_SECRETS".into(), secret.into())]);
     let config = Config::load(sources).expect("no problems");
     let printed = config.to_toml();
     assert!(!printed.contains(secret) && !format!("{config:?}").contains(secret));
-    for line in ["secrets = [\"***\"]", "jwt_secrets = [\"***\"]", "ann = \"***\""] {
+    for line in ["secrets = [\"***\"]", "jwt_secrets = [\"***\"]", "ann = \"***\"", "secret_access_key = \"***\""] {
         assert!(printed.contains(line), "{line} is not in\n{printed}");
     }
 }
