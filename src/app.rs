@@ -1,6 +1,7 @@
 //! The composition root: makes the rooms, connects them with each other, starts and stops them.
 mod addresses;
 mod doors;
+mod filing;
 mod interfaces;
 mod numbers;
 mod operator;
@@ -26,6 +27,8 @@ use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::config;
 use crate::config::Config;
+use crate::files;
+use crate::files::Desk;
 use crate::http;
 use crate::http::Hooks;
 use crate::http::hooks::MetricsPage;
@@ -54,6 +57,8 @@ const USAGE_MAX: usize = 16_384;
 const RELAY_COMMANDS_MAX: usize = 1024;
 /// What is left for HTTP to end once everybody was told to leave.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
+/// How long a bucket may take to end what broke off.
+const FILES_GRACE: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it was given.
 const STORE_GRACE: Duration = Duration::from_secs(5);
 /// TCP connections beside WebSockets and TURN clients: page loads, probes.
@@ -110,12 +115,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (engine, engine_task) = runner::start(matchmaking_settings(&config), clock);
     tasks.spawn(named("matchmaking", engine_task));
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
-    let settings = signal_settings(&config, &state, &listeners);
+    let sharing = filing::sharing(&config, &state);
+    let settings = signal_settings(&config, &state, &listeners, sharing.clone());
     let minter = settings.minter.clone();
     let (store, store_threads) = store::runner::start(store).context("start the store")?;
     tasks.spawn(named("store", store_threads.ended()));
     tasks.spawn(named("sweeper", sweeper::run(store.clone(), clock)));
     let store_stats = Arc::clone(store.stats());
+    let desk = filing::open(&config, sharing.as_ref(), &store, clock).await?;
+    if let Some(desk) = &desk {
+        tasks.spawn(named("files", files::collect(desk.clone())));
+    }
     let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, past);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
@@ -123,7 +133,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
     let page = Arc::new(OnceLock::new());
-    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page));
+    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page, desk.clone()));
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
         let mut metrics = Metrics::new(clock.now().unix);
@@ -131,6 +141,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::signal(&mut metrics, hub.stats());
         numbers::store(&mut metrics, &store_stats);
         numbers::front(&mut metrics, front.counters());
+        if let Some(desk) = &desk {
+            numbers::files(&mut metrics, desk.stats());
+        }
         numbers::log(&mut metrics);
         metrics
     });
@@ -149,6 +162,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     web.shutdown(HTTP_GRACE).await;
     drop((web, hub));
     tasks.shutdown().await;
+    if let Some(desk) = desk {
+        desk.stop(FILES_GRACE).await;
+    }
     store_threads.stop(STORE_GRACE).await;
     tokio::task::spawn_blocking(move || plane.stop()).await.context("stop the data plane")?;
     info!("stopped");
@@ -192,7 +208,12 @@ fn matchmaking_settings(config: &Config) -> matchmaking::Settings {
     }
 }
 
-fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> signal::Settings {
+fn signal_settings(
+    config: &Config,
+    state: &State,
+    listeners: &Listeners,
+    files: Option<signal::FileSharing>,
+) -> signal::Settings {
     let limits = &config.limits;
     signal::Settings {
         server: signal::ServerName {
@@ -208,6 +229,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
             messages_burst: limits.messages_burst,
             queue_joins_per_minute: limits.queue_joins_per_minute,
             skips_per_minute: limits.skips_per_minute,
+            uploads_per_minute: limits.uploads_per_minute,
             http_requests_per_minute: limits.http_requests_per_minute,
         },
         exempt: limits.exempt.clone(),
@@ -231,6 +253,7 @@ fn signal_settings(config: &Config, state: &State, listeners: &Listeners) -> sig
         invitation_secret: state.invitation_secret.clone(),
         retention: storing::retention(config),
         survives: config.database().is_some(),
+        files,
     }
 }
 
@@ -285,7 +308,7 @@ fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listen
 }
 
 /// What stands behind the routes.
-fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>) -> Hooks {
+fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>, desk: Option<Desk>) -> Hooks {
     let plane = plane.clone();
     let page = Arc::clone(page);
     Hooks::to_signal(
@@ -295,5 +318,6 @@ fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>) -> Hook
             content_type: metrics::CONTENT_TYPE,
             text: page.get().map(Metrics::render).unwrap_or_default(),
         }),
+        desk,
     )
 }

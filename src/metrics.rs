@@ -68,6 +68,18 @@ pub const ROOMS_ACTIVE: Family<0> = Family::gauge("duologue_rooms_active", "Room
 /// Calls that ended.
 pub const SESSIONS_ENDED: Family<1> =
     Family::counter("video_chat_sessions_ended_total", "Sessions ended since the start, by reason", ["reason"]);
+/// Files of chat messages, by what became of them.
+pub const FILES: Family<1> = Family::counter(
+    "duologue_files_total",
+    "Files that were received whole, refused while they arrived, or removed",
+    ["result"],
+);
+/// Bytes of files, in and out.
+pub const FILES_BYTES: Family<1> =
+    Family::counter("duologue_files_bytes_total", "Bytes of files received and given", ["direction"]);
+/// Bytes of files on the disk or in the bucket.
+pub const FILES_KEPT_BYTES: Family<0> =
+    Family::gauge("duologue_files_kept_bytes", "Bytes of files that are kept or promised now", []);
 /// People who wait.
 pub const QUEUE_LENGTH: Family<0> = Family::gauge("video_chat_queue_length", "People waiting for a partner now", []);
 /// Refusals for being too fast.

@@ -76,7 +76,7 @@ impl House {
                 requests_per_minute: 600,
                 sockets: limits(),
             },
-            http::Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics)),
+            http::Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None),
         );
 
         let (come, turn) = mpsc::channel(16);
@@ -153,6 +153,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         survives: false,
+        files: None,
     };
     let (hub, task) = signal::start(settings, clock, link, relay, store, signal::Past::default());
     tasks.spawn(engine);

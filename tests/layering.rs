@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bus",
             "config",
             "histogram",
+            "files",
             "http",
             "ice",
             "listener",
@@ -43,7 +44,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("http", &["admission", "auth", "bus", "matchmaking", "signal", "store", "time"]),
+    ("http", &["admission", "auth", "bus", "files", "matchmaking", "signal", "store", "time"]),
+    // The bytes of what chat messages carry; signaling knows of them only what the store knows.
+    ("files", &["auth", "signal", "store", "time"]),
     ("listener", &["admission", "stun", "time"]),
     ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),

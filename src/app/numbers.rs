@@ -1,6 +1,7 @@
 //! Which counter of which room stands behind which metric.
 use std::sync::Arc;
 
+use crate::files;
 use crate::histogram::Histogram;
 use crate::listener;
 use crate::metrics;
@@ -146,6 +147,23 @@ pub(super) fn store(metrics: &mut Metrics, stats: &Arc<store::Stats>) {
     metrics.register(metrics::STORE_FAILING, move |samples| samples.add([], read.is_failing().into()));
     let read = Arc::clone(stats);
     metrics.register_distribution(metrics::STORE_COMMIT, move || vec![([], read.commits())]);
+}
+
+/// Registers what the files' desk counts.
+pub(super) fn files(metrics: &mut Metrics, stats: &Arc<files::Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::FILES, move |samples| {
+        samples.add(["received"], read.received());
+        samples.add(["refused"], read.refused());
+        samples.add(["removed"], read.removed());
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::FILES_BYTES, move |samples| {
+        samples.add(["in"], read.bytes_received());
+        samples.add(["out"], read.bytes_given());
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::FILES_KEPT_BYTES, move |samples| samples.add([], read.bytes_kept()));
 }
 
 /// Registers what the log lost.

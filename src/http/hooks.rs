@@ -12,12 +12,14 @@ use serde_json::Value;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Subject;
+use crate::files::Desk;
 use crate::http::problem::Problem;
 use crate::signal;
 use crate::signal::BlockAsk;
 use crate::signal::Handle;
 use crate::signal::Peer;
 use crate::signal::RoomAsk;
+use crate::store::Place;
 
 /// A future of a hook.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -49,6 +51,9 @@ pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> +
 pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Asks about the blocks of a user whose token is verified.
 pub type BlockHook = Arc<dyn Fn(Subject, BlockAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Finds the place of that session or room to which a user may send a file now.
+pub type PlaceHook =
+    Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
 /// Tells whether the node is ready.
 pub type ReadyHook = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 /// Renders the metrics.
@@ -73,13 +78,28 @@ pub struct Hooks {
     pub ready: ReadyHook,
     /// Behind `/metrics`.
     pub metrics: MetricsHook,
+    /// Behind `/v1/uploads` and `/v1/files`; `None`: there are no files here.
+    pub files: Option<FileHooks>,
+}
+
+/// What stands behind the routes of files.
+#[derive(Clone)]
+pub struct FileHooks {
+    /// Takes and gives them.
+    pub desk: Desk,
+    /// Finds the place to which a user may send one.
+    pub place: PlaceHook,
 }
 
 impl Hooks {
     /// Leads all that concerns clients to signaling.
-    pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook) -> Self {
+    pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook, desk: Option<Desk>) -> Self {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
-        let (verifies, rooms, blocks) = (hub.clone(), hub.clone(), hub);
+        let (verifies, rooms, blocks) = (hub.clone(), hub.clone(), hub.clone());
+        let place: PlaceHook = Arc::new(move |user, session, room| {
+            let hub = hub.clone();
+            Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
+        });
         Self {
             socket: Arc::new(move |socket, peer| Box::pin(signal::serve(socket, peer, sockets.clone()))),
             guest: Arc::new(move |ip, device| {
@@ -104,6 +124,7 @@ impl Hooks {
             }),
             ready,
             metrics,
+            files: desk.map(|desk| FileHooks { desk, place }),
         }
     }
 }

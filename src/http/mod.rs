@@ -13,6 +13,7 @@ mod blocks;
 mod body;
 mod cors;
 mod edge;
+mod files;
 mod health;
 mod pages;
 mod rate;

@@ -9,11 +9,13 @@ use axum::routing::delete;
 use axum::routing::get;
 use axum::routing::patch;
 use axum::routing::post;
+use axum::routing::put;
 use hyper::StatusCode;
 
 use crate::http::auth;
 use crate::http::blocks;
 use crate::http::edge::edge;
+use crate::http::files;
 use crate::http::health;
 use crate::http::pages;
 use crate::http::problem::Problem;
@@ -43,6 +45,9 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/rooms/{id}/invites", post(rooms::invite))
         .route("/v1/blocks", get(blocks::list).post(blocks::add))
         .route("/v1/blocks/{id}", delete(blocks::remove))
+        .route("/v1/uploads", post(files::ask))
+        .route("/v1/uploads/{id}", put(files::put))
+        .route("/v1/files/{id}", get(files::get))
         .fallback(pages::page)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge))

@@ -12,6 +12,7 @@ use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::store::ClientMessageId;
 use crate::store::Receipt;
+use crate::store::UploadId;
 use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -27,6 +28,8 @@ pub(crate) struct Conversation {
     /// The last message that went out.
     last_message: Option<MessageId>,
     voice_by_alias: HashMap<Alias, Voice>,
+    /// Where messages are not stored, the files that they show. Senders have quotas of files.
+    file_by_mid: HashMap<MessageId, UploadId>,
 }
 
 /// One who writes or reads.
@@ -109,6 +112,16 @@ impl Conversation {
         if let Some(voice) = self.voice_by_alias.get_mut(from) {
             voice.sent_by_cid.remove(&cid);
         }
+    }
+
+    /// Remembers which file a message shows, so that the file goes with it.
+    pub(crate) fn keep_file(&mut self, mid: MessageId, file: UploadId) {
+        self.file_by_mid.insert(mid, file);
+    }
+
+    /// Forgets which file a message shows, and returns it.
+    pub(crate) fn take_file(&mut self, mid: MessageId) -> Option<UploadId> {
+        self.file_by_mid.remove(&mid)
     }
 
     /// Checks that a message of that name can have been read here.

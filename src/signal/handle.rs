@@ -24,10 +24,12 @@ use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Target;
 use crate::signal::protocol::checked_device_id;
 use crate::signal::room_ask::RoomAnswer;
 use crate::signal::room_ask::RoomAsk;
 use crate::signal::stats::Stats;
+use crate::store::Place;
 
 /// Something that happened, for the hub. It may hold tokens, so it does not print itself.
 pub(crate) enum Input {
@@ -42,6 +44,7 @@ pub(crate) enum Input {
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
     Blocks(Subject, BlockAsk, BlockAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
+    Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
     Drain(Duration, oneshot::Sender<()>),
 }
 
@@ -122,6 +125,17 @@ impl Handle {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
         let asked = self.ask(|told| Input::Blocks(owner, ask, answer(told))).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// The place to which a user may send a file, within the user's budget: `POST /v1/uploads` (rule 36).
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `bad_request`, `not_in_session`, `rate_limited`, `unavailable`.
+    pub async fn upload(&self, user: &str, session: Option<String>, room: Option<String>) -> Result<Place, Refusal> {
+        let target = Target::new(session, room)?;
+        let asked = self.ask(|answer| Input::Upload(UserId(user.into()), target, answer)).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

@@ -38,6 +38,7 @@ pub use protocol::ErrorCode;
 pub use protocol::Refusal;
 pub use room_ask::RoomAsk;
 pub use session::EndReason;
+pub use settings::FileSharing;
 pub use settings::IcePolicy;
 pub use settings::Limits;
 pub use settings::ServerName;

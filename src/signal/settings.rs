@@ -1,9 +1,12 @@
 //! What the operator decides about signaling.
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
+use tokio::sync::Notify;
 
+use crate::auth::file_link::FileLinks;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
@@ -38,6 +41,19 @@ pub struct Settings {
     pub retention: Retention,
     /// Whether the store outlives the process, so that calls do.
     pub survives: bool,
+    /// What messages need to show files; `None`: they cannot.
+    pub files: Option<FileSharing>,
+}
+
+/// What messages need to show files. The files themselves are another's.
+#[derive(Clone, Debug)]
+pub struct FileSharing {
+    /// Signs the addresses.
+    pub links: FileLinks,
+    /// How long an address is good.
+    pub link_life: Duration,
+    /// Rung when a message that may have shown a file is deleted.
+    pub released: Arc<Notify>,
 }
 
 /// Who is speaking. Part of `welcome`.
@@ -68,6 +84,8 @@ pub struct Limits {
     pub queue_joins_per_minute: u32,
     /// `session.next` of one user.
     pub skips_per_minute: u32,
+    /// `POST /v1/uploads` of one user.
+    pub uploads_per_minute: u32,
     /// REST requests of one address.
     pub http_requests_per_minute: u32,
 }
@@ -82,6 +100,7 @@ impl Default for Limits {
             messages_burst: 200,
             queue_joins_per_minute: 30,
             skips_per_minute: 20,
+            uploads_per_minute: 30,
             http_requests_per_minute: 600,
         }
     }

@@ -235,6 +235,9 @@ impl Task {
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }
+            Input::Upload(user, target, answer) => {
+                let _ = answer.send(self.hub.handle_upload(&user, &target, now));
+            }
             Input::Drain(within, done) => {
                 self.hub.handle_drain(within, now);
                 self.drained.push(done);

@@ -147,12 +147,18 @@ impl Client {
 
 /// Two guests, matched; each side's connection and its `match.found`.
 pub async fn matched_pair(http: SocketAddr, tag: &str) -> ((Client, Value), (Client, Value)) {
-    let (mut a, _) = Client::guest(http, &format!("device-a-{tag}")).await;
-    let (mut b, _) = Client::guest(http, &format!("device-b-{tag}")).await;
+    let ((a, _, a_found), (b, _, b_found)) = matched_pair_of_users(http, tag).await;
+    ((a, a_found), (b, b_found))
+}
+
+/// The same with the answer to each side's `hello` in the middle: its tokens.
+pub async fn matched_pair_of_users(http: SocketAddr, tag: &str) -> ((Client, Value, Value), (Client, Value, Value)) {
+    let (mut a, a_user) = Client::guest(http, &format!("device-a-{tag}")).await;
+    let (mut b, b_user) = Client::guest(http, &format!("device-b-{tag}")).await;
     let wish = json!({"tags": [tag], "media": {"audio": true, "video": true}});
     a.ask("queue.join", wish.clone()).await;
     b.ask("queue.join", wish).await;
     let a_found = a.push("match.found").await;
     let b_found = b.push("match.found").await;
-    ((a, a_found), (b, b_found))
+    ((a, a_user, a_found), (b, b_user, b_found))
 }

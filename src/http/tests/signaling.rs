@@ -34,6 +34,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         survives: false,
+        files: None,
     };
     let (hub, task) = signal::start(signaling, clock, link, relay, store, signal::Past::default());
     let mut tasks = JoinSet::new();
@@ -42,7 +43,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });
     let mut fixture = Fixture::new();
     let metrics = || MetricsPage { content_type: "text/plain", text: String::new() };
-    fixture.server = Server::new(settings(), Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics)));
+    fixture.server = Server::new(settings(), Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None));
     (fixture, tasks)
 }
 

@@ -277,7 +277,7 @@ impl Hub {
     pub(super) fn forget_if_idle(&mut self, id: &UserId, now: Now) {
         let user = self.user_by_id.get(id).filter(|user| matches!(user.presence, Presence::Away));
         let Some(user) = user else { return };
-        let full_at = user.joins.full_at().max(user.skips.full_at());
+        let full_at = user.joins.full_at().max(user.skips.full_at()).max(user.uploads.full_at());
         if full_at <= now.mono {
             self.user_by_id.remove(id);
         } else {
@@ -326,7 +326,8 @@ impl Hub {
         }
         // What this node really does (rule 14).
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
-        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).collect();
+        let files = self.settings.files.is_some().then_some("files");
+        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).chain(files).collect();
         json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
     }
 }

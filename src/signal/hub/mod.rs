@@ -104,6 +104,7 @@ struct User {
     session: Option<(SessionId, Side)>,
     joins: TokenBucket,
     skips: TokenBucket,
+    uploads: TokenBucket,
 }
 
 /// Where a user stands with the queue.
@@ -154,6 +155,7 @@ struct Rates {
     messages: Rate,
     joins: Rate,
     skips: Rate,
+    uploads: Rate,
 }
 
 /// See the module's documentation.
@@ -191,6 +193,7 @@ impl Hub {
                 messages: Rate::per_second(limits.messages_per_second, limits.messages_burst),
                 joins: Rate::per_minute(limits.queue_joins_per_minute),
                 skips: Rate::per_minute(limits.skips_per_minute),
+                uploads: Rate::per_minute(limits.uploads_per_minute),
             },
             ice: IceServers::new(&settings.ice_urls, settings.minter.clone()),
             tokens: Tokens::new(&settings.tokens),

@@ -142,6 +142,7 @@ impl Hub {
             session: None,
             joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
+            uploads: TokenBucket::FULL,
         };
         self.user_by_id.insert(id.clone(), user);
         true

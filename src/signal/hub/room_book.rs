@@ -218,7 +218,9 @@ impl Hub {
                 }
                 Err(refusal) => Ok(Err(refusal)),
             },
-            move |_, outcome, _| answer(told(outcome).map(|shown| history::view(&shown))),
+            move |hub, outcome, now| {
+                answer(told(outcome).map(|shown| history::view(&shown, hub.settings.files.as_ref(), now)))
+            },
         );
     }
 

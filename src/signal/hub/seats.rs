@@ -46,16 +46,25 @@ impl Hub {
     ///
     /// `not_in_session`, whether the place is another's, unknown or over.
     pub(super) fn seat_at(&self, asking: &Asking, target: &Target) -> Result<Seat, Refusal> {
+        self.seat_of(&asking.user, target)
+    }
+
+    /// Like [`Hub::seat_at`], for one who asks by another way.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(super) fn seat_of(&self, user: &UserId, target: &Target) -> Result<Seat, Refusal> {
         match target {
             Target::Session(session) => {
-                let (id, side) = self.side_in(asking, session)?;
+                let (id, side) = self.side_of(user, session)?;
                 let session = self.session_by_id.get(&id).ok_or_else(Refusal::not_in_session)?;
                 let alias = session.participant(side).alias.clone();
                 Ok(Seat { place: Place::Session(id), alias })
             }
             Target::Room(room) => {
                 let room = self.rooms.get(room).ok_or_else(Refusal::not_in_room)?;
-                let occupant = room.occupant(&asking.user).ok_or_else(Refusal::not_in_room)?;
+                let occupant = room.occupant(user).ok_or_else(Refusal::not_in_room)?;
                 Ok(Seat { place: Place::Room(room.id.clone()), alias: occupant.alias.clone() })
             }
         }

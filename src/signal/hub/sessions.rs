@@ -210,7 +210,12 @@ impl Hub {
     ///
     /// `not_in_session`, whether it is another's, unknown or over.
     pub(super) fn side_in(&self, asking: &Asking, session: &str) -> Result<(SessionId, Side), Refusal> {
-        let user = self.user_by_id.get(&asking.user);
+        self.side_of(&asking.user, session)
+    }
+
+    /// Like [`Hub::side_in`], for one who asks by another way.
+    pub(super) fn side_of(&self, user: &UserId, session: &str) -> Result<(SessionId, Side), Refusal> {
+        let user = self.user_by_id.get(user);
         let own = user.and_then(|user| user.session.as_ref()).filter(|(own, _)| own.as_str() == session);
         own.cloned().ok_or_else(Refusal::not_in_session)
     }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
@@ -14,6 +13,7 @@ use crate::store::Content;
 use crate::store::MessageId;
 use crate::store::MessageKind;
 use crate::store::Receipt;
+use crate::store::UploadId;
 use crate::store::Window;
 
 /// Characters of a message.
@@ -24,6 +24,8 @@ pub(crate) const HISTORY_MAX: usize = 100;
 const HISTORY_DEFAULT: usize = 50;
 /// Bytes of an emoji (rule 37).
 const EMOJI_BYTES_MAX: usize = 32;
+/// Bytes of the id of an upload; ours are shorter.
+const UPLOAD_BYTES_MAX: usize = 64;
 /// A UUID with its hyphens. RFC 9562 §4.
 const UUID_LEN: usize = 36;
 
@@ -39,23 +41,30 @@ struct ChatSendFields {
     cid: String,
     kind: String,
     text: Option<String>,
+    file: Option<Arc<str>>,
     reply_to: Option<String>,
 }
 
 impl ChatSend {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        let ChatSendFields { cid, kind, text, reply_to } = fields(data)?;
+        let ChatSendFields { cid, kind, text, file, reply_to } = fields(data)?;
         let cid = parse_uuid(&cid).map(ClientMessageId).ok_or(Refusal::bad_request("cid must be a UUID"))?;
         let kind = MessageKind::ALL.into_iter().find(|known| known.as_str() == kind);
         let kind = kind.ok_or(Refusal::bad_request("kind is text, voice, image or file"))?;
         let text = text.unwrap_or_default();
         at_most_chars(&text, TEXT_CHARS_MAX, "text has at most 2000 characters")?;
         let reply_to = reply_to.map(|mid| parse_mid(&mid)).transpose()?;
-        match kind {
-            MessageKind::Text if text.is_empty() => Err(Refusal::bad_request("a text message needs text")),
-            MessageKind::Text => Ok(Self { cid, content: Content { kind, text: text.into(), file: None, reply_to } }),
-            MessageKind::Voice | MessageKind::Image | MessageKind::File => {
-                Err(Refusal::new(ErrorCode::Unavailable, "this server takes no files"))
+        if file.as_ref().is_some_and(|file| file.len() > UPLOAD_BYTES_MAX) {
+            return Err(Refusal::too_large("file has at most 64 bytes"));
+        }
+        match (kind, &file) {
+            (MessageKind::Text, Some(_)) => Err(Refusal::bad_request("a text message has no file")),
+            (MessageKind::Text, None) if text.is_empty() => Err(Refusal::bad_request("a text message needs text")),
+            (MessageKind::Voice | MessageKind::Image | MessageKind::File, None) => {
+                Err(Refusal::bad_request("file is the id of an upload"))
+            }
+            (MessageKind::Text, None) | (MessageKind::Voice | MessageKind::Image | MessageKind::File, Some(_)) => {
+                Ok(Self { cid, content: Content { kind, text: text.into(), file: file.map(UploadId), reply_to } })
             }
         }
     }
@@ -196,6 +205,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::signal::protocol::ErrorCode;
 
     const CID: &str = "0d4b5a70-3a5f-4a71-9d5c-1f1f6b6a0d11";
 
@@ -222,10 +232,16 @@ mod tests {
     }
 
     #[test]
-    fn files_are_not_offered() {
-        let voice = json!({"cid": CID, "kind": "voice", "file": "f1"});
-        assert_eq!(send(&voice).err(), Some(ErrorCode::Unavailable));
-        assert_eq!(send(&json!({"cid": CID, "kind": "poem"})).err(), Some(ErrorCode::BadRequest));
+    fn a_message_of_words_has_none_and_any_other_has_one_file() {
+        let file = |data: &Value| send(data).map(|message| message.content.file.map(|file| file.0.to_string()));
+        for kind in ["voice", "image", "file"] {
+            assert_eq!(file(&json!({"cid": CID, "kind": kind, "file": "f1"})), Ok(Some("f1".into())), "{kind}");
+            assert_eq!(file(&json!({"cid": CID, "kind": kind, "text": "look"})), Err(ErrorCode::BadRequest), "{kind}");
+        }
+        assert_eq!(file(&json!({"cid": CID, "kind": "text", "text": "a", "file": "f1"})), Err(ErrorCode::BadRequest));
+        assert_eq!(file(&json!({"cid": CID, "kind": "file", "file": "x".repeat(65)})), Err(ErrorCode::TooLarge));
+        assert_eq!(file(&json!({"cid": CID, "kind": "file", "file": {"id": "f1"}})), Err(ErrorCode::BadRequest));
+        assert_eq!(file(&json!({"cid": CID, "kind": "poem"})), Err(ErrorCode::BadRequest));
     }
 
     #[test]

@@ -44,6 +44,15 @@ struct TargetFields {
 impl Target {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
         let TargetFields { session, room } = fields(data)?;
+        Self::new(session, room)
+    }
+
+    /// The one of the two that is given.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` for none or both.
+    pub(crate) fn new(session: Option<String>, room: Option<String>) -> Result<Self, Refusal> {
         match (session, room) {
             (Some(session), None) => Ok(Target::Session(session)),
             (None, Some(room)) => Ok(Target::Room(room)),

@@ -112,6 +112,7 @@ impl Hub {
             session: None,
             joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
+            uploads: TokenBucket::FULL,
         });
         let has_session = user.session.is_some();
         let goes_on = has_session || !self.rooms.of(&user_id).is_empty();

@@ -13,6 +13,9 @@ use crate::signal::conversation::Named;
 use crate::signal::conversation::SentMessage;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::handlers::files;
+use crate::signal::hub::handlers::files::FileView;
+use crate::signal::hub::handlers::files::Stored;
 use crate::signal::hub::seats::Seat;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::Delete;
@@ -23,6 +26,7 @@ use crate::signal::protocol::ReceiptTo;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
+use crate::store;
 use crate::store::Appended;
 use crate::store::ClientMessageId;
 use crate::store::Content;
@@ -32,6 +36,7 @@ use crate::store::MessageId;
 use crate::store::Reacted;
 use crate::store::Reaction;
 use crate::store::Receipt;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -46,13 +51,15 @@ pub(super) struct MessageView<'a> {
     kind: &'static str,
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<FileView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<MessageId>,
 }
 
 impl<'a> MessageView<'a> {
     pub(super) fn new(mid: MessageId, ts: UnixMillis, content: &'a Content) -> Self {
         let Content { kind, text, reply_to, .. } = content;
-        Self { mid, ts, cid: None, kind: kind.as_str(), text, reply_to: *reply_to }
+        Self { mid, ts, cid: None, kind: kind.as_str(), text, file: None, reply_to: *reply_to }
     }
 }
 
@@ -80,6 +87,9 @@ impl Hub {
     ) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
         let ChatSend { cid, content } = &message.body;
+        if content.file.is_some() {
+            self.file_sharing()?;
+        }
         let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
         if let Some(mid) = content.reply_to {
             chat.check_sent(mid)?;
@@ -98,18 +108,20 @@ impl Hub {
         let (cid, content) = (*cid, content.clone());
         let message =
             Message { place: seat.place.clone(), mid: sent.mid, sender: seat.alias.clone(), cid, at: sent.ts, content };
-        if !self.settings.retention.keeps_chat(&seat.place) {
-            self.on_appended(asking, &seat, &message, Ok(Appended::New), now);
+        let is_kept = self.settings.retention.keeps_chat(&seat.place);
+        if !is_kept && message.content.file.is_none() {
+            self.on_appended(asking, &seat, &message, Ok(Stored::Appended(Appended::New, None)), now);
             return Ok(());
         }
         let message = Arc::new(message);
-        let (asked, stored) = (asking.clone(), Arc::clone(&message));
-        self.write_for(
-            asking,
-            "message",
-            move |store| store.append_message(&stored),
-            move |hub, outcome, now| hub.on_appended(&asked, &seat, &message, outcome, now),
-        );
+        let (asked, stored, sender) = (asking.clone(), Arc::clone(&message), store::UserId::from(&asking.user));
+        let then = move |hub: &mut Hub, outcome, now| hub.on_appended(&asked, &seat, &message, outcome, now);
+        if is_kept {
+            self.write_for(asking, "message", move |store| files::append(store, &stored, &sender), then);
+        } else {
+            let look = move |store: &dyn Store| files::look_up(store, &stored, &sender);
+            self.read_for(asking, "upload", look, then);
+        }
         Ok(())
     }
 
@@ -128,35 +140,53 @@ impl Hub {
         asking: &Asking,
         seat: &Seat,
         message: &Message,
-        outcome: Result<Appended, StoreError>,
+        outcome: Result<Stored, StoreError>,
         now: Now,
     ) {
         let first = SentMessage { mid: message.mid, ts: message.at };
-        let (sent, was_stored) = match outcome {
-            Ok(Appended::New) => (first, false),
+        let unstored = || Refusal::new(ErrorCode::Unavailable, "the message could not be stored");
+        let (sent, was_stored, upload) = match outcome {
+            Ok(Stored::Appended(Appended::New, upload)) => (first, false, upload),
             // Those who missed it in the crash between find it in the history.
-            Ok(Appended::Repeated { mid, at }) => (SentMessage { mid, ts: at }, true),
+            Ok(Stored::Appended(Appended::Repeated { mid, at }, _)) => (SentMessage { mid, ts: at }, true, None),
+            Ok(Stored::Refused(refusal)) => return self.take_back(asking, seat, message, &refusal, now),
             Err(StoreError::Stopped | StoreError::Taken) => {
-                if let Some(chat) = self.conversation_mut(&seat.place) {
-                    chat.take_back(&seat.alias, message.cid);
-                }
-                let refusal = Refusal::new(ErrorCode::Unavailable, "the message could not be stored");
-                return self.refuse(asking.connection, asking.reply_to, &refusal, now);
+                return self.take_back(asking, seat, message, &unstored(), now);
+            }
+            // Nobody knows whether the file is the sender's.
+            Err(_) if message.content.file.is_some() => {
+                return self.take_back(asking, seat, message, &unstored(), now);
             }
             Err(StoreError::Full | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Unknown) => {
                 if self.conversation_mut(&seat.place).is_none() {
                     return self.refuse(asking.connection, asking.reply_to, &Refusal::not_in_session(), now);
                 }
-                (first, false)
+                (first, false, None)
             }
         };
         self.ok(asking.connection, asking.reply_to, &sent);
+        let is_kept = self.settings.retention.keeps_chat(&seat.place);
         let Some(chat) = self.conversation_mut(&seat.place) else { return };
-        if chat.send_out(&seat.alias, message.cid, sent) && !was_stored {
+        let is_news = chat.send_out(&seat.alias, message.cid, sent) && !was_stored;
+        if let Some(upload) = upload.as_ref().filter(|_| !is_kept) {
+            chat.keep_file(sent.mid, upload.id.clone());
+        }
+        if is_news {
             self.stats.chat_messages_total.add_one();
-            let view = MessageView { cid: Some(message.cid), ..MessageView::new(sent.mid, sent.ts, &message.content) };
+            let sharing = self.settings.files.as_ref();
+            let file = upload.as_ref().zip(sharing).map(|(upload, sharing)| FileView::new(upload, sharing, now.unix));
+            let view =
+                MessageView { cid: Some(message.cid), file, ..MessageView::new(sent.mid, sent.ts, &message.content) };
             self.tell_others(seat, PushKind::ChatMessage, &view, now);
         }
+    }
+
+    /// Refuses a message that goes nowhere.
+    fn take_back(&mut self, asking: &Asking, seat: &Seat, message: &Message, refusal: &Refusal, now: Now) {
+        if let Some(chat) = self.conversation_mut(&seat.place) {
+            chat.take_back(&seat.alias, message.cid);
+        }
+        self.refuse(asking.connection, asking.reply_to, refusal, now);
     }
 
     pub(super) fn on_receipt(&mut self, asking: &Asking, message: &ToPeer<ReceiptTo>) -> Result<(), Refusal> {
@@ -234,6 +264,9 @@ impl Hub {
         if !self.settings.retention.keeps_chat(&seat.place) {
             let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
             chat.check_sender(deletion.mid, &seat.alias)?;
+            if let Some(file) = chat.take_file(deletion.mid) {
+                self.abandon_file(file);
+            }
             self.ok(asking.connection, asking.reply_to, &json!({}));
             self.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
             return Ok(());
@@ -252,6 +285,7 @@ impl Hub {
                 };
                 hub.answer(&asked, refusal.as_ref(), now);
                 if outcome == Ok(Deleted::Now) {
+                    hub.release_files();
                     hub.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
                 }
             },

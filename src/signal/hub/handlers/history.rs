@@ -1,4 +1,5 @@
 //! `chat.history`: what was written, for those who were there, and in rooms for members (rule 37).
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,13 +9,16 @@ use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::handlers::chat::MessageView;
 use crate::signal::hub::handlers::chat::ReceiptView;
+use crate::signal::hub::handlers::files::FileView;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::History;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
 use crate::signal::protocol::ToPeer;
+use crate::signal::settings::FileSharing;
 use crate::store;
 use crate::store::Alias;
+use crate::store::Content;
 use crate::store::Entry;
 use crate::store::Page;
 use crate::store::Place;
@@ -23,6 +27,8 @@ use crate::store::RoomId;
 use crate::store::SessionId;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::Upload;
+use crate::store::UploadId;
 use crate::store::Window;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -35,6 +41,7 @@ pub(in crate::signal::hub) struct Shown {
     reader: Alias,
     page: Page,
     receipts: Vec<(Alias, Receipt)>,
+    upload_by_id: HashMap<UploadId, Upload>,
 }
 
 impl Hub {
@@ -57,7 +64,9 @@ impl Hub {
                 reader.map(|reader| look_up(store, &place, reader, window)).transpose()
             },
             move |hub, outcome, now| match outcome {
-                Ok(Some(shown)) => hub.ok(asked.connection, asked.reply_to, &view(&shown)),
+                Ok(Some(shown)) => {
+                    hub.ok(asked.connection, asked.reply_to, &view(&shown, hub.settings.files.as_ref(), now))
+                }
                 Ok(None) => hub.refuse(asked.connection, asked.reply_to, &Refusal::not_in_session(), now),
                 Err(_) => {
                     let refusal = Refusal::new(ErrorCode::Unavailable, "the history cannot be read");
@@ -94,10 +103,21 @@ pub(in crate::signal::hub) fn look_up(
     reader: Alias,
     window: Window,
 ) -> Result<Shown, StoreError> {
-    Ok(Shown { reader, page: store.history(place, window)?, receipts: store.receipts(place)? })
+    let page = store.history(place, window)?;
+    let mut upload_by_id = HashMap::new();
+    for id in page.entries.iter().filter_map(|entry| entry.content.as_ref()?.file.as_ref()) {
+        if let Some(upload) = store.upload(id)? {
+            upload_by_id.insert(id.clone(), upload);
+        }
+    }
+    Ok(Shown { reader, page, receipts: store.receipts(place)?, upload_by_id })
 }
 
-pub(in crate::signal::hub) fn view(shown: &Shown) -> Value {
+pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>, now: Now) -> Value {
+    let file_of = |content: &Content| {
+        let upload = content.file.as_ref().and_then(|id| shown.upload_by_id.get(id));
+        upload.zip(sharing).map(|(upload, sharing)| json!(FileView::new(upload, sharing, now.unix)))
+    };
     let receipts = shown.receipts.iter().map(|(alias, receipt)| {
         let mut told = json!(ReceiptView::from(*receipt));
         if let Some(told) = told.as_object_mut() {
@@ -107,18 +127,21 @@ pub(in crate::signal::hub) fn view(shown: &Shown) -> Value {
     });
     json!({
         "self": shown.reader,
-        "messages": shown.page.entries.iter().map(entry_view).collect::<Vec<_>>(),
+        "messages": shown.page.entries.iter().map(|entry| entry_view(entry, file_of)).collect::<Vec<_>>(),
         "more": shown.page.more,
         "receipts": receipts.collect::<Vec<_>>(),
     })
 }
 
 /// A message of a history. Of a deleted one only its place in the order is left.
-fn entry_view(entry: &Entry) -> Value {
+fn entry_view(entry: &Entry, file_of: impl Fn(&Content) -> Option<Value>) -> Value {
     let Some(content) = &entry.content else { return json!({"mid": entry.mid, "deleted": true}) };
     let mut told = json!(MessageView::new(entry.mid, entry.at, content));
     if let Some(told) = told.as_object_mut() {
         told.insert("from".into(), json!(entry.sender));
+        if let Some(file) = file_of(content) {
+            told.insert("file".into(), file);
+        }
         if !entry.reactions.is_empty() {
             let view = |(alias, emoji): &(Alias, _)| json!({"from": alias, "emoji": emoji});
             told.insert("reactions".into(), entry.reactions.iter().map(view).collect());

@@ -72,6 +72,7 @@ pub(crate) fn settings() -> Settings {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: Retention::default(),
         survives: true,
+        files: None,
     }
 }
 

@@ -1,0 +1,136 @@
+//! Removes the bytes of files that no message shows: an hour after they were asked for, or once their message is
+//! deleted.
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval;
+use tokio::time::sleep;
+
+use crate::files::blobs::Found;
+use crate::files::desk::Desk;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::UploadId;
+use crate::store::UploadState;
+use crate::time::UnixMillis;
+
+/// How long a file may be shown by no message. Longer than it may take to arrive.
+const UNSHOWN: Duration = Duration::from_secs(3600);
+/// Between two looks, unless something is released meanwhile.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// Files of one step.
+const STEP: usize = 50;
+/// Between two steps, so that the store has time for those who wait.
+const STEP_PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks at all that lies in the directory.
+const INVENTORY_INTERVAL: Duration = Duration::from_secs(86_400);
+/// What the store does not know is left alone for so long: the operator may have started with another database.
+const UNKNOWN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Why a round ended early.
+#[derive(Debug, thiserror::Error)]
+enum Obstacle {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Storage(#[from] object_store::Error),
+}
+
+/// Collects until the store has stopped.
+pub async fn collect(desk: Desk) {
+    let mut rounds = interval(INTERVAL);
+    let mut inventories = interval(INVENTORY_INTERVAL);
+    for ticks in [&mut rounds, &mut inventories] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    let mut is_stuck = false;
+    loop {
+        let outcome = tokio::select! {
+            _ = inventories.tick() => desk.take_inventory().await,
+            _ = rounds.tick() => desk.collect_orphans().await,
+            () = desk.inner.released.notified() => desk.collect_orphans().await,
+        };
+        match outcome {
+            Ok(()) => is_stuck = false,
+            Err(Obstacle::Store(StoreError::Stopped)) => return,
+            // An accident is logged by the store's thread.
+            Err(Obstacle::Store(_)) => {}
+            Err(Obstacle::Storage(error)) => {
+                if !std::mem::replace(&mut is_stuck, true) {
+                    tracing::warn!(%error, "files that no message shows cannot be removed now; this is tried again");
+                }
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Removes all that is to be removed now.
+    async fn collect_orphans(&self) -> Result<(), Obstacle> {
+        loop {
+            let before = UnixMillis(self.inner.clock.now().unix.0.saturating_sub(UNSHOWN.as_millis() as u64));
+            let any = self.inner.store.read(move |store| store.orphans(before, 1)).await?;
+            if any.is_empty() {
+                return Ok(());
+            }
+            // From here on no message can show them.
+            let orphans = self.inner.store.write("orphans", move |store| abandon_orphans(store, before)).await?;
+            for id in orphans {
+                self.remove(id).await?;
+            }
+            sleep(STEP_PAUSE).await;
+        }
+    }
+
+    /// Removes a file that is abandoned: its bytes first, so that they are never forgotten.
+    async fn remove(&self, id: UploadId) -> Result<(), Obstacle> {
+        self.inner.blobs.remove(&id).await?;
+        let removed = self.inner.store.write("upload", move |store| {
+            let removed = store.upload(&id)?;
+            store.remove_upload(&id)?;
+            Ok(removed)
+        });
+        if let Some(removed) = removed.await? {
+            self.inner.stats.count_removed(removed.bytes);
+        }
+        Ok(())
+    }
+
+    /// Removes what lies in the directory and what nobody knows: parts of files that a kill interrupted, and files
+    /// of a database that is not used any more.
+    async fn take_inventory(&self) -> Result<(), Obstacle> {
+        let blobs = self.inner.blobs.clone();
+        let found = match tokio::task::spawn_blocking(move || blobs.found()).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the directory of files cannot be read");
+                return Ok(());
+            }
+            Err(_) => return Ok(()),
+        };
+        for Found { id, path, age } in found {
+            let is_useless = match id {
+                // One that still arrives is as young as its last piece.
+                None => age > UNSHOWN,
+                Some(_) if age < UNKNOWN => false,
+                Some(id) => self.inner.store.read(move |store| store.upload(&id)).await?.is_none(),
+            };
+            if is_useless && let Err(error) = tokio::fs::remove_file(&path).await {
+                tracing::warn!(path = %path.display(), %error, "a useless file cannot be removed");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Marks some orphans, so that nothing shows them any more, and returns them.
+fn abandon_orphans(store: &mut dyn Store, before: UnixMillis) -> Result<Vec<UploadId>, StoreError> {
+    let orphans = store.orphans(before, STEP)?;
+    for id in &orphans {
+        if let Some(mut upload) = store.upload(id)?.filter(|upload| upload.state != UploadState::Abandoned) {
+            upload.state = UploadState::Abandoned;
+            store.put_upload(&upload)?;
+        }
+    }
+    Ok(orphans)
+}

@@ -1,0 +1,317 @@
+//! Who may put and get what: promises, quotas, addresses.
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::auth::file_link::FileAccess;
+use crate::auth::file_link::FileLinkError;
+use crate::auth::file_link::FileLinks;
+use crate::auth::file_link::FileSignature;
+use crate::files::blobs;
+use crate::files::blobs::Blobs;
+use crate::files::blobs::Bytestream;
+use crate::files::name;
+use crate::files::sniff;
+use crate::files::stats::Stats;
+use crate::signal::ErrorCode;
+use crate::signal::Refusal;
+use crate::store::MessageKind;
+use crate::store::Place;
+use crate::store::StoreError;
+use crate::store::Upload;
+use crate::store::UploadId;
+use crate::store::UploadState;
+use crate::store::UserId;
+use crate::store::runner;
+use crate::time::Clock;
+use crate::time::UnixMillis;
+
+/// How long a file may take to arrive, from the moment that it is asked for.
+const PUT_LIFE: Duration = Duration::from_secs(900);
+
+/// Bytes of each kind, and of all together.
+#[derive(Copy, Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a voice note.
+    pub voice_bytes: u64,
+    /// Bytes of a picture.
+    pub image_bytes: u64,
+    /// Bytes of any other file.
+    pub file_bytes: u64,
+    /// Bytes of one user's files that are kept or promised.
+    pub bytes_per_user: u64,
+    /// Files of one user that are kept or promised.
+    pub files_per_user: u64,
+    /// Bytes of everybody's files that are kept or promised.
+    pub total_bytes: u64,
+}
+
+impl Limits {
+    const fn bytes_of(&self, kind: MessageKind) -> u64 {
+        match kind {
+            MessageKind::Voice => self.voice_bytes,
+            MessageKind::Image => self.image_bytes,
+            MessageKind::File | MessageKind::Text => self.file_bytes,
+        }
+    }
+}
+
+/// What the desk is told at its start.
+#[derive(Debug)]
+pub struct Settings {
+    /// How much.
+    pub limits: Limits,
+    /// Signs the addresses.
+    pub links: FileLinks,
+    /// Where the bytes are.
+    pub blobs: Blobs,
+    /// Rings when a message that may have shown a file is deleted.
+    pub released: Arc<Notify>,
+}
+
+/// What a client asks for with `POST /v1/uploads`, beside the place.
+#[derive(Debug, Deserialize)]
+pub struct Wish {
+    kind: String,
+    name: String,
+    size: u64,
+    #[serde(rename = "type")]
+    mime: Option<String>,
+}
+
+impl Wish {
+    fn kind(&self) -> Result<MessageKind, Refusal> {
+        match self.kind.as_str() {
+            "voice" => Ok(MessageKind::Voice),
+            "image" => Ok(MessageKind::Image),
+            "file" => Ok(MessageKind::File),
+            _ => Err(Refusal::bad_request("kind is voice, image or file")),
+        }
+    }
+}
+
+/// A promise to take a file.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The file's name in messages.
+    pub upload: UploadId,
+    /// Where to put it.
+    pub url: String,
+    /// Until when all of it must have arrived.
+    pub expires: UnixMillis,
+    /// Bytes that a file of this kind may have.
+    pub max_bytes: u64,
+}
+
+/// A file as it is given.
+pub struct Given {
+    /// What is known of it.
+    pub upload: Upload,
+    /// Which part it is.
+    pub part: Range<u64>,
+    /// The bytes of the part.
+    pub bytes: Bytestream,
+    /// When it is given.
+    pub now: UnixMillis,
+}
+
+/// See the module's documentation. Clones are the same desk.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) limits: Limits,
+    pub(super) links: FileLinks,
+    pub(super) blobs: Blobs,
+    pub(super) released: Arc<Notify>,
+    pub(super) store: runner::Handle,
+    pub(super) clock: Clock,
+    pub(super) stats: Arc<Stats>,
+    /// Files that are arriving.
+    pub(super) arriving: Mutex<HashSet<UploadId>>,
+}
+
+impl Desk {
+    /// A desk over what the store knows.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn open(settings: Settings, store: runner::Handle, clock: Clock) -> Result<Self, StoreError> {
+        let kept = store.read(|store| store.uploaded(None)).await?;
+        let stats = Arc::new(Stats::default());
+        // More than is allowed if the operator has lowered the limit.
+        stats.promise(kept.bytes, u64::MAX);
+        let Settings { limits, links, blobs, released } = settings;
+        let arriving = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { limits, links, blobs, released, store, clock, stats, arriving }) })
+    }
+
+    /// What is counted here.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.inner.stats
+    }
+
+    /// Ends what broke off in a bucket; `patience` bounds the wait.
+    pub async fn stop(&self, patience: Duration) {
+        let tasks = &self.inner.blobs.tasks;
+        tasks.close();
+        if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+            tracing::warn!("uploads that broke off are left in the bucket");
+        }
+    }
+
+    /// Promises to take a file, within the quotas. Whether the owner may send to that place is known before.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request`, `too_large`: such a file is never taken. `conflict`: the quota of the owner is used up.
+    /// `unavailable`: that of everybody is, or nothing can be stored.
+    pub async fn admit(&self, owner: UserId, place: Place, wish: Wish) -> Result<Admitted, Refusal> {
+        let inner = &self.inner;
+        let kind = wish.kind()?;
+        name::check(&wish.name)?;
+        if let Some(mime) = &wish.mime {
+            sniff::check_type(mime)?;
+        }
+        let max_bytes = inner.limits.bytes_of(kind);
+        if wish.size == 0 {
+            return Err(Refusal::bad_request("size is the number of bytes, at least 1"));
+        }
+        if wish.size > max_bytes {
+            let message = format!("a file of this kind has at most {max_bytes} bytes");
+            return Err(Refusal { message: message.into(), ..Refusal::too_large("") });
+        }
+        if !inner.stats.promise(wish.size, inner.limits.total_bytes) {
+            return Err(Refusal::new(ErrorCode::Unavailable, "the server has no room for more files now"));
+        }
+        let now = inner.clock.now().unix;
+        let upload = Upload {
+            id: UploadId(Uuid::new_v4().simple().to_string().into()),
+            place,
+            owner,
+            kind,
+            name: wish.name.into(),
+            mime: wish.mime.unwrap_or_default().into(),
+            bytes: wish.size,
+            sha256: None,
+            state: UploadState::Asked,
+            at: now,
+        };
+        let promised = self.promise(upload.clone()).await;
+        if promised.is_err() {
+            inner.stats.give_back(upload.bytes);
+        }
+        promised?;
+        let expires = now + PUT_LIFE;
+        let url = inner.links.url(FileAccess::Put, &upload.id.0, expires);
+        Ok(Admitted { upload: upload.id, url, expires, max_bytes })
+    }
+
+    async fn promise(&self, upload: Upload) -> Result<(), Refusal> {
+        let Limits { bytes_per_user, files_per_user, .. } = self.inner.limits;
+        let is_within = self.inner.store.write("upload", move |store| {
+            let usage = store.uploaded(Some(&upload.owner))?;
+            let bytes = usage.bytes.saturating_add(upload.bytes);
+            if usage.files >= files_per_user || bytes > bytes_per_user {
+                return Ok(false);
+            }
+            store.put_upload(&upload).map(|()| true)
+        });
+        match is_within.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::new(ErrorCode::Conflict, "your quota of files is used up; delete some first")),
+            Err(_) => Err(Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now")),
+        }
+    }
+
+    /// Finds the file that a signed address shows.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden`: the address is not good. `not_found`: there is no such file, or not yet, or not any more.
+    pub async fn find(&self, id: &str, signature: &FileSignature) -> Result<Upload, Refusal> {
+        self.check(FileAccess::Get, id, signature)?;
+        let upload = self.upload(id).await?.filter(|upload| upload.state == UploadState::Complete);
+        upload.ok_or_else(no_such_file)
+    }
+
+    /// Gives a part of a file that was found.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`: its bytes are gone. `unavailable`: the storage does not answer.
+    pub async fn give(&self, upload: Upload, part: Range<u64>) -> Result<Given, Refusal> {
+        let inner = &self.inner;
+        let read = inner.blobs.read(&upload.id, part.clone()).await.map_err(|error| {
+            tracing::warn!(upload = &*upload.id.0, %error, "a file cannot be read");
+            Refusal::new(ErrorCode::Unavailable, "the file cannot be read now")
+        });
+        match read? {
+            Some((len, stream)) if len == upload.bytes => {
+                inner.stats.count_given(part.end.saturating_sub(part.start));
+                Ok(Given { upload, part, bytes: blobs::as_io(stream), now: inner.clock.now().unix })
+            }
+            Some(_) | None => {
+                tracing::warn!(upload = &*upload.id.0, "the bytes of a file are lost");
+                Err(no_such_file())
+            }
+        }
+    }
+
+    pub(super) fn check(&self, access: FileAccess, id: &str, signature: &FileSignature) -> Result<(), Refusal> {
+        let now = self.inner.clock.now().unix;
+        self.inner.links.check(access, id, signature, now).map_err(|error| match error {
+            FileLinkError::Forged => Refusal::new(ErrorCode::Forbidden, "the signature of this address is not valid"),
+            FileLinkError::Expired => Refusal::new(ErrorCode::Forbidden, "this address has expired"),
+        })
+    }
+
+    pub(super) async fn upload(&self, id: &str) -> Result<Option<Upload>, Refusal> {
+        if !blobs::is_id(id) {
+            return Ok(None);
+        }
+        let id = UploadId(id.into());
+        let found = self.inner.store.read(move |store| store.upload(&id)).await;
+        found.map_err(|_| Refusal::new(ErrorCode::Unavailable, "the file cannot be looked up now"))
+    }
+
+    /// Takes a name for as long as its file arrives.
+    pub(super) fn begin(&self, id: &UploadId) -> Result<Arriving, Refusal> {
+        let mut arriving = self.inner.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+        if arriving.len() >= self.inner.blobs.arrivals_max() {
+            return Err(Refusal::new(ErrorCode::Unavailable, "too many files arrive at once"));
+        }
+        if !arriving.insert(id.clone()) {
+            return Err(Refusal::new(ErrorCode::Conflict, "this file is arriving already"));
+        }
+        Ok(Arriving { desk: self.clone(), id: id.clone() })
+    }
+}
+
+/// `not_found` for a file.
+pub(super) fn no_such_file() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "there is no such file")
+}
+
+/// A file that arrives: nobody else may put it meanwhile.
+pub(super) struct Arriving {
+    desk: Desk,
+    id: UploadId,
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.desk.inner.arriving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

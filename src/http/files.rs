@@ -1,0 +1,227 @@
+//! Files of chat messages: asked for with a token, put and got by signed addresses, which are no tokens.
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::Method;
+use hyper::StatusCode;
+use hyper::Uri;
+use hyper::header;
+use hyper::header::HeaderValue;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::auth::file_link::FileSignature;
+use crate::files;
+use crate::files::Given;
+use crate::files::PutError;
+use crate::files::RangeError;
+use crate::files::Wish;
+use crate::http::auth;
+use crate::http::body;
+use crate::http::hooks::FileHooks;
+use crate::http::problem::Problem;
+use crate::http::server::Inner;
+use crate::signal::ErrorCode;
+use crate::store::MessageKind;
+use crate::store::Upload;
+use crate::store::UserId;
+use crate::time::UnixMillis;
+
+/// Should a browser show it after all, nothing in it runs, and it belongs to no site.
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
+
+/// Bytes of a refused file that are read and thrown away, and for how long, so that the client sees the answer before
+/// it sees the connection end.
+const DRAINED_MAX: usize = 1_048_576;
+const DRAINED_FOR: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+pub(crate) struct UploadRequest {
+    session: Option<String>,
+    room: Option<String>,
+    #[serde(flatten)]
+    wish: Wish,
+}
+
+#[derive(Serialize)]
+struct UploadReply<'a> {
+    upload: &'a str,
+    url: &'a str,
+    expires_at: UnixMillis,
+    max_bytes: u64,
+}
+
+/// `POST /v1/uploads`: asks for an address to put a file at.
+pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let identity = auth::identity(&inner, &headers).await?;
+    let FileHooks { desk, place } = hooks(&inner)?;
+    let UploadRequest { session, room, wish } = body::read(&headers, body).await?;
+    let user = identity.subject.user;
+    let place = (place)(Arc::clone(&user), session, room).await?;
+    let admitted = desk.admit(UserId(user), place, wish).await?;
+    let mut response = body::reply(&UploadReply {
+        upload: &admitted.upload.0,
+        url: &admitted.url,
+        expires_at: admitted.expires,
+        max_bytes: admitted.max_bytes,
+    });
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// `PUT /v1/uploads/{id}`: the bytes of a file.
+pub(crate) async fn put(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let desk = &hooks(&inner)?.desk;
+    let mut stream = body.into_data_stream();
+    let signature = signature(&uri)?;
+    let outcome = desk.receive(&id, &signature, content_length(&headers), &mut stream).await;
+    match outcome {
+        Ok(arrived) => {
+            let told = json!({"upload": arrived.upload.0, "size": arrived.size, "type": arrived.mime});
+            Ok(body::reply(&told))
+        }
+        Err(error) => {
+            drain(Body::from_stream(stream)).await;
+            Err(match error {
+                PutError::Refused(refusal) => refusal.into(),
+                PutError::TooSlow => Problem::with_status(StatusCode::REQUEST_TIMEOUT, "the file took too long"),
+            })
+        }
+    }
+}
+
+/// `GET /v1/files/{id}`: a file, or a part of it.
+pub(crate) async fn get(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let desk = &hooks(&inner)?.desk;
+    let signature = signature(&uri)?;
+    let upload = desk.find(&id, &signature).await?;
+    let etag = etag(&upload);
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| names(tags, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let len = upload.bytes;
+    // RFC 9110 §13.1.5: a part of another file than the one that was begun is of no use.
+    let is_same = headers.get(header::IF_RANGE).is_none_or(|tag| tag == etag);
+    let wanted = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).filter(|_| is_same);
+    let part = match wanted.map(|range| files::requested(range, len)).transpose() {
+        Ok(part) => part.flatten(),
+        Err(RangeError) => {
+            let all = HeaderValue::try_from(format!("bytes */{len}"));
+            let problem = Problem::with_status(StatusCode::RANGE_NOT_SATISFIABLE, "the file has no such part");
+            return Err(all.into_iter().fold(problem, |problem, all| problem.with_header(header::CONTENT_RANGE, all)));
+        }
+    };
+    let given = desk.give(upload, part.clone().unwrap_or(0..len)).await?;
+    Ok(response(given, part.is_some(), &method, etag, signature.expires))
+}
+
+fn response(given: Given, is_part: bool, method: &Method, etag: HeaderValue, expires: UnixMillis) -> Response {
+    let Given { upload, part, bytes, now } = given;
+    let mut response =
+        if method == Method::HEAD { Response::new(Body::empty()) } else { Response::new(Body::from_stream(bytes)) };
+    let headers = response.headers_mut();
+    let mut set = |name, value: String| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, upload.mime.to_string());
+    set(header::CONTENT_LENGTH, (part.end - part.start).to_string());
+    set(header::CONTENT_DISPOSITION, disposition(&upload));
+    let left = expires.saturating_since(now).as_secs();
+    set(header::CACHE_CONTROL, format!("private, max-age={left}, immutable"));
+    if is_part {
+        set(header::CONTENT_RANGE, format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), upload.bytes));
+    }
+    headers.insert(header::ETAG, etag);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
+    if is_part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
+}
+
+fn hooks(inner: &Inner) -> Result<&FileHooks, Problem> {
+    let none = || Problem::new(ErrorCode::Unavailable, "this server takes no files");
+    inner.hooks.files.as_ref().ok_or_else(none)
+}
+
+/// What an address shows beside the id; its order is free.
+fn signature(uri: &Uri) -> Result<FileSignature, Problem> {
+    let pairs = || uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let value = |wanted: &str| pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let expires = value("expires").and_then(|text| text.parse().ok()).map(UnixMillis);
+    match (expires, value("signature")) {
+        (Some(expires), Some(text)) => Ok(FileSignature { expires, text: text.to_owned() }),
+        _ => Err(Problem::new(ErrorCode::Forbidden, "the address of a file is signed; take it as it was given")),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn drain(mut body: Body) {
+    let read = async {
+        let mut len = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            len += frame.data_ref().map_or(0, |data| data.len());
+            if len > DRAINED_MAX {
+                break;
+            }
+        }
+    };
+    // Whoever goes on sending does not read the answer.
+    let _ = timeout(DRAINED_FOR, read).await;
+}
+
+/// A strong validator: what a file holds never changes. RFC 9110 §8.8.3.
+fn etag(upload: &Upload) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{}\"", upload.id.0)).expect("hexadecimal digits can stand in a header")
+}
+
+fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+    let mut tags = tags.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tags.any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+}
+
+/// Pictures and sound are shown where they stand, anything else is only saved. RFC 6266; names by RFC 8187 §3.2.
+fn disposition(upload: &Upload) -> String {
+    let way = match upload.kind {
+        MessageKind::Image | MessageKind::Voice => "inline",
+        MessageKind::File | MessageKind::Text => "attachment",
+    };
+    let mut value = format!("{way}; filename*=UTF-8''");
+    for byte in upload.name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(value, "%{byte:02X}");
+        }
+    }
+    value
+}
