@@ -44,12 +44,16 @@ prepare_cores "$server_cpu" "$load_cpu"
 results="target/signaling/$(date -u +%Y%m%dT%H%M%SZ).jsonl"
 mkdir -p target/signaling
 
-# start_server: on ports of its own choice. No limit stands in the way of honest clients (127.2/16); floods come from elsewhere.
+# start_server ROW: on ports of its own choice, with files of its own in $run: what the server before it wrote is never taken for
+# its word. No limit stands in the way of honest clients (127.2/16); floods come from elsewhere and meet the limits as shipped.
 start_server() {
-    rm -rf "$work/state"
-    cat > "$work/duologue.toml" << TOML
+    local limits=""
+    [ "$1" = flood ] || limits="queue_joins_per_minute = 1000000
+messages_burst = 10000"
+    run="$(mktemp -d "$work/run.XXXXXX")"
+    cat > "$run/duologue.toml" << TOML
 [server]
-state_dir = "$work/state"
+state_dir = "$run/state"
 [http]
 listen = ["127.0.0.1:0"]
 tls_listen = ["127.0.0.1:0"]
@@ -63,20 +67,21 @@ shards = 1
 [auth]
 jwt_secrets = ["$secret"]
 [limits]
-queue_joins_per_minute = 1000000
-messages_burst = 10000
+$limits
 exempt = ["127.2.0.0/16"]
 [log]
 level = "warn"
 TOML
-    apart -15 taskset -c "$server_cpu" "$duologue" serve --config "$work/duologue.toml" > "$work/listeners" 2> "$work/log" &
+    apart -15 taskset -c "$server_cpu" "$duologue" serve --config "$run/duologue.toml" > "$run/listeners" 2> "$run/log" &
     server_pid=$!
+    # The child makes the file, so it may not be there yet.
     for _ in $(seq 100); do
-        ! grep -q '^ready' "$work/listeners" || return 0
+        ! grep -qs '^ready' "$run/listeners" || return 0
+        kill -0 "$server_pid" 2> /dev/null || break
         sleep 0.1
     done
     echo "the server does not start" >&2
-    cat "$work/log" >&2
+    cat "$run/log" >&2
     exit 1
 }
 
@@ -89,16 +94,17 @@ note() {
 measure() {
     local round="$1" row="$2" listener="$3" trust=()
     shift 3
-    start_server
-    [ "$listener" = http ] || trust=(--ca "$work/state/tls/local-ca.pem")
+    start_server "$row"
+    [ "$listener" = http ] || trust=(--ca "$run/state/tls/local-ca.pem")
     local address
-    address="$(awk -v listener="$listener" '$1 == listener { print $2 }' "$work/listeners")"
+    address="$(awk -v listener="$listener" '$1 == listener { print $2 }' "$run/listeners")"
     if DUOLOGUE_LOAD_SECRET="$secret" run_load load "$@" --server "$address" "${trust[@]}"; then
         note "$round" "$row" "$(cat "$work/report")"
     else
         echo "$row: $(cat "$work/why")" >&2
     fi
     stop_server
+    rm -rf "$run"
 }
 
 for round in $(seq "$rounds"); do
