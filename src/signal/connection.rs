@@ -1,9 +1,11 @@
 //! One task per WebSocket: reads messages for the hub, writes what the hub has queued, keeps the heartbeat.
+use std::future::Future;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio::time::Sleep;
+use tokio::time::sleep;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -24,13 +27,19 @@ use crate::signal::handle::Stopped;
 use crate::signal::hub::HEARTBEAT;
 use crate::signal::hub::Peer;
 use crate::signal::id::ConnectionId;
+use crate::signal::limit::Rate;
+use crate::signal::limit::TokenBucket;
 use crate::signal::link::Link;
+use crate::signal::outbox::Class;
+use crate::signal::outbox::Full;
+use crate::signal::protocol;
 use crate::signal::protocol::BadFrame;
 use crate::signal::protocol::Body;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
+use crate::signal::protocol::Refusal;
 use crate::signal::websocket::Fault;
 use crate::signal::websocket::Reader;
 use crate::signal::websocket::Received;
@@ -45,6 +54,15 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// pongs and fragments. Far above what any honest client sends, far below what keeps a core busy.
 const EXTRAS_MAX: u32 = 4000;
 const EXTRAS_WINDOW: Duration = Duration::from_secs(10);
+
+/// Rests after a refused message in the time in which one token of the budget comes back, and the longest rest. So a flooder is
+/// refused ten times for every message that passes, and the 101 refusals that end its connection take a third of a second.
+const RESTS_PER_TOKEN: u32 = 10;
+const REST_MAX: Duration = Duration::from_millis(10);
+
+/// Bytes taken in behind a close before a rest of [`REST_MAX`]: what a client has under way comes in at once, but one that goes
+/// on and on does not keep a core busy until [`CLOSING`].
+const DRAINED_AT_ONCE: usize = 1 << 20;
 
 /// Beyond this many bytes no further frame is taken from the outbox.
 const WRITER_ENOUGH: usize = 4096;
@@ -72,6 +90,8 @@ where
         pong: None,
         last_heard: Instant::now(),
         pinged: false,
+        messages: TokenBucket::FULL,
+        rest: None,
         extras: 0,
         extras_since: Instant::now(),
     };
@@ -93,6 +113,10 @@ struct Connection<S> {
     last_heard: Instant,
     /// Whether a ping waits for a sign of life.
     pinged: bool,
+    /// The message budget (rule 2).
+    messages: TokenBucket,
+    /// Nothing is read until it is over. A flood stays in the kernel meanwhile and, once its buffers are full, with the client.
+    rest: Option<Pin<Box<Sleep>>>,
     /// Frames that are no message since that moment.
     extras: u32,
     extras_since: Instant,
@@ -158,6 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => break,
             }
         }
+        if let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(context));
+            self.rest = None;
+        }
         let limit = if self.link.is_online() { MESSAGE_BYTES_MAX } else { MESSAGE_BYTES_BEFORE_HELLO_MAX };
         self.reader.poll_received(&mut self.socket, limit, context).map_err(|fault| match fault {
             Fault::Breach => Ending::Breach(CloseCode::Protocol),
@@ -181,6 +209,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn on_text(&mut self, text: &Utf8Bytes) -> Option<Ending> {
+        let now = self.hub.mono(self.last_heard);
+        if let Err(wait) = self.messages.take(self.hub.messages(), now) {
+            return self.refuse(text, wait).err();
+        }
         let incoming = match Incoming::parse(text) {
             Ok(incoming) => incoming,
             Err(BadFrame) => return Some(Ending::Breach(CloseCode::BadFrame)),
@@ -200,6 +232,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(done) => done.await.err().map(|_| Ending::Lost),
             None => None,
         }
+    }
+
+    /// Refuses a message over the budget without looking into it, and lets the next one wait (rule 2). The hub, where everybody
+    /// stands in line, hears of none.
+    fn refuse(&mut self, text: &str, wait: Duration) -> Result<(), Ending> {
+        let reply_to = Incoming::parse_reply_to(text).map_err(|BadFrame| Ending::Breach(CloseCode::BadFrame))?;
+        if let Some(re) = reply_to.re() {
+            let frame = protocol::error(re, &Refusal::rate_limited("too many messages", wait));
+            self.link.push(Class::Kept, frame).map_err(|Full| {
+                self.link.abort(CloseCode::SlowConsumer);
+                Ending::Breach(CloseCode::SlowConsumer)
+            })?;
+        }
+        self.hub.stats().rate_limit_hits_total.add_one();
+        if self.link.count_refusal(self.hub.mono(self.last_heard)) {
+            return Err(Ending::Breach(CloseCode::RateLimited));
+        }
+        self.rest = Some(Box::pin(sleep(rest_of(self.hub.messages()))));
+        Ok(())
     }
 
     /// Counts a frame that the message budget does not see; too many are refused like too many messages (rule 2).
@@ -263,9 +314,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if written.is_err() || self.socket.shutdown().await.is_err() {
             return;
         }
-        let mut rest = vec![0; 4096];
-        while self.socket.read(&mut rest).await.is_ok_and(|len| len > 0) {}
+        let (mut rest, mut drained) = (vec![0; 4096], 0);
+        while let Ok(len @ 1..) = self.socket.read(&mut rest).await {
+            drained += len;
+            if drained >= DRAINED_AT_ONCE {
+                drained = 0;
+                sleep(REST_MAX).await;
+            }
+        }
     }
+}
+
+/// How long a connection rests after a refused message.
+fn rest_of(messages: Rate) -> Duration {
+    (messages.interval() / RESTS_PER_TOKEN).min(REST_MAX)
 }
 
 #[cfg(test)]

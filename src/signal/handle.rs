@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
@@ -19,6 +20,7 @@ use crate::signal::hub::BlockAnswer;
 use crate::signal::hub::BlockAsk;
 use crate::signal::hub::Peer;
 use crate::signal::id::ConnectionId;
+use crate::signal::limit::Rate;
 use crate::signal::link::Link;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
@@ -30,6 +32,8 @@ use crate::signal::room_ask::RoomAnswer;
 use crate::signal::room_ask::RoomAsk;
 use crate::signal::stats::Stats;
 use crate::store::Place;
+use crate::time::Clock;
+use crate::time::Mono;
 
 /// Something that happened, for the hub. It may hold tokens, so it does not print itself.
 pub(crate) enum Input {
@@ -57,18 +61,36 @@ pub struct Stopped;
 #[derive(Clone, Debug)]
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
-    connections: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connections: AtomicU64,
     stats: Arc<Stats>,
+    clock: Clock,
+    messages: Rate,
 }
 
 impl Handle {
-    pub(crate) fn new(inputs: mpsc::Sender<Input>, stats: Arc<Stats>) -> Self {
-        Self { inputs, connections: Arc::default(), stats }
+    /// `messages` is what one connection may send.
+    pub(crate) fn new(inputs: mpsc::Sender<Input>, stats: Arc<Stats>, clock: Clock, messages: Rate) -> Self {
+        Self { inputs, shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages }) }
     }
 
     /// What signaling counts.
     pub fn stats(&self) -> &Arc<Stats> {
-        &self.stats
+        &self.shared.stats
+    }
+
+    /// The budget for messages of one connection.
+    pub(crate) fn messages(&self) -> Rate {
+        self.shared.messages
+    }
+
+    /// The hub's name of a moment.
+    pub(crate) fn mono(&self, at: Instant) -> Mono {
+        Mono::from_start(at.into_std().saturating_duration_since(self.shared.clock.instant(Mono::default())))
     }
 
     /// Makes a guest and its first tokens: `POST /v1/auth/guest` (rule 1), within the budget of the address.
@@ -146,7 +168,7 @@ impl Handle {
     }
 
     pub(crate) fn next_connection(&self) -> ConnectionId {
-        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed) + 1)
+        ConnectionId(self.shared.connections.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Hands an input over. The hub never waits for a connection, so there is room soon.

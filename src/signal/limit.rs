@@ -33,6 +33,11 @@ impl Rate {
         Self { interval: Duration::from_secs(60) / per_minute.max(1), capacity: per_minute.max(1) }
     }
 
+    /// The time in which one token comes back.
+    pub(crate) fn interval(self) -> Duration {
+        self.interval
+    }
+
     fn whole(self) -> Duration {
         self.interval * self.capacity
     }

@@ -1,4 +1,4 @@
-//! The way from the hub to one connection task: the outbox, and the end of the connection.
+//! The way from the hub to one connection task: the outbox, the end of the connection, and the refusals of both.
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -8,12 +8,15 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
+use crate::signal::limit::Refusals;
 use crate::signal::outbox::Class;
 use crate::signal::outbox::Full;
 use crate::signal::outbox::Outbox;
 use crate::signal::protocol::CloseCode;
+use crate::time::Mono;
 
-/// Shared by the hub, which fills it and never waits, and one connection task, which empties it.
+/// Shared by the hub, which fills it and never waits, and one connection task, which empties it. The task too refuses what is
+/// over a budget.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     state: Mutex<State>,
@@ -24,6 +27,7 @@ struct State {
     outbox: Outbox,
     close: Option<CloseCode>,
     is_online: bool,
+    refusals: Refusals,
     waker: Option<Waker>,
 }
 
@@ -55,6 +59,11 @@ impl Link {
         state.outbox.clear();
         state.close.get_or_insert(code);
         state.wake();
+    }
+
+    /// Counts a refusal for want of budget; true if the connection is to be closed for it (rule 2).
+    pub(crate) fn count_refusal(&self, now: Mono) -> bool {
+        self.lock().refusals.count(now)
     }
 
     /// Marks that `hello` was accepted.

@@ -22,6 +22,7 @@ use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Sequel;
 use crate::signal::id::SessionId;
+use crate::signal::limit::Rate;
 use crate::signal::past::Past;
 use crate::signal::protocol::Path;
 use crate::signal::room::Pass;
@@ -88,6 +89,7 @@ pub fn start(
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
+    let messages = Rate::per_second(settings.limits.messages_per_second, settings.limits.messages_burst);
     let mut task = Task {
         hub: Hub::new(settings, stats.clone()),
         clock,
@@ -105,7 +107,7 @@ pub fn start(
     };
     let now = task.now();
     task.hub.restore(past, now);
-    (Handle::new(inputs, stats), task.run())
+    (Handle::new(inputs, stats, clock, messages), task.run())
 }
 
 /// A session that is over, and what the relay did for it if that could be learned.

@@ -300,6 +300,106 @@ async fn rule_2_a_flood_of_frames_that_are_no_messages_closes_with_4429() {
     assert_eq!(client.close_code().await, 4429);
 }
 
+/// So many messages in one go.
+async fn flood(client: &mut Client, text: &'static str, times: usize) {
+    for _ in 0..times {
+        client.socket.feed(Message::text(text)).await.expect("is open");
+    }
+    client.socket.flush().await.expect("is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_messages_over_the_budget_are_refused_with_the_time_to_wait() {
+    let mut node = Node::new();
+    let mut client = node.guest().await;
+    // The runtime's paused clock is a moment older than the node's, which knows nothing before its start.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    client.send(r#"{"type":"ack","id":7,"data":{"seq":0}}"#).await;
+    assert_eq!(client.next().await["re"], 7);
+    // That was one of 200; hello's is there again.
+    flood(&mut client, r#"{"type":"ack","id":8,"data":{"seq":0}}"#, 199).await;
+    for _ in 0..199 {
+        assert_eq!(client.next().await["type"], "ok");
+    }
+    // What it asks for does not matter: nobody looks.
+    client.send(r#"{"type":"ack","id":9,"data":{"seq":[]}}"#).await;
+    let refused = client.next().await;
+    assert_eq!(refused["re"], 9);
+    assert_eq!(refused["error"]["code"], "rate_limited");
+    assert_eq!(refused["error"]["retryable"], true);
+    let wait = Duration::from_millis(refused["error"]["retry_after_ms"].as_u64().expect("a time"));
+    assert_eq!(wait, Duration::from_millis(20));
+    tokio::time::sleep(wait).await;
+    client.send(r#"{"type":"ack","id":10,"data":{"seq":0}}"#).await;
+    let taken = client.next().await;
+    assert_eq!((&taken["re"], &taken["type"]), (&json!(10), &json!("ok")));
+    assert_eq!(node.stats().rate_limit_hits_total.value(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_a_flood_of_messages_closes_with_4429_whatever_they_say() {
+    let mut node = Node::new();
+    for text in [r#"{"type":"ack","data":{"seq":0}}"#, r#"{"type":"nonsense"}"#, r#"{"type":7}"#, r#"{"id":"x"}"#] {
+        let mut client = node.guest().await;
+        let before = Instant::now();
+        flood(&mut client, text, 400).await;
+        assert_eq!(client.close_code().await, 4429, "{text}");
+        assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+    }
+    assert_eq!(node.stats().closes(CloseCode::RateLimited).value(), 4);
+    assert_eq!(node.stats().rate_limit_hits_total.value(), 4 * 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_what_is_no_json_over_the_budget_closes_with_4400() {
+    let mut node = Node::new();
+    let mut client = node.guest().await;
+    flood(&mut client, r#"{"type":"nonsense"}"#, 220).await;
+    client.send("nonsense").await;
+    assert_eq!(client.close_code().await, 4400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_refusals_of_the_hub_and_of_the_connection_count_together() {
+    let mut node = Node::new();
+    let mut client = node.guest().await;
+    // The budget of joins is 30, that of messages 200.
+    for _ in 0..30 {
+        for request in [r#"{"type":"queue.join","id":2}"#, r#"{"type":"queue.leave","id":3}"#] {
+            client.send(request).await;
+            client.next_of("ok").await;
+        }
+    }
+    flood(&mut client, r#"{"type":"queue.join","id":5}"#, 100).await;
+    for _ in 0..100 {
+        assert_eq!(client.next_of("error").await["error"]["code"], "rate_limited");
+    }
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    flood(&mut client, r#"{"type":"ack"}"#, 220).await;
+    assert_eq!(client.close_code().await, 4429);
+    // The one more is the connection's, which refuses no more than that.
+    assert_eq!(node.stats().rate_limit_hits_total.value(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_a_flooder_that_reads_nothing_is_let_go() {
+    let mut node = Node::new();
+    let mut socket = node.raw(64);
+    let mut sent = Vec::new();
+    for message in [&br#"{"type":"hello","data":{"guest":{"device_id":"d"}}}"#[..]]
+        .into_iter()
+        .chain(std::iter::repeat_n(&br#"{"type":"x","id":1}"#[..], 2000))
+    {
+        sent.extend_from_slice(&[0x81, 0x80 | message.len() as u8, 0, 0, 0, 0]);
+        sent.extend_from_slice(message);
+    }
+    let before = Instant::now();
+    let _ = timeout(PATIENCE, socket.write_all(&sent)).await.expect("an end");
+    assert!(before.elapsed() < Duration::from_secs(20), "{:?}", before.elapsed());
+    let closed = [CloseCode::RateLimited, CloseCode::SlowConsumer].map(|code| node.stats().closes(code).value());
+    assert_eq!(closed.iter().sum::<u64>(), 1, "{closed:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn rule_14_a_client_that_stops_reading_is_let_go_within_5_s() {
     let mut node = Node::new();
@@ -372,7 +472,7 @@ async fn the_handle_makes_guests_verifies_and_refreshes() {
 #[test]
 fn the_task_of_a_connection_is_small() {
     let (inputs, _) = mpsc::channel(1);
-    let hub = Handle::new(inputs, Arc::default());
+    let hub = Handle::new(inputs, Arc::default(), Clock::start(), Rate::per_second(1, 1));
     let task = serve(duplex(1).0, Peer { ip: [192, 0, 2, 1].into(), bearer: None }, hub);
     assert!(size_of_val(&task) <= 1024, "{} bytes", size_of_val(&task));
 }

@@ -20,8 +20,6 @@ use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
 use crate::signal::id::random_bytes;
-use crate::signal::limit::Refusals;
-use crate::signal::limit::TokenBucket;
 use crate::signal::link::Link;
 use crate::signal::outbox::Class;
 use crate::signal::outbox::Source;
@@ -72,8 +70,6 @@ pub(super) struct Connection {
     pub(super) link: Arc<Link>,
     pub(super) peer: Peer,
     pub(super) online: Option<Online>,
-    messages: TokenBucket,
-    refusals: Refusals,
 }
 
 /// What a connection is after `hello`.
@@ -99,9 +95,7 @@ impl Hub {
     /// Takes a new connection in and greets it.
     pub(crate) fn handle_connected(&mut self, id: ConnectionId, link: Arc<Link>, peer: Peer, now: Now) {
         self.stats.connections_total.add_one();
-        let connection =
-            Connection { link, peer, online: None, messages: TokenBucket::FULL, refusals: Refusals::default() };
-        self.connection_by_id.insert(id, connection);
+        self.connection_by_id.insert(id, Connection { link, peer, online: None });
         if self.draining {
             self.close(id, CloseCode::Drain, now);
         } else {
@@ -137,9 +131,7 @@ impl Hub {
 
     fn on_message(&mut self, id: ConnectionId, reply_to: ReplyTo, body: Body, now: Now) -> Result<(), Refusal> {
         // A connection that is closing may still have sent something.
-        let Some(connection) = self.connection_by_id.get_mut(&id) else { return Ok(()) };
-        let budget = connection.messages.take(self.rates.messages, now.mono);
-        budget.map_err(|wait| Refusal::rate_limited("too many messages", wait))?;
+        let Some(connection) = self.connection_by_id.get(&id) else { return Ok(()) };
         let user = connection.online.as_ref().map(|online| online.user.clone());
         match (body, user) {
             (Body::Malformed(refusal), _) => Err(refusal),
@@ -186,12 +178,9 @@ impl Hub {
 
     /// Sends the `ok` to a request that wants one.
     pub(super) fn ok(&mut self, id: ConnectionId, reply_to: ReplyTo, data: &impl Serialize) {
-        let re = match reply_to {
-            ReplyTo::Id(re) => Some(re),
-            ReplyTo::Unnamed => None,
-            ReplyTo::Nobody => return,
-        };
-        self.send(id, Class::Kept, protocol::ok(re, data));
+        if let Some(re) = reply_to.re() {
+            self.send(id, Class::Kept, protocol::ok(re, data));
+        }
     }
 
     /// Sends an ok that says nothing more, or the refusal there is.
@@ -204,20 +193,15 @@ impl Hub {
 
     /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
     pub(super) fn refuse(&mut self, id: ConnectionId, reply_to: ReplyTo, refusal: &Refusal, now: Now) {
-        let re = match reply_to {
-            ReplyTo::Id(re) => Some(Some(re)),
-            ReplyTo::Unnamed => Some(None),
-            ReplyTo::Nobody => None,
-        };
-        if let Some(re) = re {
+        if let Some(re) = reply_to.re() {
             self.send(id, Class::Kept, protocol::error(re, refusal));
         }
         if refusal.code != ErrorCode::RateLimited {
             return;
         }
         self.stats.rate_limit_hits_total.add_one();
-        let Some(connection) = self.connection_by_id.get_mut(&id) else { return };
-        if connection.refusals.count(now.mono) {
+        let Some(connection) = self.connection_by_id.get(&id) else { return };
+        if connection.link.count_refusal(now.mono) {
             self.close(id, CloseCode::RateLimited, now);
         }
     }

@@ -152,7 +152,6 @@ struct Asking {
 /// Rates of the budgets in force.
 #[derive(Debug)]
 struct Rates {
-    messages: Rate,
     joins: Rate,
     skips: Rate,
     uploads: Rate,
@@ -190,7 +189,6 @@ impl Hub {
         let limits = settings.limits;
         Self {
             rates: Rates {
-                messages: Rate::per_second(limits.messages_per_second, limits.messages_burst),
                 joins: Rate::per_minute(limits.queue_joins_per_minute),
                 skips: Rate::per_minute(limits.skips_per_minute),
                 uploads: Rate::per_minute(limits.uploads_per_minute),

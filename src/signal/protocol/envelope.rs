@@ -31,6 +31,17 @@ pub(crate) enum ReplyTo {
     Nobody,
 }
 
+impl ReplyTo {
+    /// What the reply repeats as `re`, if one is wanted and if anything.
+    pub(crate) fn re(self) -> Option<Option<u64>> {
+        match self {
+            ReplyTo::Id(re) => Some(Some(re)),
+            ReplyTo::Unnamed => Some(None),
+            ReplyTo::Nobody => None,
+        }
+    }
+}
+
 /// One message of a client.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -56,6 +67,41 @@ impl Incoming {
     ///
     /// [`BadFrame`] ends the connection.
     pub(crate) fn parse(text: &str) -> Result<Self, BadFrame> {
+        let Envelope { kind, has_bad_id, reply_to, data } = Envelope::parse(text)?;
+        let body = if has_bad_id {
+            Body::Malformed(Refusal::bad_request("id must be an integer from 0 to 2^53-1"))
+        } else if !data.starts_with('{') {
+            Body::Malformed(Refusal::bad_request("data must be an object"))
+        } else {
+            match kind.as_deref() {
+                None => Body::Malformed(Refusal::bad_request("type must be a string")),
+                Some("hello") => Body::Hello(super::Hello::parse(data).map(Box::new)),
+                Some(kind) => Body::Request(Request::parse(kind, data)),
+            }
+        };
+        Ok(Self { reply_to, body })
+    }
+
+    /// Reads of a text frame only where the reply goes: for one that is refused whatever it asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`BadFrame`] ends the connection.
+    pub(crate) fn parse_reply_to(text: &str) -> Result<ReplyTo, BadFrame> {
+        Envelope::parse(text).map(|envelope| envelope.reply_to)
+    }
+}
+
+/// A message whose data nobody has looked into.
+struct Envelope<'a> {
+    kind: Option<String>,
+    has_bad_id: bool,
+    reply_to: ReplyTo,
+    data: &'a str,
+}
+
+impl<'a> Envelope<'a> {
+    fn parse(text: &'a str) -> Result<Self, BadFrame> {
         if depth_of(text) > DEPTH_MAX {
             return Err(BadFrame);
         }
@@ -69,19 +115,7 @@ impl Incoming {
             None if is_hello => ReplyTo::Unnamed,
             None => ReplyTo::Nobody,
         };
-        let data = fields.data.map_or("{}", RawValue::get);
-        let body = if id == Some(None) {
-            Body::Malformed(Refusal::bad_request("id must be an integer from 0 to 2^53-1"))
-        } else if !data.starts_with('{') {
-            Body::Malformed(Refusal::bad_request("data must be an object"))
-        } else {
-            match kind.as_deref() {
-                None => Body::Malformed(Refusal::bad_request("type must be a string")),
-                Some("hello") => Body::Hello(super::Hello::parse(data).map(Box::new)),
-                Some(kind) => Body::Request(Request::parse(kind, data)),
-            }
-        };
-        Ok(Self { reply_to, body })
+        Ok(Self { kind, has_bad_id: id == Some(None), reply_to, data: fields.data.map_or("{}", RawValue::get) })
     }
 }
 
@@ -328,6 +362,7 @@ mod tests {
             data in prop::collection::hash_map(prop::sample::select(&MEMBERS[..]), value(), 0..6),
         ) {
             let text = serde_json::json!({"type": kind, "id": 1, "data": data}).to_string();
+            prop_assert_eq!(Incoming::parse_reply_to(&text), Ok(ReplyTo::Id(1)));
             let incoming = Incoming::parse(&text);
             prop_assert_eq!(incoming.map(|incoming| incoming.reply_to), Ok(ReplyTo::Id(1)));
         }
@@ -336,6 +371,7 @@ mod tests {
         fn any_text_is_an_object_or_a_bad_frame(text in "[\\[\\]{}\",:a-e0-9 \\\\]{0,60}") {
             let is_object = matches!(serde_json::from_str(&text), Ok(serde_json::Value::Object(_)));
             prop_assert_eq!(Incoming::parse(&text).is_ok(), is_object);
+            prop_assert_eq!(Incoming::parse_reply_to(&text), Incoming::parse(&text).map(|incoming| incoming.reply_to));
         }
     }
 }
