@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { makeCertificate } from './certificate.js';
+import { Proxy } from './proxy.js';
 import { until } from './until.js';
 
 const READY_MS = 20_000;
@@ -27,43 +28,50 @@ const RELAY_PORTS = 400;
  * @property {string} [nonceLifetime]
  * @property {string} [recentPartnerPause]
  * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
+ * @property {boolean} [proxied] Pages come through a proxy that a test can cut.
  */
 export class Server {
   #child;
   #directory;
   #log = '';
 
-  constructor(child, directory, ports, certificateHashes) {
-    this.#child = child;
+  constructor(directory, ports, certificateHashes, proxy) {
     this.#directory = directory;
     this.ports = ports;
     /** What Chromium is told to trust, if the server is renewable. @type {string[]} */
     this.certificateHashes = certificateHashes;
-    this.url = `http://localhost:${ports.http}/`;
+    /** Between the pages and the server, if it is proxied. @type {Proxy | null} */
+    this.proxy = proxy;
+    this.url = `http://localhost:${proxy?.port ?? ports.http}/`;
+    this.#launch();
+  }
+
+  #launch() {
+    const child = spawn(findBinary(), ['serve', '--config', join(this.#directory, 'duologue.toml')], {
+      cwd: this.#directory,
+      env: { PATH: process.env.PATH, HOME: this.#directory, RUST_BACKTRACE: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         // Every file of the page is a line; they would push out what matters.
         if (!line.includes('request answered')) this.#log = `${this.#log}${line}\n`.slice(-LOG_CHARACTERS);
       });
     }
+    this.#child = child;
   }
 
   /** @param {Choices} [choices] */
   static async start(choices = {}) {
-    const binary = findBinary();
     const directory = mkdtempSync(join(tmpdir(), 'duologue-browser-'));
     const ports = { http: await freePort(), shared: await freePort(), turn: await freePort() };
     const file = join(directory, 'duologue.toml');
     const names = choices.renewable ? ['first', 'second'] : [];
     const hashes = names.map((name) => hashOf(makeCertificate(directory, name)));
     if (choices.renewable) useCertificate(directory, 'first');
-    writeFileSync(file, configuration(directory, ports, choices));
-    const child = spawn(binary, ['serve', '--config', file], {
-      cwd: directory,
-      env: { PATH: process.env.PATH, HOME: directory, RUST_BACKTRACE: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const server = new Server(child, directory, ports, hashes);
+    const proxy = choices.proxied ? await Proxy.start(ports.http) : null;
+    writeFileSync(file, configuration(directory, ports, choices, proxy));
+    const server = new Server(directory, ports, hashes, proxy);
     try {
       await server.#ready();
     } catch (error) {
@@ -116,7 +124,21 @@ export class Server {
     return this.#sum('duologue_stun_requests_total', `result="${result}"`);
   }
 
+  /** Kills it with SIGKILL. */
+  async crash() {
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGKILL');
+    await exited;
+  }
+
+  /** Starts it again after a crash, with the same ports and state. */
+  async comeBack() {
+    this.#launch();
+    await this.#ready();
+  }
+
   async stop() {
+    await this.proxy?.stop();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
       this.#child.kill('SIGTERM');
@@ -171,9 +193,14 @@ export class Server {
     return hashOf(raw);
   }
 
+  /** Its own address, past any proxy. */
+  get #own() {
+    return `http://localhost:${this.ports.http}/`;
+  }
+
   /** A metric, summed over its samples with a label. */
   async #sum(name, label) {
-    const response = await fetch(new URL('/metrics', this.url), { signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(new URL('/metrics', this.#own), { signal: AbortSignal.timeout(5_000) });
     const samples = [...(await response.text()).matchAll(new RegExp(`^${name}(\\{[^}]*\\})? ([0-9.e+]+)`, 'gm'))];
     if (samples.length === 0) throw new Error(`/metrics has no ${name}`);
     return samples
@@ -182,7 +209,7 @@ export class Server {
   }
 
   async #ready() {
-    const ready = new URL('/health/ready', this.url);
+    const ready = new URL('/health/ready', this.#own);
     await until('ready', READY_MS, async () => {
       if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}`);
       const response = await fetch(ready, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
@@ -219,8 +246,9 @@ function findBinary() {
  * @param {string} directory
  * @param {{ http: number, shared: number, turn: number }} ports
  * @param {Choices} choice
+ * @param {Proxy | null} proxy
  */
-function configuration(directory, ports, choice) {
+function configuration(directory, ports, choice, proxy) {
   const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h' } = choice;
   const { recentPartnerPause = '1h', renewable = false } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
@@ -232,6 +260,7 @@ shutdown_grace = "2s"
 [http]
 listen = ["127.0.0.1:${ports.http}"]
 tls_listen = ["127.0.0.1:${ports.shared}"]
+allowed_origins = [${proxy ? `"http://localhost:${proxy.port}"` : ''}]
 [turn]
 udp_listen = ["127.0.0.1:${ports.turn}"]
 tcp_listen = ["127.0.0.1:${ports.turn}"]
