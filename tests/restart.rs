@@ -163,3 +163,17 @@ async fn a_guest_stays_who_it_is() {
     let mut late = Client::connect(http).await;
     assert_eq!(late.refused("hello", json!({"token": tokens["access_token"]})).await, "unauthorized");
 }
+
+#[tokio::test]
+async fn credentials_of_a_call_that_is_over_stay_dead() {
+    let mut server = Server::start("");
+    let [mut a, _b] = call(server.addr("http")).await;
+    a.client.ask("session.end", json!({"session": a.found["session"]})).await;
+    // Stored behind the end, and answered once it is.
+    a.client.ask("block.add", json!({"user": "shop:somebody"})).await;
+    server.crash_and_restart();
+    let turn = server.addr("turn-udp");
+    // The relay may be there a moment before it is told.
+    let is_refused = || TurnClient::allocate_udp(turn, a.credential()).err() == Some(401);
+    assert!(eventually(Duration::from_secs(20), is_refused), "the credential is dead");
+}

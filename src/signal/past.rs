@@ -5,6 +5,7 @@ use crate::store::Family;
 use crate::store::LiveSession;
 use crate::store::Meeting;
 use crate::store::Resumption;
+use crate::store::Revocation;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::UnixMillis;
@@ -14,6 +15,7 @@ use crate::time::UnixMillis;
 pub struct Past {
     pub(crate) sessions: Vec<LiveSession>,
     pub(crate) resumptions: Vec<Resumption>,
+    pub(crate) revocations: Vec<Revocation>,
     /// The oldest first.
     pub(crate) meetings: Vec<Meeting>,
     pub(crate) blocks: Vec<Block>,
@@ -31,6 +33,7 @@ impl Past {
         let mut past = Self::default();
         store.each_live_session(&mut |session| past.sessions.push(session))?;
         store.each_resumption(&mut |resumption| past.resumptions.push(resumption))?;
+        store.each_revocation(&mut |revocation| past.revocations.push(revocation))?;
         // Those that are too old are few: a sweep comes every minute.
         store.each_meeting(UnixMillis(0), &mut |meeting| past.meetings.push(meeting))?;
         store.each_block(&mut |block| past.blocks.push(block))?;

@@ -71,6 +71,7 @@ pub use session::Participant;
 pub use session::Party;
 pub use session::Progress;
 pub use session::Resumption;
+pub use session::Revocation;
 pub use session::Session;
 pub use session::SessionRecord;
 pub use session::Sessions;

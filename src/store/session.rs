@@ -107,7 +107,16 @@ pub struct Resumption {
     pub details: Arc<str>,
 }
 
-/// Sessions, resumptions and meetings.
+/// TURN credentials that the relay must refuse although their time is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// What they are bound to: a session, or what somebody used in a room.
+    pub name: SessionId,
+    /// When the last of them has expired.
+    pub until: UnixMillis,
+}
+
+/// Sessions, resumptions, meetings and revocations.
 pub trait Sessions {
     /// Stores a session that begins.
     ///
@@ -178,6 +187,20 @@ pub trait Sessions {
     ///
     /// An accident; some may have been shown before it.
     fn each_meeting(&self, since: UnixMillis, visit: &mut dyn FnMut(Meeting)) -> Result<(), StoreError>;
+
+    /// Stores a revocation in place of one of that name.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError>;
+
+    /// Shows every revocation, also those that are over.
+    ///
+    /// # Errors
+    ///
+    /// An accident; some may have been shown before it.
+    fn each_revocation(&self, visit: &mut dyn FnMut(Revocation)) -> Result<(), StoreError>;
 
     /// Stores a resumption in place of the user's last one.
     ///

@@ -7,14 +7,17 @@ use serde_json::json;
 use crate::matchmaking::Ticket;
 use crate::signal::Relayed;
 use crate::signal::call_report::CallReport;
+use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::keepsake::SessionDetails;
+use crate::signal::room::Pass;
 use crate::store;
 use crate::time::Now;
+use crate::time::UnixMillis;
 
 /// `neg` changes many times while a call is set up; so much later it is kept.
 const NEG_DELAY: Duration = Duration::from_secs(1);
@@ -80,6 +83,23 @@ impl Hub {
         let ending =
             store::Ending { at: now.unix, reason: ended.reason.as_str().into(), summary: summary(ended, None) };
         self.note("session", move |store| store.end_session(&id, &ending));
+        self.record_revocation(&ended.session, ended.credentials_until, now);
+    }
+
+    /// Has the relay let go of what somebody used in a room.
+    pub(super) fn revoke(&mut self, passes: Vec<Pass>, now: Now) {
+        for pass in passes {
+            self.record_revocation(&pass.name, pass.until, now);
+            self.effects.push_back(Effect::Revoke(pass));
+        }
+    }
+
+    /// Stores that credentials are refused, so that the relay does so after a restart too.
+    pub(super) fn record_revocation(&mut self, name: &SessionId, until: UnixMillis, now: Now) {
+        if until > now.unix {
+            let revocation = store::Revocation { name: name.clone(), until };
+            self.note("revocation", move |store| store.put_revocation(&revocation));
+        }
     }
 
     /// Adds to the record of a session what the relay did for it, which is known a moment after its end.

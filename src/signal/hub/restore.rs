@@ -25,6 +25,7 @@ use crate::signal::id::Side;
 use crate::signal::keepsake::ChainDetails;
 use crate::signal::limit::TokenBucket;
 use crate::signal::past::Past;
+use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
 use crate::signal::session::Session;
 use crate::store;
@@ -38,13 +39,16 @@ const WINDOW_MIN: Duration = Duration::from_secs(30);
 impl Hub {
     /// Goes on with what was left. To be called once, before anything else.
     pub(crate) fn restore(&mut self, past: Past, now: Now) {
-        let Past { sessions, resumptions, meetings, blocks, families, buried_families } = past;
+        let Past { sessions, resumptions, revocations, meetings, blocks, families, buried_families } = past;
         for store::BuriedFamily { id, until } in buried_families {
             self.tokens.restore_buried(FamilyId::new(id), until);
         }
         families.into_iter().filter_map(family).for_each(|family| self.tokens.restore(family));
         let window = self.settings.resume_window;
         let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });
+        for store::Revocation { name, until } in revocations.into_iter().filter(|one| one.until > now.unix) {
+            self.effects.push_back(Effect::Revoke(Pass { name, until }));
+        }
         let users = resumptions.len();
         for resumption in resumptions {
             self.restore_chain(resumption, until);

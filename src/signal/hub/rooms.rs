@@ -5,7 +5,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::matchmaking::UserId;
-use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
@@ -103,7 +102,7 @@ impl Hub {
         if parting == Parting::Kicked {
             self.push_to_user(user, PushKind::PeerLeft, &data, now);
         }
-        self.effects.extend(passes.into_iter().map(Effect::Revoke));
+        self.revoke(passes, now);
         tracing::info!(room = %id, pass = %left.pass.name, reason = parting.as_str(), "room left");
     }
 
@@ -121,7 +120,7 @@ impl Hub {
         for user in users {
             let Some((left, passes)) = self.rooms.leave(id, &user) else { continue };
             self.push_to_user(&user, PushKind::PeerLeft, &parting_view(id, &left.alias, Parting::Kicked), now);
-            self.effects.extend(passes.into_iter().map(Effect::Revoke));
+            self.revoke(passes, now);
         }
         tracing::info!(room = %id, "room removed");
     }

@@ -11,6 +11,7 @@ use crate::store::MemoryStore;
 use crate::store::Place;
 use crate::store::Progress;
 use crate::store::Resumption;
+use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
 use crate::store::SessionRecord;
@@ -28,6 +29,7 @@ pub(super) struct SessionBook {
     by_user: BTreeSet<(UserId, UnixMillis, u64)>,
     meeting_by_users: BTreeMap<[UserId; 2], UnixMillis>,
     pub(super) resumption_by_user: BTreeMap<UserId, Resumption>,
+    pub(super) revoked_until: BTreeMap<SessionId, UnixMillis>,
 }
 
 #[derive(Clone, Debug)]
@@ -175,6 +177,17 @@ impl Sessions for MemoryStore {
         let mut meetings: Vec<_> = meetings.map(|(users, at)| Meeting { users: users.clone(), at: *at }).collect();
         meetings.sort_by_key(|meeting| meeting.at);
         meetings.into_iter().for_each(visit);
+        Ok(())
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.sessions.revoked_until.insert(revocation.name.clone(), revocation.until);
+        Ok(())
+    }
+
+    fn each_revocation(&self, visit: &mut dyn FnMut(Revocation)) -> Result<(), StoreError> {
+        let revoked = self.sessions.revoked_until.iter();
+        revoked.map(|(name, until)| Revocation { name: name.clone(), until: *until }).for_each(visit);
         Ok(())
     }
 

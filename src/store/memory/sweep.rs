@@ -71,6 +71,7 @@ impl MemoryStore {
         let is_over = |until: Option<UnixMillis>| until.is_some_and(|until| until <= now);
         let resumptions = &mut self.sessions.resumption_by_user;
         swept += remove_some(resumptions, rows - swept, |resumption| is_over(resumption.expires));
+        swept += remove_some(&mut self.sessions.revoked_until, rows - swept, |until| *until <= now);
         let persons = &mut self.persons;
         swept += remove_some(&mut persons.family_by_lookup, rows - swept, |family| family.expires <= now);
         swept += remove_some(&mut persons.buried_until, rows - swept, |until| *until <= now);

@@ -12,6 +12,7 @@ use crate::store::Participant;
 use crate::store::Place;
 use crate::store::Progress;
 use crate::store::Resumption;
+use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
 use crate::store::SessionRecord;
@@ -58,6 +59,9 @@ pub(super) const MEET: &str = "INSERT INTO meeting (a_user, b_user, at) VALUES (
 
 pub(super) const RESUME: &str = "INSERT INTO resumption (user, token_hash, expires, details) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT DO UPDATE SET token_hash = excluded.token_hash, expires = excluded.expires, details = excluded.details";
+
+pub(super) const REVOKE: &str = "INSERT INTO revocation (name, until) VALUES (?1, ?2)
+    ON CONFLICT DO UPDATE SET until = excluded.until";
 
 impl SqliteStore {
     /// Makes a conversation and returns its number.
@@ -179,6 +183,19 @@ impl Sessions for SqliteStore {
         let mut rows = statement.query(params![millis(since)])?;
         while let Some(row) = rows.next()? {
             visit(Meeting { users: [UserId(row.get(0)?), UserId(row.get(1)?)], at: time_at(row, 2)? });
+        }
+        Ok(())
+    }
+
+    fn put_revocation(&mut self, revocation: &Revocation) -> Result<(), StoreError> {
+        self.execute(REVOKE, params![revocation.name.0, millis(revocation.until)]).map(drop)
+    }
+
+    fn each_revocation(&self, visit: &mut dyn FnMut(Revocation)) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT name, until FROM revocation ORDER BY name")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            visit(Revocation { name: SessionId(row.get(0)?), until: time_at(row, 1)? });
         }
         Ok(())
     }

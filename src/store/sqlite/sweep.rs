@@ -30,8 +30,9 @@ pub(super) const OLD_MEETINGS: &str = "DELETE FROM meeting WHERE (a_user, b_user
     (SELECT a_user, b_user FROM meeting WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 
 /// What says itself until when it counts.
-pub(super) const OVER: [&str; 4] = [
+pub(super) const OVER: [&str; 5] = [
     "DELETE FROM resumption WHERE user IN (SELECT user FROM resumption WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+    "DELETE FROM revocation WHERE name IN (SELECT name FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)",
     "DELETE FROM family WHERE lookup IN (SELECT lookup FROM family WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
     "DELETE FROM buried_family WHERE id IN (SELECT id FROM buried_family WHERE until <= ?1 ORDER BY until LIMIT ?2)",
     "DELETE FROM ban WHERE id IN (SELECT id FROM ban WHERE until <= ?1 ORDER BY until LIMIT ?2)",

@@ -13,6 +13,7 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     let mut lines = Vec::new();
     each(&mut lines, |visit| store.each_live_session(visit));
     each(&mut lines, |visit| store.each_resumption(visit));
+    each(&mut lines, |visit| store.each_revocation(visit));
     each(&mut lines, |visit| store.each_block(visit));
     each(&mut lines, |visit| store.each_ban(visit));
     each(&mut lines, |visit| store.each_family(visit));

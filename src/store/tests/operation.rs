@@ -17,6 +17,7 @@ use crate::store::Reaction;
 use crate::store::Receipt;
 use crate::store::ReportId;
 use crate::store::Resumption;
+use crate::store::Revocation;
 use crate::store::RoomId;
 use crate::store::SessionId;
 use crate::store::Store;
@@ -46,6 +47,7 @@ pub(super) enum What {
     Progress,
     End,
     Meet,
+    Revoke,
     Resume,
     ForgetResumption,
     CreateRoom,
@@ -73,11 +75,12 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 29] = [
+const ALL: [What; 30] = [
     What::Start,
     What::Progress,
     What::End,
     What::Meet,
+    What::Revoke,
     What::Resume,
     What::ForgetResumption,
     What::CreateRoom,
@@ -165,6 +168,9 @@ impl Operation {
             What::Meet => {
                 let users = [user, other].map(|user| UserId(user.into()));
                 format!("{:?}", store.put_meeting(&Meeting { users, at: UnixMillis(at) }))
+            }
+            What::Revoke => {
+                format!("{:?}", store.put_revocation(&Revocation { name: session_id, until: UnixMillis(at) }))
             }
             What::Resume => {
                 let expires = (number > 3).then_some(UnixMillis(at));

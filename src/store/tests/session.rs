@@ -10,6 +10,7 @@ use crate::store::Party;
 use crate::store::Progress;
 use crate::store::Resumption;
 use crate::store::Retention;
+use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
 use crate::store::SessionRecord;
@@ -221,5 +222,23 @@ fn a_user_has_one_resumption_the_last_one() {
         store.remove_resumption(&UserId("b".into())).expect("removed");
         store.remove_resumption(&UserId("b".into())).expect("nothing to do");
         assert_eq!(all(&*store), [], "{kind}");
+    }
+}
+
+#[test]
+fn credentials_stay_revoked_until_they_have_expired() {
+    for (kind, mut store) in stores(Retention::default()) {
+        let revocation = |name: &str, until| Revocation { name: SessionId(name.into()), until: UnixMillis(until) };
+        for one in [revocation("a", 50), revocation("b", 60), revocation("a", 55)] {
+            store.put_revocation(&one).expect("stored");
+        }
+        let all = |store: &dyn Store| {
+            let mut all = Vec::new();
+            store.each_revocation(&mut |revocation| all.push(revocation)).expect("read");
+            all
+        };
+        assert_eq!(all(&*store), [revocation("a", 55), revocation("b", 60)], "{kind}");
+        assert_eq!(swept(&mut *store, DataClass::Expired, UnixMillis(55)), 1, "{kind}");
+        assert_eq!(all(&*store), [revocation("b", 60)], "{kind}");
     }
 }

@@ -363,3 +363,17 @@ fn sessions_of_one_user_are_never_two_after_a_restart() {
     assert_eq!(hub.ended.len(), 1);
     assert_eq!((ending(&hub, &first), ending(&hub, "twin")), (None, Some("lost".into())));
 }
+
+#[test]
+fn credentials_of_a_call_that_is_over_stay_refused_until_they_have_expired() {
+    let mut hub = Fixture::new();
+    let (a, _, session, _) = hub.pair();
+    hub.ask(a, "session.end", json!({"session": session})).expect("ends");
+    let until = hub.ended[0].credentials_until;
+    hub.restart(SECOND);
+    let revoked: Vec<_> = hub.revoked.iter().map(|pass| (pass.name.as_str(), pass.until)).collect();
+    assert_eq!(revoked, [(session.as_str(), until)]);
+    hub.revoked.clear();
+    hub.restart(601 * SECOND);
+    assert_eq!(hub.revoked, [], "they have expired");
+}

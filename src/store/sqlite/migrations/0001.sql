@@ -45,6 +45,13 @@ CREATE TABLE resumption (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX resumption_by_expiry ON resumption (expires) WHERE expires IS NOT NULL;
 
+-- TURN credentials that are refused although their time is not over: by what they are bound to.
+CREATE TABLE revocation (
+    name TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX revocation_by_end ON revocation (until);
+
 -- Two users, the smaller first.
 CREATE TABLE meeting (
     a_user TEXT NOT NULL,

@@ -35,6 +35,7 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         session::REMOVE_RUNNING,
         session::RESUME,
         session::MEET,
+        session::REVOKE,
         sweep::OLD_CHATS,
         sweep::SOME_MESSAGES,
         sweep::OLD_IN_ROOMS,
