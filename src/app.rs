@@ -25,6 +25,9 @@ use crate::app::doors::Purpose;
 use crate::app::operator::Operator;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
+use crate::bus::Bus;
+use crate::bus::LocalBus;
+use crate::bus::NodeId;
 use crate::config;
 use crate::config::Config;
 use crate::files;
@@ -126,7 +129,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(desk) = &desk {
         tasks.spawn(named("files", files::collect(desk.clone())));
     }
-    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, past);
+    // The only node of its process, and there is no bus between processes yet.
+    let (line, carrier) = LocalBus::default().join(NodeId(settings.server.node.as_str().into()));
+    tasks.spawn(named("bus", carrier));
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, line, past);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();

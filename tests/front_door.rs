@@ -7,6 +7,9 @@ use duologue::admission::Limits;
 use duologue::auth::secret::Secret;
 use duologue::auth::token::TokenSettings;
 use duologue::auth::turn::Minter;
+use duologue::bus::Bus as _;
+use duologue::bus::LocalBus;
+use duologue::bus::NodeId;
 use duologue::http;
 use duologue::http::hooks::MetricsPage;
 use duologue::listener::Bind;
@@ -155,8 +158,10 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         survives: false,
         files: None,
     };
-    let (hub, task) = signal::start(settings, clock, link, relay, store, signal::Past::default());
+    let (line, carrier) = LocalBus::default().join(NodeId("node".into()));
+    let (hub, task) = signal::start(settings, clock, link, relay, store, line, signal::Past::default());
     tasks.spawn(engine);
+    tasks.spawn(carrier);
     tasks.spawn(task);
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });
     hub

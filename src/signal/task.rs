@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
+use crate::bus::Heard;
+use crate::bus::Line;
+use crate::bus::Said;
 use crate::matchmaking::runner;
 use crate::signal::handle::Handle;
 use crate::signal::handle::Input;
@@ -77,13 +80,14 @@ pub struct Relayed {
     pub bytes_handed_over: u64,
 }
 
-/// Makes the hub's task, which goes on with `past`; it ends when the last [`Handle`] or the engine is gone.
+/// Makes the hub's task, which goes on with `past`; it ends when the last [`Handle`], the engine or the bus is gone.
 pub fn start(
     settings: Settings,
     clock: Clock,
     matchmaking: runner::Link,
     relay: mpsc::Sender<RelayCommand>,
     store: store::runner::Handle,
+    line: Line,
     past: Past,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
@@ -99,7 +103,9 @@ pub fn start(
         store,
         returns_out,
         returns,
+        line,
         commands: VecDeque::new(),
+        words: VecDeque::new(),
         jobs: VecDeque::new(),
         revocations: VecDeque::new(),
         endings: FuturesUnordered::new(),
@@ -122,8 +128,10 @@ struct Task {
     store: store::runner::Handle,
     returns_out: mpsc::Sender<Sequel>,
     returns: mpsc::Receiver<Sequel>,
+    line: Line,
     /// Effects that found no room. While any waits no input is taken, which bounds them.
     commands: VecDeque<runner::Command>,
+    words: VecDeque<Said>,
     jobs: VecDeque<Job>,
     revocations: VecDeque<RelayCommand>,
     endings: FuturesUnordered<Ending>,
@@ -135,6 +143,7 @@ enum Turn {
     Input(Input),
     Event(runner::Event),
     Return(Sequel),
+    Heard(Heard),
     Deadline,
     Relayed(Box<Ended>, Option<Relayed>),
     /// There is room for effects.
@@ -152,6 +161,8 @@ impl Task {
                 event = self.matchmaking.events.recv() => event.map(Turn::Event),
                 // Never the last: this task holds a sender itself.
                 Some(sequel) = self.returns.recv() => Some(Turn::Return(sequel)),
+                heard = self.line.hear.recv() => heard.map(Turn::Heard),
+                room = self.line.say.reserve(), if !self.words.is_empty() => room.ok().map(|_| Turn::CarryOut),
                 room = self.matchmaking.commands.reserve(), if !self.commands.is_empty() => {
                     room.ok().map(|_| Turn::CarryOut)
                 }
@@ -167,6 +178,10 @@ impl Task {
                 Some(Turn::Input(input)) => self.on_inputs(input),
                 Some(Turn::Event(event)) => self.on_events(event),
                 Some(Turn::Return(sequel)) => self.on_returns(sequel),
+                Some(Turn::Heard(heard)) => {
+                    let now = self.now();
+                    self.hub.handle_heard(heard, now);
+                }
                 Some(Turn::Deadline) => {
                     let now = self.now();
                     self.hub.handle_deadline(now);
@@ -257,6 +272,7 @@ impl Task {
                     // Without a hub nothing goes on.
                     self.jobs.push_back(errand.into_job(Box::new(move |sequel| drop(returns.blocking_send(sequel)))));
                 }
+                Effect::Tell(said) => self.words.push_back(said),
                 Effect::SessionEnded(ended) => self.end_session(ended),
                 Effect::Revoke(pass) => self.revoke(pass),
             }
@@ -264,6 +280,12 @@ impl Task {
         while let Some(command) = self.commands.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(command)) = self.matchmaking.commands.try_send(command) {
                 self.commands.push_front(command);
+                break;
+            }
+        }
+        while let Some(said) = self.words.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(said)) = self.line.say.try_send(said) {
+                self.words.push_front(said);
                 break;
             }
         }

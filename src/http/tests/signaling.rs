@@ -8,6 +8,9 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::*;
 use crate::auth::turn::Minter;
+use crate::bus::Bus as _;
+use crate::bus::LocalBus;
+use crate::bus::NodeId;
 use crate::matchmaking;
 use crate::signal;
 use crate::store;
@@ -36,9 +39,11 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         survives: false,
         files: None,
     };
-    let (hub, task) = signal::start(signaling, clock, link, relay, store, signal::Past::default());
+    let (line, carrier) = LocalBus::default().join(NodeId("node".into()));
+    let (hub, task) = signal::start(signaling, clock, link, relay, store, line, signal::Past::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(engine);
+    tasks.spawn(carrier);
     tasks.spawn(task);
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });
     let mut fixture = Fixture::new();

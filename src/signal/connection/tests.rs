@@ -16,6 +16,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
+use crate::bus::Bus;
+use crate::bus::LocalBus;
+use crate::bus::NodeId;
 use crate::matchmaking;
 use crate::matchmaking::runner;
 use crate::signal::Past;
@@ -37,13 +40,18 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
+        Self::on(&LocalBus::default())
+    }
+
+    fn on(bus: &dyn Bus) -> Self {
         let clock = Clock::start();
         let (link, engine) = runner::start(matchmaking::Settings::default(), clock);
         let (relay, revocations) = mpsc::channel(4);
         let opened = store::runner::Opened::in_memory(store::Retention::default());
         let (store, _) = store::runner::start(opened).expect("threads");
-        let (hub, task) = start(settings(), clock, link, relay, store, Past::default());
-        Self { hub, relay: revocations, tasks: vec![tokio::spawn(engine), tokio::spawn(task)] }
+        let (line, carrier) = bus.join(NodeId("node".into()));
+        let (hub, task) = start(settings(), clock, link, relay, store, line, Past::default());
+        Self { hub, relay: revocations, tasks: vec![tokio::spawn(engine), tokio::spawn(carrier), tokio::spawn(task)] }
     }
 
     /// Both ends of a new socket, whose pipe holds `buffer` bytes.
@@ -62,11 +70,17 @@ impl Node {
     }
 
     async fn guest(&mut self) -> Client {
-        let mut client = self.client().await;
         let device = format!("device-{}", self.tasks.len());
-        client.send(json!({"type": "hello", "id": 1, "data": {"guest": {"device_id": device}}}).to_string()).await;
-        assert_eq!(client.next().await["type"], "ok");
-        client
+        self.hello(json!({"guest": {"device_id": device}})).await.0
+    }
+
+    /// A client that is welcome, and the ok that it got.
+    async fn hello(&mut self, data: Value) -> (Client, Value) {
+        let mut client = self.client().await;
+        client.send(json!({"type": "hello", "id": 1, "data": data}).to_string()).await;
+        let mut ok = client.next().await;
+        assert_eq!(ok["type"], "ok");
+        (client, ok["data"].take())
     }
 
     fn stats(&self) -> &Stats {
@@ -147,6 +161,35 @@ async fn two_clients_are_matched_and_talk_until_one_ends_it() {
     let RelayCommand::Revoke { session: revoked, relayed, .. } = within(node.relay.recv()).await.expect("a command");
     assert_eq!(json!(revoked), session);
     assert!(relayed.send(Relayed::default()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_socket_on_another_node_replaces_the_older_one() {
+    let bus = LocalBus::default();
+    let (mut here, mut there) = (Node::on(&bus), Node::on(&bus));
+    let (mut older, ok) = here.hello(json!({"guest": {"device_id": "d"}})).await;
+    let (mut newer, _) = there.hello(json!({"token": ok["access_token"]})).await;
+    assert_eq!(older.close_code().await, 4409);
+    newer.send(r#"{"type":"ack","id":2,"data":{"seq":0}}"#).await;
+    assert_eq!(newer.next().await["type"], "ok");
+    assert_eq!((here.stats().users_online.value(), there.stats().users_online.value()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_17_a_login_that_is_killed_on_one_node_is_dead_on_the_others() {
+    let bus = LocalBus::default();
+    let (mut here, mut there) = (Node::on(&bus), Node::on(&bus));
+    let (_, ok) = here.hello(json!({"guest": {"device_id": "d"}})).await;
+    let (mut newer, _) = there.hello(json!({"token": ok["access_token"]})).await;
+    let refresh_token = ok["refresh_token"].as_str().expect("a token").to_owned();
+    for used_before in [false, true] {
+        let outcome = here.hub.refresh(refresh_token.clone()).await.expect("the hub lives");
+        assert_eq!(outcome.is_err(), used_before);
+    }
+    assert_eq!(newer.close_code().await, 4401);
+    let mut again = there.client().await;
+    again.send(json!({"type": "hello", "id": 1, "data": {"token": ok["access_token"]}}).to_string()).await;
+    assert_eq!(again.next().await["error"]["code"], "unauthorized");
 }
 
 #[tokio::test(start_paused = true)]

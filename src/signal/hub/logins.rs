@@ -30,6 +30,7 @@ impl Hub {
             self.close_family(family, now);
         }
         let changes = self.tokens.take_changes();
+        self.tell_killed(&changes);
         if changes.is_empty() {
             answer(outcome);
         } else {

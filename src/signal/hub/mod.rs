@@ -8,6 +8,7 @@ mod connections;
 mod errands;
 mod handlers;
 mod logins;
+mod neighbours;
 mod records;
 mod restore;
 mod resume;
@@ -30,6 +31,7 @@ use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::TokenError;
 use crate::auth::token::Tokens;
+use crate::bus;
 use crate::matchmaking::Status;
 use crate::matchmaking::TicketId;
 use crate::matchmaking::UserId;
@@ -76,6 +78,8 @@ pub(crate) enum Effect {
     Matchmaking(Command),
     /// Have the store do something.
     Store(Errand),
+    /// Tell other nodes.
+    Tell(bus::Said),
     /// Have the relay let go of a session, then log what it was.
     SessionEnded(Ended),
     /// Have the relay let go of what credentials in a room were for.

@@ -115,6 +115,7 @@ impl Hub {
             uploads: TokenBucket::FULL,
         });
         let has_session = user.session.is_some();
+        self.tell_arrival(&user_id);
         let goes_on = has_session || !self.rooms.of(&user_id).is_empty();
         self.attach(id, &user_id, Some(Chain::new(identity)));
         self.greet(id, reply_to, &user_id, Greeting { resumed: false, gap: goes_on, tokens });
@@ -128,6 +129,7 @@ impl Hub {
     /// Goes on with a chain: the ok, then what was missed or `sync`, then what is new (rule 35).
     fn welcome_back(&mut self, id: ConnectionId, reply_to: ReplyTo, back: Return, now: Now) {
         let Return { user, last_seq, replay } = back;
+        self.tell_arrival(&user);
         self.attach(id, &user, None);
         if let Some(chain) = self.user_by_id.get_mut(&user).and_then(|user| user.presence.chain_mut()) {
             chain.go_on_after(last_seq);

@@ -13,6 +13,8 @@ use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
+use crate::bus::Heard;
+use crate::bus::Said;
 use crate::matchmaking;
 use crate::matchmaking::Engine;
 use crate::matchmaking::Match;
@@ -82,6 +84,8 @@ pub(super) struct Fixture {
     pub(super) engine: Engine,
     pub(super) now: Now,
     pub(super) stats: Arc<Stats>,
+    /// What the other nodes are told.
+    pub(super) said: Vec<Said>,
     pub(super) ended: Vec<Ended>,
     /// What the relay was told to let go of in rooms.
     pub(super) revoked: Vec<Pass>,
@@ -118,6 +122,7 @@ impl Fixture {
             engine: Engine::new(matchmaking::Settings::default()),
             now: Now { unix: START, ..Now::default() },
             stats,
+            said: Vec::new(),
             ended: Vec::new(),
             revoked: Vec::new(),
             engine_sleeps: false,
@@ -259,6 +264,12 @@ impl Fixture {
         (a, b, session, found)
     }
 
+    /// Hears something from another node.
+    pub(super) fn hear_neighbour(&mut self, heard: Heard) {
+        self.hub.handle_heard(heard, self.now);
+        self.pump();
+    }
+
     /// Sends a raw message.
     pub(super) fn send(&mut self, id: ConnectionId, text: &str) {
         let incoming = Incoming::parse(text).expect("an object");
@@ -396,6 +407,7 @@ impl Fixture {
                     Effect::Matchmaking(command) => self.commands.push(command),
                     Effect::Store(errand) => self.errands.push_back(errand),
                     Effect::SessionEnded(ended) => self.ended.push(ended),
+                    Effect::Tell(said) => self.said.push(said),
                     Effect::Revoke(pass) => self.revoked.push(pass),
                 }
             }

@@ -6,6 +6,7 @@ mod fixture;
 mod identity;
 mod interleavings;
 mod limits;
+mod neighbours;
 mod queue;
 mod relay;
 mod restart;
