@@ -1,6 +1,7 @@
 import { Client, DuologueError } from '/sdk/index.js';
 import { CallScreen } from './call-screen.js';
 import { Debug } from './debug.js';
+import { deviceId } from './device-id.js';
 import { wireDevicePicker } from './device-picker.js';
 import { Devices } from './devices.js';
 import { fillEnded } from './ended.js';
@@ -205,23 +206,6 @@ function closedText(reason) {
     default:
       return 'The server ended the connection. Reload the page to try again.';
   }
-}
-
-/** One device per tab, so that two tabs of one browser can meet. PROTOCOL rule 1. */
-function deviceId() {
-  const key = 'duologue.device';
-  try {
-    const known = sessionStorage.getItem(key) ?? randomId();
-    sessionStorage.setItem(key, known);
-    return known;
-  } catch {
-    return randomId();
-  }
-}
-
-function randomId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Shows the preview at once to those who have already said yes to it. */
