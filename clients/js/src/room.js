@@ -113,6 +113,15 @@ export class Room extends Emitter {
     return { audio: audio?.enabled === true, video: video?.enabled === true, screen: this.#screen };
   }
 
+  /**
+   * The track of this kind that everybody is sent, if any.
+   *
+   * @param {import('./media.js').MediaKind} kind
+   */
+  sent(kind) {
+    return this.#sent.get(kind) ?? null;
+  }
+
   /** @param {string} id An alias. */
   peer(id) {
     return this.#peerById.get(id) ?? null;
