@@ -6,6 +6,7 @@ import { Rest } from './rest.js';
 import { Rooms } from './rooms.js';
 import { Search } from './search.js';
 import { Session } from './session.js';
+import { Uploads } from './uploads.js';
 
 /**
  * @typedef {object} Logger
@@ -25,6 +26,7 @@ import { Session } from './session.js';
  * @property {typeof WebSocket} [WebSocket]
  * @property {typeof RTCPeerConnection} [RTCPeerConnection]
  * @property {typeof fetch} [fetch]
+ * @property {typeof XMLHttpRequest} [XMLHttpRequest] Takes files to the server and tells how far they are.
  * @property {import('./clock.js').Clock} [clock]
  *
  * @typedef {object} ClientEvents
@@ -48,6 +50,7 @@ export class Client extends Emitter {
   #clock;
   #logger;
   #connection;
+  #uploads;
   /** @type {Search | null} */
   #search = null;
   /** @type {Map<string, Session>} */
@@ -75,15 +78,12 @@ export class Client extends Emitter {
       onPush: (frame) => this.#onPush(frame),
     });
     this.#connection = connection;
+    const baseUrl = options.url.replace(/^ws/, 'http');
+    const fetch = options.fetch ?? ((...request) => globalThis.fetch(...request));
+    const rest = new Rest({ baseUrl, accessToken: () => connection.accessToken(), fetch });
+    this.#uploads = new Uploads(rest, baseUrl, { XMLHttpRequest: options.XMLHttpRequest, fetch });
     /** @readonly */
-    this.rooms = new Rooms(
-      this.#callPort(),
-      new Rest({
-        baseUrl: options.url.replace(/^ws/, 'http'),
-        accessToken: () => connection.accessToken(),
-        fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
-      }),
-    );
+    this.rooms = new Rooms(this.#callPort(), rest);
   }
 
   get state() {
@@ -295,6 +295,7 @@ export class Client extends Emitter {
       request: (type, data) => connection.request(type, data),
       notify: (type, data) => connection.notify(type, data),
       toLocalTime: (serverTime) => connection.toLocalTime(serverTime),
+      uploads: this.#uploads,
       clock: this.#clock,
       logger: this.#logger,
       RTCPeerConnection: this.#options.RTCPeerConnection ?? globalThis.RTCPeerConnection,

@@ -10,8 +10,6 @@ const PEER_TYPING_MS = 6_000;
  * @property {string} [ticket] An invitation; members need none.
  * @property {MediaStream} [stream] What everybody there is sent. Without it we only receive.
  *
- * @typedef {{ mid: string, from: string, ts: number, kind: string, text: string }} RoomMessage
- *
  * @typedef {object} RoomEvents
  * @property {{ peer: RoomPeer }} peer-joined
  * @property {{ peer: RoomPeer, reason: string }} peer-left It is gone.
@@ -20,10 +18,10 @@ const PEER_TYPING_MS = 6_000;
  * @property {{ peer: RoomPeer }} peer-state
  * @property {{ peer: RoomPeer }} peer-media
  * @property {{ peer: RoomPeer, track: MediaStreamTrack }} track
- * @property {RoomMessage} message
+ * @property {import('./chat-event.js').ChatMessage} message
  * @property {{ peer: RoomPeer, on: boolean }} typing
- * @property {{ from: string, deliveredTo: string | null, readTo: string | null }} receipt
- * @property {{ from: string, mid: string | null, emoji: string, remove: boolean }} reaction
+ * @property {import('./chat-event.js').ChatReceipt} receipt
+ * @property {import('./chat-event.js').ChatReaction} reaction
  * @property {{ from: string, mid: string }} deleted
  * @property {{}} rejoined The server had forgotten us; everybody is connected anew.
  * @property {{ reason: string }} left We are not there any more: `left`, `kicked`, or why we could not come back.
@@ -34,6 +32,7 @@ const PEER_TYPING_MS = 6_000;
  * @property {(room: Room) => void} onLeft
  * @property {(room: Room) => void} leaveLater Leaves it on the server as soon as that can be reached.
  * @property {(serverTime: number) => number} toLocalTime
+ * @property {import('./uploads.js').Uploads} uploads
  * @property {import('./clock.js').Clock} clock
  * @property {import('./client.js').Logger} logger
  * @property {typeof RTCPeerConnection | undefined} RTCPeerConnection
@@ -88,11 +87,22 @@ export class Room extends Emitter {
     this.role = ok.role;
     /** @readonly */
     this.chat = new Chat({
+      place: { room: this.id },
       request: (type, data) => port.request(type, { room: this.id, ...data }),
       notify: (type, data) => this.#notify(type, data),
       ended: () => this.#left,
+      self: () => this.self,
+      uploads: port.uploads,
       clock: port.clock,
     });
+    this.chat.on('message', (message) => {
+      const from = this.#peerById.get(message.from);
+      if (from) this.#onTyping(from, false);
+      this.emit('message', message);
+    });
+    for (const type of /** @type {const} */ (['receipt', 'reaction', 'deleted'])) {
+      this.chat.on(type, (/** @type {any} */ event) => this.emit(type, event));
+    }
     this.#meet(ok.members);
     this.#reportMedia();
   }
@@ -142,12 +152,10 @@ export class Room extends Emitter {
   /**
    * A part of what was written, oldest first.
    *
-   * @param {{ before?: string, after?: string, limit?: number }} [window]
-   * @returns {Promise<{ messages: RoomMessage[], more: boolean }>}
+   * @param {import('./chat.js').HistoryWindow} [window]
    */
-  async history(window = {}) {
-    const { messages, more } = await this.#port.request('chat.history', { room: this.id, ...window });
-    return { messages, more };
+  history(window = {}) {
+    return this.chat.history(window);
   }
 
   /**
@@ -213,33 +221,11 @@ export class Room extends Emitter {
           this.emit('peer-media', { peer: from });
         }
         break;
-      case 'chat.message':
-        if (from) this.#onTyping(from, false);
-        this.emit('message', { ...data, text: data.text ?? '', ts: data.ts ?? ts });
-        break;
       case 'chat.typing':
         if (from) this.#onTyping(from, data.on === true);
         break;
-      case 'chat.receipt':
-        this.emit('receipt', {
-          from: data.from,
-          deliveredTo: data.delivered_to ?? null,
-          readTo: data.read_to ?? null,
-        });
-        break;
-      case 'chat.reaction':
-        this.emit('reaction', {
-          from: data.from,
-          mid: data.mid ?? null,
-          emoji: data.emoji,
-          remove: data.remove === true,
-        });
-        break;
-      case 'chat.deleted':
-        this.emit('deleted', { from: data.from, mid: data.mid });
-        break;
       default:
-        this.#port.logger.debug(`unhandled ${type}`);
+        if (!this.chat.handlePush(type, data, ts)) this.#port.logger.debug(`unhandled ${type}`);
     }
   }
 
@@ -304,6 +290,7 @@ export class Room extends Emitter {
     this.#left = true;
     for (const timer of this.#typingTimerByPeer.values()) this.#port.clock.clearTimeout(timer);
     this.#typingTimerByPeer.clear();
+    this.chat.close();
     for (const peer of this.peers) peer.close();
     this.#peerById.clear();
     this.#port.onLeft(this);

@@ -15,13 +15,15 @@ const RESTART_AFTER_UPDATE_MS = 1_000;
 /**
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'failed' | 'ended'} SessionState
  * @typedef {{ id: string, tagsCommon: string[], language: string | null }} Peer
- * @typedef {{ mid: string, from: string, ts: number, kind: string, text: string }} ChatMessage
  *
  * @typedef {object} SessionEvents
  * @property {{ track: MediaStreamTrack, stream: MediaStream }} track
  * @property {{ state: SessionState }} state
  * @property {import('./stats.js').Quality} quality
- * @property {ChatMessage} message
+ * @property {import('./chat-event.js').ChatMessage} message
+ * @property {import('./chat-event.js').ChatReceipt} receipt
+ * @property {import('./chat-event.js').ChatReaction} reaction
+ * @property {{ from: string, mid: string }} deleted A message is gone, with its file.
  * @property {{ on: boolean }} typing
  * @property {import('./media.js').MediaState} peer-media
  * @property {{ reason: string, canReconnect: boolean, until: number | null }} peer-left
@@ -37,6 +39,7 @@ const RESTART_AFTER_UPDATE_MS = 1_000;
  * @property {(session: Session) => void} onEnded
  * @property {(session: Session) => void} endLater Ends it on the server as soon as that can be reached.
  * @property {(serverTime: number) => number} toLocalTime
+ * @property {import('./uploads.js').Uploads} uploads
  * @property {import('./clock.js').Clock} clock
  * @property {import('./client.js').Logger} logger
  * @property {typeof RTCPeerConnection | undefined} RTCPeerConnection
@@ -93,11 +96,21 @@ export class Session extends Emitter {
     this.peerMedia = { audio: true, video: true, screen: false };
     /** @readonly */
     this.chat = new Chat({
+      place: { session: this.id },
       request: (type, data) => port.request(type, { session: this.id, ...data }),
       notify: (type, data) => this.#notify(type, data),
       ended: () => this.#state === 'ended',
+      self: () => this.self,
+      uploads: port.uploads,
       clock: port.clock,
     });
+    this.chat.on('message', (message) => {
+      this.#onPeerTyping(false);
+      this.emit('message', message);
+    });
+    for (const type of /** @type {const} */ (['receipt', 'reaction', 'deleted'])) {
+      this.chat.on(type, (/** @type {any} */ event) => this.emit(type, event));
+    }
     /** The other side's tracks; null where there is no WebRTC. @readonly @type {MediaStream | null} */
     this.remoteStream = typeof MediaStream === 'undefined' ? null : new MediaStream();
     if (port.RTCPeerConnection) this.#open(port.RTCPeerConnection, match, options.stream);
@@ -213,10 +226,6 @@ export class Session extends Emitter {
       case 'ice.updated':
         this.#onIceUpdated(data.ice_servers);
         break;
-      case 'chat.message':
-        this.#onPeerTyping(false);
-        this.emit('message', { ...data, text: data.text ?? '', ts: data.ts ?? ts });
-        break;
       case 'chat.typing':
         this.#onPeerTyping(data.on === true);
         break;
@@ -244,7 +253,7 @@ export class Session extends Emitter {
         this.finish(data.reason ?? 'ended', data.duration_ms);
         break;
       default:
-        this.#port.logger.debug(`unhandled ${type}`);
+        if (!this.chat.handlePush(type, data, ts)) this.#port.logger.debug(`unhandled ${type}`);
     }
   }
 
@@ -261,6 +270,7 @@ export class Session extends Emitter {
       // If it is still away we are told so again.
       if (this.#peerLostUntil !== null) this.#onPeerResumed();
       this.#refreshIce();
+      this.chat.catchUp().catch((error) => this.#port.logger.debug('chat.history', error));
     }
     // The network may be another one: what was under way is said again, and a dead path replaced.
     this.#rtc?.call.recover();
@@ -276,6 +286,7 @@ export class Session extends Emitter {
     if (this.#state === 'ended') return;
     for (const timer of this.#timers) this.#port.clock.clearTimeout(timer);
     this.#timers.clear();
+    this.chat.close();
     this.#rtc?.monitor.close();
     this.#rtc?.call.close();
     this.#setState('ended');

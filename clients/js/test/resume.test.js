@@ -108,7 +108,7 @@ test('after a gap the session goes on with the deadline of sync and fresh creden
   ws.sent.length = 0;
   ws.push('sync', { sessions: [{ session: 's1', deadline: clock.now() + 60_000, neg: 4 }] });
   await settle();
-  assert.deepEqual(ws.types(), ['media.state', 'ice.refresh', 'rtc.description']);
+  assert.deepEqual(ws.types(), ['media.state', 'ice.refresh', 'chat.history', 'rtc.description']);
   ws.ok('ice.refresh', { ice_servers: [{ urls: ['turn:new:1'] }], expires_at: 1 });
   await settle();
   assert.deepEqual(pc.configuration.iceServers, [{ urls: ['turn:new:1'] }]);

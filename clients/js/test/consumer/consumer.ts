@@ -1,5 +1,5 @@
 // Compiled, never run: the generated types must serve a strict TypeScript page.
-import { Client, DuologueError, type Quality, type Room, type RoomPeer, type Session } from '../../types/index.js';
+import { Client, DuologueError, VoiceRecorder, type Quality, type Room, type RoomPeer, type Session } from '../../types/index.js';
 
 const client = new Client({ url: 'wss://host/ws', guest: { deviceId: 'd' }, iceTransports: ['udp', 'tls'] });
 client.on('state', ({ state, retryInMs }) => console.log(state satisfies string, retryInMs?.toFixed()));
@@ -13,6 +13,18 @@ session.on('quality', (quality: Quality) => console.log(quality.path === 'relay'
 session.on('peer-left', ({ canReconnect }) => console.log(!canReconnect));
 const { mid } = await session.chat.send('hello');
 console.log(mid.length, session.remainingMs()?.toFixed(), session.peer.tagsCommon.join());
+session.on('message', ({ kind, file, replyTo }) => console.log(kind === 'voice', file?.url.length, replyTo?.length));
+session.on('receipt', ({ deliveredTo, readTo }) => console.log(deliveredTo ?? '', readTo ?? ''));
+session.on('reaction', ({ mid: of, emoji, remove }) => console.log(of ?? 'the call', emoji.length, remove));
+await session.chat.sendFile(new File(['x'], 'x.txt'), { onProgress: ({ sent, total }) => console.log(sent / total) });
+await session.chat.react('👍', mid);
+await session.chat.remove(mid);
+session.chat.markRead();
+const { messages } = await session.chat.history({ limit: 10 });
+console.log(messages.map(({ deleted, reactions }) => !deleted && reactions.length));
+const recorder = new VoiceRecorder(new MediaStream().getAudioTracks()[0]!);
+recorder.start();
+console.log((await recorder.stop()).durationMs.toFixed());
 try {
   await (await session.next()).matched;
 } catch (error) {
