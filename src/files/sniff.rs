@@ -75,8 +75,7 @@ fn recognise(head: &[u8]) -> Option<(Family, &'static str)> {
     if starts(b"OggS") {
         return Some((Family::Sound, "audio/ogg"));
     }
-    // EBML, RFC 8794 §11.2; the DocType, ID 0x4282, is an ASCII text.
-    if starts(b"\x1a\x45\xdf\xa3") && holds(head, b"\x42\x82\x84webm") {
+    if starts(b"\x1a\x45\xdf\xa3") && is_webm(head) {
         return Some((Family::Sound, "audio/webm"));
     }
     // ISO/IEC 14496-12 §4.3: the major brand follows the type of the first box.
@@ -93,8 +92,15 @@ fn recognise(head: &[u8]) -> Option<(Family, &'static str)> {
     None
 }
 
-fn holds(head: &[u8], what: &[u8]) -> bool {
-    head.windows(what.len()).any(|window| window == what)
+/// Whether the DocType of an EBML header, ID 0x4282, is WebM's. RFC 8794 §11.2.6; its length may be written in one to
+/// eight bytes (§4).
+fn is_webm(head: &[u8]) -> bool {
+    let doc_types = head.windows(2).enumerate().filter(|(_, id)| id == b"\x42\x82");
+    doc_types.into_iter().any(|(at, _)| {
+        let rest = head.get(at + 2..).unwrap_or_default();
+        let length_bytes = rest.first().map_or(0, |first| first.leading_zeros() as usize + 1);
+        rest.get(length_bytes..).is_some_and(|text| text.starts_with(b"webm"))
+    })
 }
 
 /// Whether a browser that ignores the declared type could take it for a page.
@@ -146,8 +152,10 @@ mod tests {
 
     #[test]
     fn a_voice_note_is_a_container_of_sound() {
+        let long_length = b"\x1a\x45\xdf\xa3\x42\x82\x01\0\0\0\0\0\0\x04webm";
         for (head, name) in [
             (WEBM, "audio/webm"),
+            (long_length, "audio/webm"),
             (b"OggS\0\x02", "audio/ogg"),
             (b"RIFF\x10\0\0\0WAVEfmt ", "audio/wav"),
             (b"\0\0\0\x18ftypmp42", "audio/mp4"),
