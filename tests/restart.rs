@@ -124,7 +124,8 @@ async fn a_session_whose_time_was_up_while_the_server_was_away_ends_at_its_start
     server.crash_and_restart();
     let mut a = a.resume(http, 1).await;
     assert_eq!(a.client.push("sync").await["sessions"], json!([]));
-    assert!(server.log().contains("reason=\"limit\""), "{}", server.log());
+    // The log waits for what the relay says of the session.
+    assert!(eventually(Duration::from_secs(20), || server.log().contains("reason=\"limit\"")), "{}", server.log());
     assert!(a.client.ask("queue.join", json!({})).await["since"].is_u64(), "free for another call");
 }
 
