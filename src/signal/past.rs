@@ -1,4 +1,5 @@
 //! What the process before this one has left in the store: who talks to whom, and who may come back.
+use crate::store::Ban;
 use crate::store::Block;
 use crate::store::BuriedFamily;
 use crate::store::Family;
@@ -19,6 +20,7 @@ pub struct Past {
     /// The oldest first.
     pub(crate) meetings: Vec<Meeting>,
     pub(crate) blocks: Vec<Block>,
+    pub(crate) bans: Vec<Ban>,
     pub(crate) families: Vec<Family>,
     pub(crate) buried_families: Vec<BuriedFamily>,
 }
@@ -37,6 +39,7 @@ impl Past {
         // Those that are too old are few: a sweep comes every minute.
         store.each_meeting(UnixMillis(0), &mut |meeting| past.meetings.push(meeting))?;
         store.each_block(&mut |block| past.blocks.push(block))?;
+        store.each_ban(&mut |ban| past.bans.push(ban))?;
         store.each_family(&mut |family| past.families.push(family))?;
         store.each_buried_family(&mut |family| past.buried_families.push(family))?;
         Ok(past)

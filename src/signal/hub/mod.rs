@@ -2,6 +2,7 @@
 //!
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
+mod bans;
 mod blocks;
 mod chain;
 mod connections;
@@ -59,6 +60,7 @@ use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
+use bans::Bans;
 pub(crate) use blocks::BlockAnswer;
 pub use blocks::BlockAsk;
 use blocks::FreshBlocks;
@@ -181,6 +183,7 @@ pub(crate) struct Hub {
     /// Connections whose outbox overflowed while something else was going on.
     overflowed: HashSet<ConnectionId>,
     fresh_blocks: FreshBlocks,
+    bans: Bans,
     draining: bool,
     users_online: usize,
     /// Users whose resume is waited for; `limits.connections` bounds them too.
@@ -212,6 +215,7 @@ impl Hub {
             effects: VecDeque::new(),
             overflowed: HashSet::new(),
             fresh_blocks: FreshBlocks::default(),
+            bans: Bans::default(),
             draining: false,
             users_online: 0,
             users_lost: 0,
@@ -224,11 +228,12 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// `forbidden` if there are no guests here, `rate_limited` over the budget.
+    /// `forbidden` if there are no guests here, `banned`, `rate_limited` over the budget.
     pub(crate) fn handle_guest(&mut self, ip: IpAddr, device: &str, now: Now) -> Result<Issued, Refusal> {
         if !self.settings.guests {
             return Err(Refusal::new(ErrorCode::Forbidden, "guests are not accepted here"));
         }
+        self.check_not_banned(None, Some(device), ip, now.unix)?;
         if let Err(wait) = self.guests.take(ip, now.mono) {
             self.stats.rate_limit_hits_total.add_one();
             return Err(Refusal::rate_limited("too many guests from this address", wait));

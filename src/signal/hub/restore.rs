@@ -39,11 +39,12 @@ const WINDOW_MIN: Duration = Duration::from_secs(30);
 impl Hub {
     /// Goes on with what was left. To be called once, before anything else.
     pub(crate) fn restore(&mut self, past: Past, now: Now) {
-        let Past { sessions, resumptions, revocations, meetings, blocks, families, buried_families } = past;
+        let Past { sessions, resumptions, revocations, meetings, blocks, bans, families, buried_families } = past;
         for store::BuriedFamily { id, until } in buried_families {
             self.tokens.restore_buried(FamilyId::new(id), until);
         }
         families.into_iter().filter_map(family).for_each(|family| self.tokens.restore(family));
+        bans.into_iter().for_each(|ban| self.bans.add(ban));
         let window = self.settings.resume_window;
         let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });
         for store::Revocation { name, until } in revocations.into_iter().filter(|one| one.until > now.unix) {

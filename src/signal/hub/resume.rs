@@ -1,4 +1,6 @@
 //! A lost connection and its return (rules 23, 33-35): what waits, for how long, and what is told to whom.
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
@@ -131,13 +133,16 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// `unauthorized` if the token is unknown, used or expired: which of these is not told (rule 34).
-    pub(super) fn find_return(&self, resume: &Resume, now: Now) -> Result<Return, Refusal> {
+    /// `unauthorized` if the token is unknown, used or expired: which of these is not told (rule 34); `banned`.
+    pub(super) fn find_return(&self, resume: &Resume, ip: IpAddr, now: Now) -> Result<Return, Refusal> {
         const REFUSED: Refusal = Refusal::new(ErrorCode::Unauthorized, "the resume token is not valid");
         let token = ResumeToken::parse(&resume.token.0).ok_or(REFUSED)?;
         let user = UserId(token.user().clone());
+        // Also when the ban has voided the token (rule 34).
+        self.check_not_banned(Some(&user.0), None, ip, now.unix)?;
         let chain = self.user_by_id.get(&user).and_then(|user| user.presence.chain());
         let chain = chain.filter(|chain| chain.accepts(&token)).ok_or(REFUSED)?;
+        self.check_subject(&chain.subject, ip, now.unix)?;
         check_return(chain, now)?;
         Ok(Return { user, last_seq: resume.last_seq, replay: chain.replay(resume.last_seq) })
     }

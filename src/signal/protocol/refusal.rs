@@ -16,6 +16,8 @@ pub enum ErrorCode {
     Unauthorized,
     /// Known identity, but not allowed.
     Forbidden,
+    /// Kept out by a moderator.
+    Banned,
     /// No such thing.
     NotFound,
     /// Does not fit the present state.
@@ -44,6 +46,7 @@ impl ErrorCode {
             ErrorCode::UnknownType => "unknown_type",
             ErrorCode::Unauthorized => "unauthorized",
             ErrorCode::Forbidden => "forbidden",
+            ErrorCode::Banned => "banned",
             ErrorCode::NotFound => "not_found",
             ErrorCode::Conflict => "conflict",
             ErrorCode::TooLarge => "too_large",
@@ -64,6 +67,7 @@ impl ErrorCode {
             | ErrorCode::UnknownType
             | ErrorCode::Unauthorized
             | ErrorCode::Forbidden
+            | ErrorCode::Banned
             | ErrorCode::NotFound
             | ErrorCode::Conflict
             | ErrorCode::TooLarge

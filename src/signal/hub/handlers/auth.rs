@@ -1,4 +1,5 @@
 //! `hello`, `auth.refresh`, `bye`, `ack`: who the client is, and for how long.
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -52,10 +53,10 @@ impl Hub {
         let (ip, bearer) = (connection.peer.ip, connection.peer.bearer.clone());
         let outcome = match (hello.credentials, bearer) {
             (Credentials::Token(ClientToken(token)), _) | (Credentials::Omitted, Some(token)) => {
-                self.identify(&token, now)
+                self.identify(&token, ip, now)
             }
             (Credentials::Guest(device), _) => self.handle_guest(ip, &device, now).map(Welcomed::Guest),
-            (Credentials::Resume(resume), _) => self.find_return(&resume, now).map(Welcomed::Back),
+            (Credentials::Resume(resume), _) => self.find_return(&resume, ip, now).map(Welcomed::Back),
             (Credentials::Omitted, None) => Err(Refusal::bad_request("one of token, guest, resume is needed")),
         };
         match outcome {
@@ -70,7 +71,7 @@ impl Hub {
                 // A failed hello ends the connection (rule 9), one that can be repeated does not.
                 match refusal.code {
                     ErrorCode::Unauthorized => self.close(id, CloseCode::Unauthorized, now),
-                    ErrorCode::Forbidden => self.close(id, CloseCode::Forbidden, now),
+                    ErrorCode::Forbidden | ErrorCode::Banned => self.close(id, CloseCode::Forbidden, now),
                     ErrorCode::BadRequest
                     | ErrorCode::UnknownType
                     | ErrorCode::NotFound
@@ -88,9 +89,11 @@ impl Hub {
         Ok(())
     }
 
-    fn identify(&self, token: &str, now: Now) -> Result<Welcomed, Refusal> {
-        let identity = self.tokens.verify(token, now.unix);
-        identity.map(Welcomed::Known).map_err(|_| Refusal::new(ErrorCode::Unauthorized, "the token is not valid"))
+    fn identify(&self, token: &str, ip: IpAddr, now: Now) -> Result<Welcomed, Refusal> {
+        let verified = self.tokens.verify(token, now.unix);
+        let identity = verified.map_err(|_| Refusal::new(ErrorCode::Unauthorized, "the token is not valid"))?;
+        self.check_subject(&identity.subject, ip, now.unix)?;
+        Ok(Welcomed::Known(identity))
     }
 
     /// Begins a new chain: the ticket of an older socket is dropped (rule 23), its session and rooms taken over

@@ -12,6 +12,9 @@ use crate::signal::EndReason;
 use crate::signal::Settings;
 use crate::signal::id::ConnectionId;
 use crate::signal::protocol::CloseCode;
+use crate::store;
+use crate::store::Banned;
+use crate::store::People;
 use crate::store::Sessions;
 use crate::store::Store;
 
@@ -376,4 +379,48 @@ fn credentials_of_a_call_that_is_over_stay_refused_until_they_have_expired() {
     hub.revoked.clear();
     hub.restart(601 * SECOND);
     assert_eq!(hub.revoked, [], "they have expired");
+}
+
+#[test]
+fn rule_34_a_ban_is_checked_at_every_hello_and_every_resume() {
+    let banned = [
+        Banned::User(store::UserId("shop:ann".into())),
+        Banned::Device(store::DeviceId("tablet".into())),
+        Banned::Network("198.51.100.0/24".into()),
+        Banned::Network("2001:db8::7".into()),
+        Banned::Network("nowhere".into()),
+    ];
+    let mut hub = Fixture::new();
+    let (ann, bob) = (hub.user("ann"), hub.user("bob"));
+    let guest = hub.connect();
+    hub.hello(guest, json!({"guest": {"device_id": "tablet"}}));
+    for (number, banned) in (0..).zip(banned) {
+        let until = Some(START + 60 * SECOND).filter(|_| number == 0);
+        let id = store::BanId(number.to_string().into());
+        let by = store::UserId("m".into());
+        hub.store.put_ban(&store::Ban { id, banned, reason: "".into(), by, at: START, until }).expect("stored");
+    }
+    hub.restart(SECOND);
+    let hello_of_ann = json!({"token": hub.token("ann", 3600)});
+    let resume_of_ann = hub.resume_of(ann, 0);
+    let (resume_of_guest, resume_of_bob) = (hub.resume_of(guest, 0), hub.resume_of(bob, 0));
+    let of_nobody = crate::auth::resume::ResumeHash::issue("shop:ann").0;
+    for (ip, hello) in [
+        ("192.0.2.1", hello_of_ann.clone()),
+        ("192.0.2.1", resume_of_ann.clone()),
+        ("192.0.2.1", json!({"resume": {"token": of_nobody, "last_seq": 0}})),
+        ("192.0.2.1", json!({"guest": {"device_id": "tablet"}})),
+        ("192.0.2.1", resume_of_guest),
+        ("198.51.100.7", json!({"guest": {"device_id": "phone"}})),
+        ("2001:db8::7", resume_of_bob.clone()),
+    ] {
+        let id = hub.connect_as(ip, None);
+        assert_eq!(hub.ask(id, "hello", hello.clone()), Err("banned".into()), "{ip} {hello}");
+        assert_eq!(hub.close_code(id), Some(CloseCode::Forbidden));
+    }
+    let id = hub.connect_as("2001:db8::8", None);
+    assert!(hub.ask(id, "hello", resume_of_bob).is_ok());
+    hub.advance(60 * SECOND);
+    let id = hub.connect();
+    assert!(hub.ask(id, "hello", hello_of_ann).is_ok(), "the ban is over");
 }
