@@ -4,8 +4,9 @@ import { RTCPeerConnection, RTCRtpCodecParameters, MediaStreamTrack, RtpHeader, 
 import { Server } from '../browser/harness/server.js';
 import { until, within } from '../browser/harness/until.js';
 
-const BOUND = { timeout: 60_000 };
+const BOUND = { timeout: 120_000 };
 const CONNECT_MS = 20_000;
+const ATTEMPTS = 3;
 const ARRIVE_MS = 10_000;
 const MESSAGES = 50;
 const MESSAGE_BYTES = 4_000;
@@ -42,22 +43,54 @@ async function selectedPair(connection) {
   return { local: byId.get(pair?.localCandidateId), remote: byId.get(pair?.remoteCandidateId) };
 }
 
+/** Two peers who send each other media and messages, not connected yet. */
+function makePair(server, via) {
+  const [caller, callee] = ['caller', 'callee'].map((name) => open(server.iceServer(via, name), server.authority));
+  const track = new MediaStreamTrack({ kind: 'video' });
+  caller.addTransceiver(track, { direction: 'sendonly' });
+  const payloads = new Set();
+  callee.onTrack.subscribe((remote) => remote.onReceiveRtp.subscribe((packet) => payloads.add(packet.payload.toString('hex'))));
+  const channel = caller.createDataChannel('chat');
+  const echoes = [];
+  channel.onMessage.subscribe((message) => echoes.push(message));
+  callee.onDataChannel.subscribe((remote) => remote.onMessage.subscribe((message) => remote.send(message)));
+  const close = () => Promise.all([caller.close(), callee.close()]);
+  return { caller, callee, peers: [caller, callee], track, payloads, channel, echoes, close };
+}
+
+/**
+ * A pair that is connected. werift's DTLS server says its last flight once, where RFC 6347 §4.2.4 has it repeat it for a
+ * client that asks again; a client that is not ready for it yet, on a busy machine, never gets it. Such a pair (every path
+ * found, one side secure, nothing dropped by the relay) begins anew; any other failure is one.
+ */
+async function connectedPair(server, via) {
+  for (let attempt = 1; ; attempt += 1) {
+    const pair = makePair(server, via);
+    try {
+      await within(CONNECT_MS, join(pair.caller, pair.callee));
+      return pair;
+    } catch (error) {
+      const ice = pair.peers.map((peer) => peer.iceConnectionState);
+      const secure = pair.peers.filter((peer) => peer.dtlsTransports.every(({ state }) => state === 'connected'));
+      const dropped = await server.dropped();
+      await pair.close();
+      const isTheirs = ice.every((state) => state === 'connected') && secure.length === 1 && dropped === 0;
+      if (!isTheirs || attempt === ATTEMPTS) {
+        error.message += `\nattempt ${attempt}: ICE ${ice}, ${secure.length} secure, ${dropped} packets dropped`;
+        throw error;
+      }
+    }
+  }
+}
+
 for (const via of ['udp', 'tcp', 'tls']) {
   test(`two werift peers exchange media and messages through the relay over ${via}`, BOUND, async () => {
     const server = await Server.start();
-    const peers = ['caller', 'callee'].map((name) => open(server.iceServer(via, name), server.authority));
-    const [caller, callee] = peers;
+    let close = async () => {};
     try {
-      const track = new MediaStreamTrack({ kind: 'video' });
-      caller.addTransceiver(track, { direction: 'sendonly' });
-      const payloads = new Set();
-      callee.onTrack.subscribe((remote) => remote.onReceiveRtp.subscribe((packet) => payloads.add(packet.payload.toString('hex'))));
-
-      const channel = caller.createDataChannel('chat');
-      const echoes = [];
-      channel.onMessage.subscribe((message) => echoes.push(message));
-      callee.onDataChannel.subscribe((remote) => remote.onMessage.subscribe((message) => remote.send(message)));
-      await within(CONNECT_MS, join(caller, callee));
+      const pair = await connectedPair(server, via);
+      ({ close } = pair);
+      const { peers, track, payloads, channel, echoes } = pair;
 
       for (const connection of peers) {
         const { local, remote } = await selectedPair(connection);
@@ -84,7 +117,7 @@ for (const via of ['udp', 'tcp', 'tls']) {
       error.message += `\n--- server log ---\n${server.log}`;
       throw error;
     } finally {
-      await Promise.all(peers.map((connection) => connection.close()));
+      await close();
       await server.stop();
     }
   });

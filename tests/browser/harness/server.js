@@ -158,6 +158,11 @@ export class Server {
     return this.#sum('duologue_relay_allocations', label);
   }
 
+  /** Packets that the relay discarded, for whatever reason. */
+  async dropped() {
+    return this.#sum('duologue_relay_dropped_total', '');
+  }
+
   /** Waits until the relay holds nothing. */
   async waitForNoAllocation() {
     await until('no allocation left', 3_000, async () => (await this.allocations()) === 0);
