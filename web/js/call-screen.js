@@ -22,7 +22,7 @@ export class CallScreen {
   /** @type {HTMLVideoElement} */
   #remote = element('remote');
   #connection = new ConnectionPanel();
-  #chat = new ChatPanel();
+  #chat;
   #away = new Away();
   #share = new ScreenShare();
   /** Tracks are exchanged one after the other. */
@@ -39,6 +39,7 @@ export class CallScreen {
    */
   constructor(devices, actions) {
     this.#devices = devices;
+    this.#chat = new ChatPanel({ microphone: () => devices.track('audio') });
     element('toggle-mic').addEventListener('click', () => this.#toggle('audio'));
     element('toggle-cam').addEventListener('click', () => this.#toggle('video'));
     element('next').addEventListener('click', actions.onNext);

@@ -10,6 +10,7 @@ export { filterIceServers } from './ice.js';
  * @typedef {import('./chat.js').Chat} Chat
  * @typedef {import('./chat.js').StoredMessage} StoredMessage
  * @typedef {import('./chat-event.js').ChatFile} ChatFile
+ * @typedef {import('./chat-event.js').ChatKind} ChatKind
  * @typedef {import('./chat-event.js').ChatMessage} ChatMessage
  * @typedef {import('./chat-event.js').ChatReaction} ChatReaction
  * @typedef {import('./chat-event.js').ChatReceipt} ChatReceipt

@@ -133,6 +133,17 @@ export class Person {
     await this.#page.keyboard.type(text);
   }
 
+  /**
+   * Gives a file to an input.
+   *
+   * @param {string} testId
+   * @param {string} path
+   */
+  async choose(testId, path) {
+    const input = await this.#page.$(`[data-testid="${testId}"]`);
+    await (input.setInputFiles ?? input.uploadFile).call(input, path);
+  }
+
   /** @param {string} key */
   press(key) {
     return this.#page.keyboard.press(key);
