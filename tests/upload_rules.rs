@@ -1,20 +1,16 @@
 //! Files in chat against the built program: put by signed addresses, shown by messages, got, and gone with them.
 mod support;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
 use serde_json::json;
-use support::Server;
+use support::caller::Call;
 use support::eventually;
-use support::http::Reply;
 use support::http::request;
 use support::http::send;
 use support::ws::Client;
-use support::ws::matched_pair_of_users;
 
 /// How long what happens behind a request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,81 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and then whatever a picture holds";
 const WEBM: &[u8] = b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm and then somebody who speaks";
 
-/// Two people in a session.
-struct Call {
-    server: Server,
-    session: Value,
-    a: Side,
-    b: Side,
-}
-
-struct Side {
-    client: Client,
-    token: String,
-}
-
-impl Call {
-    async fn start(extra: &str) -> Self {
-        Self::on(Server::start(extra)).await
-    }
-
-    async fn on(server: Server) -> Self {
-        let ((a, a_user, found), (b, b_user, _)) = matched_pair_of_users(server.addr("http"), "files").await;
-        let side = |client, user: Value| Side { client, token: user["access_token"].as_str().expect("a token").into() };
-        Self { session: found["session"].clone(), a: side(a, a_user), b: side(b, b_user), server }
-    }
-
-    fn http(&self) -> SocketAddr {
-        self.server.addr("http")
-    }
-
-    /// Asks as the first of the two for an address.
-    fn ask(&self, wish: Value) -> Reply {
-        self.ask_as(&self.a.token, wish)
-    }
-
-    fn ask_as(&self, token: &str, mut wish: Value) -> Reply {
-        if wish["session"].is_null() && wish["room"].is_null() {
-            wish["session"] = self.session.clone();
-        }
-        let bearer = format!("authorization: Bearer {token}");
-        let headers = [bearer.as_str(), "content-type: application/json"];
-        request(self.http(), "POST /v1/uploads", &headers, wish.to_string().as_bytes())
-    }
-
-    fn put(&self, url: &Value, body: &[u8]) -> Reply {
-        request(self.http(), &format!("PUT {}", url.as_str().expect("a URL")), &[], body)
-    }
-
-    fn get(&self, url: &Value, headers: &[&str]) -> Reply {
-        request(self.http(), &format!("GET {}", url.as_str().expect("a URL")), headers, b"")
-    }
-
-    /// Puts a file of the first one; its id.
-    fn upload(&self, kind: &str, name: &str, bytes: &[u8]) -> Value {
-        let asked = self.ask(json!({"kind": kind, "name": name, "size": bytes.len()}));
-        assert_eq!(asked.status, 201, "{asked:?}");
-        let put = self.put(&asked.json()["url"], bytes);
-        assert_eq!(put.status, 200, "{put:?}");
-        asked.json()["upload"].clone()
-    }
-
-    fn message(&self, kind: &str, file: &Value, n: usize) -> Value {
-        json!({"session": self.session, "cid": format!("6f2b1b1e-62f5-4a53-9a52-{n:012}"), "kind": kind, "file": file})
-    }
-
-    /// Sends a file from the first to the second; the message as the second one sees it.
-    async fn show(&mut self, kind: &str, name: &str, bytes: &[u8], n: usize) -> Value {
-        let upload = self.upload(kind, name, bytes);
-        let message = self.message(kind, &upload, n);
-        self.a.client.ask("chat.send", message).await;
-        self.b.client.push("chat.message").await
-    }
-
-    /// The files on the disk.
-    fn on_disk(&self) -> Vec<PathBuf> {
-        files_below(&self.server.state.path().join("uploads"))
-    }
+/// The files on the disk.
+fn on_disk(call: &Call) -> Vec<PathBuf> {
+    files_below(&call.server.state.path().join("uploads"))
 }
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {
@@ -111,7 +35,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_picture_goes_from_one_to_the_other_byte_for_byte() {
     let mut call = Call::start("").await;
-    let asked = call.ask(json!({"kind": "image", "name": "a cat, 2.png", "size": PNG.len(), "type": "image/png"}));
+    let asked = call.ask(json!({"kind": "image", "name": "a cät, 2.png", "size": PNG.len(), "type": "image/png"}));
     assert_eq!((asked.status, asked.header("cache-control")), (201, "no-store"));
     let asked = asked.json();
     assert_eq!(asked["max_bytes"], 10_485_760);
@@ -127,7 +51,7 @@ async fn a_picture_goes_from_one_to_the_other_byte_for_byte() {
     let got = call.b.client.push("chat.message").await;
     let file = &got["file"];
     assert_eq!((&got["kind"], &got["text"]), (&json!("image"), &json!("look")));
-    assert_eq!((&file["id"], &file["name"]), (&asked["upload"], &json!("a cat, 2.png")));
+    assert_eq!((&file["id"], &file["name"]), (&asked["upload"], &json!("a cät, 2.png")));
     assert_eq!((&file["size"], &file["type"]), (&json!(PNG.len()), &json!("image/png")));
     assert!(file["expires_at"].is_u64(), "{file}");
     call.b.client.nothing_of("chat.message").await;
@@ -136,7 +60,7 @@ async fn a_picture_goes_from_one_to_the_other_byte_for_byte() {
     assert_eq!((read.status, read.body.as_slice()), (200, PNG));
     for (name, value) in [
         ("content-type", "image/png"),
-        ("content-disposition", "inline; filename*=UTF-8''a%20cat%2C%202.png"),
+        ("content-disposition", "inline; filename*=UTF-8''a%20c%C3%A4t%2C%202.png"),
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "sandbox; default-src 'none'; frame-ancestors 'none'"),
         ("accept-ranges", "bytes"),
@@ -252,9 +176,9 @@ async fn what_is_longer_or_shorter_than_promised_is_refused_and_leaves_nothing()
     assert_eq!(chunked(&picture(1001)).problem(413), "too_large");
     assert_eq!(chunked(&vec![7; 300_000]).problem(413), "too_large");
     assert_eq!(chunked(&picture(999)).problem(400), "bad_request");
-    assert_eq!(call.on_disk(), Vec::<PathBuf>::new());
+    assert_eq!(on_disk(&call), Vec::<PathBuf>::new());
     assert_eq!(chunked(&picture(1000)).status, 200, "the address is good for a further attempt");
-    assert_eq!(call.on_disk().len(), 1);
+    assert_eq!(on_disk(&call).len(), 1);
 }
 
 #[tokio::test]
@@ -269,10 +193,10 @@ async fn a_client_that_breaks_off_leaves_nothing_and_may_try_again() {
         let head = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", whole.len());
         stream.write_all(head.as_bytes()).expect("sent");
         stream.write_all(&whole[..700_000]).expect("sent");
-        assert!(eventually(PATIENCE, || !call.on_disk().is_empty()), "the first bytes arrive");
+        assert!(eventually(PATIENCE, || !on_disk(&call).is_empty()), "the first bytes arrive");
         assert_eq!(call.put(&asked["url"], &whole).problem(409), "conflict");
     }
-    assert!(eventually(PATIENCE, || call.on_disk().is_empty()), "{:?}", call.on_disk());
+    assert!(eventually(PATIENCE, || on_disk(&call).is_empty()), "{:?}", on_disk(&call));
     assert!(eventually(PATIENCE, || call.put(&asked["url"], &whole).status == 200));
 }
 
@@ -370,7 +294,7 @@ async fn quotas_count_what_is_kept_and_what_is_promised() {
     assert_eq!(ask(&call, &b, 2000).status, 201);
     assert_eq!(ask(&call, &a, 1000).problem(503), "unavailable");
     // What is deleted counts no more.
-    call.a.client.ask("chat.delete", json!({"session": call.session, "mid": first["mid"]})).await;
+    call.delete(&first).await;
     let kept = || call.server.metric("duologue_files_kept_bytes", "");
     assert!(eventually(PATIENCE, || kept() == 4000.0), "{}", kept());
     assert_eq!(ask(&call, &a, 1000).status, 201);
@@ -402,15 +326,36 @@ async fn a_deleted_message_takes_its_file_along() {
         let message = call.show("image", "a.png", PNG, 1).await;
         let other = call.show("file", "b", b"stays", 2).await;
         assert_eq!(call.get(&message["file"]["url"], &[]).status, 200);
-        assert_eq!(call.on_disk().len(), 2);
-        call.a.client.ask("chat.delete", json!({"session": call.session, "mid": message["mid"]})).await;
+        assert_eq!(on_disk(&call).len(), 2);
+        call.delete(&message).await;
         assert!(eventually(PATIENCE, || call.get(&message["file"]["url"], &[]).status == 404));
         assert_eq!(call.get(&message["file"]["url"], &[]).problem(404), "not_found");
-        assert!(eventually(PATIENCE, || call.on_disk().len() == 1), "{:?}", call.on_disk());
+        assert!(eventually(PATIENCE, || on_disk(&call).len() == 1), "{:?}", on_disk(&call));
         assert_eq!(call.get(&other["file"]["url"], &[]).body, b"stays");
         let resent = call.message("image", &message["file"]["id"], 3);
         assert_eq!(call.a.client.refused("chat.send", resent).await, "not_found");
     }
+}
+
+#[tokio::test]
+async fn what_no_message_shows_goes_an_hour_after_it_was_asked_for() {
+    let mut call = Call::start("").await;
+    let upload = call.upload("image", "a.png", PNG);
+    call.ask(json!({"kind": "file", "name": "never put", "size": 500}));
+    let shown = call.show("image", "shown.png", PNG, 1).await;
+    let last = call.show("image", "last.png", PNG, 2).await;
+    let database = rusqlite::Connection::open(call.server.state.path().join("duologue.db")).expect("the database");
+    database.busy_timeout(PATIENCE).expect("patience");
+    let aged = database.execute("UPDATE upload SET at = at - 3600000", []).expect("an hour passes");
+    assert_eq!(aged, 4);
+    drop(database);
+    // Has the server look now and not within half a minute.
+    call.delete(&last).await;
+    assert!(eventually(PATIENCE, || on_disk(&call).len() == 1), "{:?}", on_disk(&call));
+    assert_eq!(call.server.metric("duologue_files_kept_bytes", ""), PNG.len() as f64);
+    assert_eq!(call.get(&shown["file"]["url"], &[]).body, PNG);
+    let late = call.message("image", &upload, 3);
+    assert_eq!(call.a.client.refused("chat.send", late).await, "not_found");
 }
 
 #[tokio::test]

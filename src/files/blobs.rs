@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use object_store::BackoffConfig;
 use object_store::ClientOptions;
 use object_store::GetOptions;
 use object_store::GetRange;
@@ -35,8 +36,10 @@ const LOCAL_PIECE: usize = 256 * 1024;
 const BUCKET_PIECE: usize = 5 * 1024 * 1024;
 /// How long a bucket may take for one piece.
 const BUCKET_PATIENCE: Duration = Duration::from_secs(60);
-/// How long a bucket that answers with errors is asked again.
-const BUCKET_RETRY: Duration = Duration::from_secs(30);
+/// How often and how long a bucket that fails is asked again: somebody waits for the answer.
+const BUCKET_RETRIES: usize = 4;
+const BUCKET_RETRY: Duration = Duration::from_secs(15);
+const BUCKET_BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// Files that arrive at once; each holds one piece.
 const LOCAL_ARRIVALS_MAX: usize = 512;
 const BUCKET_ARRIVALS_MAX: usize = 64;
@@ -114,13 +117,15 @@ impl Blobs {
     /// [`BlobsError::Bucket`]
     pub fn in_bucket(bucket: &Bucket) -> Result<Self, BlobsError> {
         let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
+        let [init_backoff, max_backoff] = BUCKET_BACKOFF;
+        let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
         let options = ClientOptions::new().with_timeout(BUCKET_PATIENCE);
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&bucket.name)
             .with_region(&bucket.region)
             .with_access_key_id(text(&bucket.access_key_id))
             .with_secret_access_key(text(&bucket.secret_access_key))
-            .with_retry(RetryConfig { retry_timeout: BUCKET_RETRY, ..RetryConfig::default() });
+            .with_retry(RetryConfig { max_retries: BUCKET_RETRIES, retry_timeout: BUCKET_RETRY, backoff });
         builder = match &bucket.endpoint {
             // Whoever writes http means it: a service in the same machine or network.
             Some(endpoint) if endpoint.starts_with("http://") => {
