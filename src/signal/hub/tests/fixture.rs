@@ -44,7 +44,7 @@ use crate::signal::stats::Stats;
 use crate::store;
 use crate::store::MemoryStore;
 use crate::store::Retention;
-use crate::store::Sessions as _;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Now;
 use crate::time::UnixMillis;
@@ -91,7 +91,7 @@ pub(super) struct Fixture {
     pub(super) revoked: Vec<Pass>,
     /// While true, commands stay where they are: the engine is slow.
     pub(super) engine_sleeps: bool,
-    pub(super) store: MemoryStore,
+    pub(super) store: Box<dyn Store>,
     /// While true, errands stay where they are: the store is slow.
     pub(super) store_sleeps: bool,
     /// While true, nothing can be written.
@@ -126,7 +126,7 @@ impl Fixture {
             ended: Vec::new(),
             revoked: Vec::new(),
             engine_sleeps: false,
-            store: MemoryStore::new(settings.retention),
+            store: Box::new(MemoryStore::new(settings.retention)),
             store_sleeps: false,
             store_is_full: false,
             commands: Vec::new(),
@@ -155,9 +155,10 @@ impl Fixture {
         self.commands.clear();
         self.found.clear();
         self.errands.clear();
+        while self.returns.try_recv().is_ok() {}
         // The monotonic clock begins anew with the process.
         self.now = Now { unix: self.now.unix + down, ..Now::default() };
-        let past = Past::read(&self.store).expect("read");
+        let past = Past::read(&*self.store).expect("read");
         self.hub.restore(past, self.now);
         self.pump();
     }
@@ -419,12 +420,26 @@ impl Fixture {
         }
     }
 
+    /// How long its store keeps what.
+    pub(super) fn retention(&self) -> Retention {
+        self.settings.retention
+    }
+
+    /// Errands that the store has not done.
+    pub(super) fn errands(&self) -> usize {
+        self.errands.len()
+    }
+
     /// Does the oldest errands; what follows from them waits for [`Fixture::hear_store`].
     pub(super) fn work_in_store(&mut self, errands: usize) {
         for errand in self.errands.drain(..errands) {
             let returns = self.returns_out.clone();
             let job = errand.into_job(Box::new(move |sequel| returns.send(sequel).expect("the fixture lives")));
-            if self.store_is_full { job.befall(StoreError::Full, &self.store) } else { job.carry_out(&mut self.store) }
+            if self.store_is_full {
+                job.befall(StoreError::Full, &*self.store)
+            } else {
+                job.carry_out(&mut *self.store)
+            }
         }
     }
 

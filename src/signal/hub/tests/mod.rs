@@ -5,6 +5,7 @@ mod drain;
 mod fixture;
 mod identity;
 mod interleavings;
+mod kills;
 mod limits;
 mod neighbours;
 mod queue;

@@ -14,8 +14,6 @@ use crate::signal::id::ConnectionId;
 use crate::signal::protocol::CloseCode;
 use crate::store;
 use crate::store::Banned;
-use crate::store::People;
-use crate::store::Sessions;
 use crate::store::Store;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -89,7 +87,7 @@ fn rule_35_both_sides_resume_with_a_gap_and_the_call_is_as_it_was() {
     // What was said before the kill is known by its name.
     assert_eq!(say(&mut hub, a, &session, 1), Ok(sent));
     assert!(hub.take(b).is_empty());
-    assert_eq!(live_sessions(&hub.store), 1);
+    assert_eq!(live_sessions(&*hub.store), 1);
 }
 
 #[test]
@@ -157,7 +155,7 @@ fn a_session_that_one_side_does_not_come_back_to_ends_as_lost() {
     let late = hub.connect();
     let resume = hub.resume_of(b, 1);
     assert_eq!(hub.ask(late, "hello", resume), Err("unauthorized".into()));
-    assert_eq!(resumptions(&hub.store), 1, "that of the one who is here");
+    assert_eq!(resumptions(&*hub.store), 1, "that of the one who is here");
 }
 
 #[test]
@@ -167,7 +165,7 @@ fn nobody_comes_back_and_nothing_is_left_but_the_record() {
     hub.restart(SECOND);
     hub.advance(31 * SECOND);
     assert_eq!(ending(&hub, &session), Some("lost".into()));
-    assert_eq!((live_sessions(&hub.store), resumptions(&hub.store)), (0, 0));
+    assert_eq!((live_sessions(&*hub.store), resumptions(&*hub.store)), (0, 0));
     assert_eq!(hub.stats.sessions_ended(EndReason::Lost).value(), 1);
     hub.restart(SECOND);
     assert_eq!(hub.ended.len(), 1, "and it does not end again");
@@ -194,7 +192,7 @@ fn where_nothing_can_be_resumed_a_restart_ends_the_calls() {
     let mut hub = Fixture::new();
     hub.guest();
     hub.restart_with(Settings { resume_window: Duration::ZERO, ..settings() }, SECOND);
-    assert_eq!(resumptions(&hub.store), 0);
+    assert_eq!(resumptions(&*hub.store), 0);
 }
 
 #[test]
