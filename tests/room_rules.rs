@@ -245,3 +245,29 @@ async fn rules_36_and_37_chat_in_a_room_reaches_all_in_one_order() {
     assert_eq!(eve.client.refused("chat.history", json!({"room": id})).await, "not_in_session");
     assert_eq!(eve.client.refused("chat.send", text(31)).await, "not_in_session");
 }
+
+#[tokio::test]
+async fn rooms_members_tickets_and_what_was_written_outlive_a_restart() {
+    let mut server = Server::start("");
+    let (id, mut there) = party(&server).await;
+    let line = json!({"room": id, "cid": "6f2b1b1e-62f5-4a53-9a52-0d8b8f9b7a11", "kind": "text", "text": "hello"});
+    let sent = there[1].0.client.ask("chat.send", line.clone()).await;
+    let (_, invited) = there[0].0.rest(&server, "POST", &format!("/v1/rooms/{id}/invites"), None);
+    server.restart();
+    let http = server.addr("http");
+    for (person, before) in &mut there {
+        person.client = Client::connect(http).await;
+        person.client.ask("hello", json!({"token": person.token})).await;
+        let ok = person.client.ask("room.join", json!({"room": id})).await;
+        assert_eq!((&ok["self"], &ok["role"], &ok["name"]), (&before["self"], &before["role"], &json!("Tea")));
+        assert_eq!(ok["last_mid"], sent["mid"]);
+        let page = person.client.ask("chat.history", json!({"room": id})).await;
+        assert_eq!((&page["messages"][0]["mid"], &page["messages"][0]["text"]), (&sent["mid"], &json!("hello")));
+    }
+    // The same words again are the same message, and nobody hears them twice.
+    assert_eq!(there[1].0.client.ask("chat.send", line).await, sent);
+    there[0].0.client.nothing_of("chat.message").await;
+    let mut late = Person::come(&server, "late").await;
+    let ok = late.client.ask("room.join", json!({"room": id, "ticket": invited["ticket"]})).await;
+    assert_eq!(ok["members"].as_array().map(Vec::len), Some(3));
+}

@@ -114,6 +114,12 @@ impl Fixture {
     }
 
     pub(super) fn with(settings: Settings) -> Self {
+        let store = Box::new(MemoryStore::new(settings.retention));
+        Self::over(settings, store)
+    }
+
+    /// One over a store of the caller's.
+    pub(super) fn over(settings: Settings, store: Box<dyn Store>) -> Self {
         let stats = Arc::new(Stats::default());
         let (returns_out, returns) = mpsc::channel();
         Self {
@@ -126,7 +132,7 @@ impl Fixture {
             ended: Vec::new(),
             revoked: Vec::new(),
             engine_sleeps: false,
-            store: Box::new(MemoryStore::new(settings.retention)),
+            store,
             store_sleeps: false,
             store_is_full: false,
             commands: Vec::new(),
@@ -155,6 +161,7 @@ impl Fixture {
         self.commands.clear();
         self.found.clear();
         self.errands.clear();
+        // What the store had done and nobody heard of.
         while self.returns.try_recv().is_ok() {}
         // The monotonic clock begins anew with the process.
         self.now = Now { unix: self.now.unix + down, ..Now::default() };

@@ -12,6 +12,7 @@ mod queue;
 mod relay;
 mod restart;
 mod resume;
+mod room_histories;
 mod rooms;
 mod session;
 
