@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::json;
 use support::caller::Call;
 use support::eventually;
@@ -201,6 +202,30 @@ async fn a_client_that_breaks_off_leaves_nothing_and_may_try_again() {
 }
 
 #[tokio::test]
+async fn nobody_keeps_others_out_by_dawdling() {
+    use std::io::Write;
+    let call = Call::start("").await;
+    let begin = |token: &str| {
+        let asked = call.ask_as(token, json!({"kind": "file", "name": "slow", "size": 1_000_000})).json();
+        let mut stream = std::net::TcpStream::connect(call.http()).expect("connect");
+        let url = asked["url"].as_str().expect("a URL");
+        let head = format!("PUT {url} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("sent");
+        stream.write_all(&[7; 300_000]).expect("sent");
+        stream
+    };
+    let dawdling: Vec<_> = (0..8).map(|_| begin(&call.a.token)).collect();
+    assert!(eventually(PATIENCE, || on_disk(&call).len() == 8), "{:?}", on_disk(&call));
+    let asked = call.ask(json!({"kind": "file", "name": "ninth", "size": 3})).json();
+    assert_eq!(call.put(&asked["url"], b"abc").problem(429), "rate_limited");
+    let asked = call.ask_as(&call.b.token, json!({"kind": "file", "name": "another's", "size": 3})).json();
+    assert_eq!(call.put(&asked["url"], b"abc").status, 200);
+    drop(dawdling);
+    let asked = call.ask(json!({"kind": "file", "name": "tenth", "size": 3})).json();
+    assert!(eventually(PATIENCE, || call.put(&asked["url"], b"abc").status == 200));
+}
+
+#[tokio::test]
 async fn a_file_is_what_its_first_bytes_say() {
     let mut call = Call::start("").await;
     let page = b"<html><script>alert(1)</script></html>";
@@ -260,6 +285,36 @@ async fn only_whoever_has_put_a_file_may_show_it_and_only_there() {
     call.b.client.push("chat.message").await;
     call.b.client.push("chat.message").await;
     call.b.client.nothing_of("chat.message").await;
+}
+
+#[tokio::test]
+async fn a_file_for_a_room_is_shown_to_everybody_there_and_nowhere_else() {
+    let mut call = Call::start("").await;
+    let ask = |call: &Call, token: &str, line: &str, body: Value| {
+        let headers = [&format!("authorization: Bearer {token}"), "content-type: application/json"];
+        request(call.http(), line, &headers, body.to_string().as_bytes()).json()
+    };
+    let (a, b) = (call.a.token.clone(), call.b.token.clone());
+    let room = ask(&call, &a, "POST /v1/rooms", json!({"name": "Tea"}))["id"].clone();
+    let path = format!("/v1/rooms/{}", room.as_str().expect("an id"));
+    let ticket = ask(&call, &a, &format!("POST {path}/invites"), json!({}))["ticket"].clone();
+    let wish = |place: &str| json!({"room": room, "kind": "image", "name": place, "size": PNG.len()});
+    assert_eq!(call.ask(wish("not there yet")).problem(404), "not_in_session");
+    call.a.client.ask("room.join", json!({"room": room})).await;
+    call.b.client.ask("room.join", json!({"room": room, "ticket": ticket})).await;
+    let asked = call.ask(wish("a.png")).json();
+    assert_eq!(call.put(&asked["url"], PNG).status, 200);
+    let in_session = call.message("image", &asked["upload"], 1);
+    assert_eq!(call.a.client.refused("chat.send", in_session.clone()).await, "not_found");
+    let mut in_room = in_session;
+    in_room.as_object_mut().expect("an object").remove("session");
+    in_room["room"] = room.clone();
+    call.a.client.ask("chat.send", in_room).await;
+    let got = call.b.client.push("chat.message").await;
+    assert_eq!((&got["room"], call.get(&got["file"]["url"], &[]).body.as_slice()), (&room, PNG));
+    let page = ask(&call, &b, &format!("GET {path}/messages"), json!({}));
+    assert_eq!(page["messages"][0]["file"]["id"], asked["upload"]);
+    assert_eq!(call.get(&page["messages"][0]["file"]["url"], &[]).body, PNG);
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ impl Desk {
     /// # Errors
     ///
     /// `forbidden`: the address is not good. `not_found`: the promise is gone. `conflict`: it has arrived, or arrives.
+    /// `rate_limited`, `unavailable`: enough others arrive.
     /// `too_large`, `bad_request`: longer or shorter than promised, or not what it was said to be. Whatever has come of
     /// it then is removed, and the same address can be used again.
     pub async fn receive<E>(
@@ -83,6 +84,7 @@ impl Desk {
         if upload.state == UploadState::Complete {
             return Err(Refusal::new(ErrorCode::Conflict, "this file has arrived before").into());
         }
+        arriving.belongs_to(&upload.owner)?;
         let now = self.inner.clock.now().unix;
         let end = Instant::now() + signature.expires.saturating_since(now);
         let outcome = match timeout_at(end, self.take(&upload, declared, body)).await {

@@ -1,5 +1,5 @@
 //! Who may put and get what: promises, quotas, addresses.
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -35,6 +35,11 @@ use crate::time::UnixMillis;
 
 /// How long a file may take to arrive, from the moment that it is asked for.
 const PUT_LIFE: Duration = Duration::from_secs(900);
+
+/// Files of one user that arrive at once: nobody keeps the others out by dawdling.
+const ARRIVALS_PER_USER: usize = 8;
+/// When somebody whose files arrive may try again.
+const ARRIVALS_RETRY: Duration = Duration::from_secs(1);
 
 /// Bytes of each kind, and of all together.
 #[derive(Copy, Clone, Debug)]
@@ -138,7 +143,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) stats: Arc<Stats>,
     /// Files that are arriving.
-    pub(super) arriving: Mutex<HashSet<UploadId>>,
+    pub(super) arriving: Mutex<HashMap<UploadId, Option<UserId>>>,
 }
 
 impl Desk {
@@ -292,9 +297,10 @@ impl Desk {
         if arriving.len() >= self.inner.blobs.arrivals_max() {
             return Err(Refusal::new(ErrorCode::Unavailable, "too many files arrive at once"));
         }
-        if !arriving.insert(id.clone()) {
+        if arriving.contains_key(id) {
             return Err(Refusal::new(ErrorCode::Conflict, "this file is arriving already"));
         }
+        arriving.insert(id.clone(), None);
         Ok(Arriving { desk: self.clone(), id: id.clone() })
     }
 }
@@ -308,6 +314,23 @@ pub(super) fn no_such_file() -> Refusal {
 pub(super) struct Arriving {
     desk: Desk,
     id: UploadId,
+}
+
+impl Arriving {
+    /// Says whose it is, which is known once it is looked up.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited`: enough of that user's files arrive.
+    pub(super) fn belongs_to(&self, owner: &UserId) -> Result<(), Refusal> {
+        let mut arriving = self.desk.inner.arriving.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = arriving.values().flatten().filter(|other| *other == owner).count();
+        if others >= ARRIVALS_PER_USER {
+            return Err(Refusal::rate_limited("finish some of your files first", ARRIVALS_RETRY));
+        }
+        arriving.insert(self.id.clone(), Some(owner.clone()));
+        Ok(())
+    }
 }
 
 impl Drop for Arriving {

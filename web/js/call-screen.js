@@ -15,6 +15,7 @@ const NOW_MS = 10_000;
  * @typedef {object} CallActions
  * @property {() => void} onNext
  * @property {() => void} onEnd
+ * @property {() => boolean} takesFiles Whether the server does.
  */
 export class CallScreen {
   #devices;
@@ -39,7 +40,7 @@ export class CallScreen {
    */
   constructor(devices, actions) {
     this.#devices = devices;
-    this.#chat = new ChatPanel({ microphone: () => devices.track('audio') });
+    this.#chat = new ChatPanel({ microphone: () => devices.track('audio'), takesFiles: actions.takesFiles });
     element('toggle-mic').addEventListener('click', () => this.#toggle('audio'));
     element('toggle-cam').addEventListener('click', () => this.#toggle('video'));
     element('next').addEventListener('click', actions.onNext);

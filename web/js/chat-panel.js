@@ -23,6 +23,7 @@ export class ChatPanel {
   #list = element('messages');
   #input = element('chat-input');
   #voice;
+  #takesFiles;
   #unread = 0;
   /** @type {Session | null} */
   #session = null;
@@ -37,8 +38,9 @@ export class ChatPanel {
   /** How far the other side has got. */
   #peer = { delivered: '', read: '' };
 
-  /** @param {{ microphone: () => MediaStreamTrack | null }} around */
-  constructor({ microphone }) {
+  /** @param {{ microphone: () => MediaStreamTrack | null, takesFiles: () => boolean }} around */
+  constructor({ microphone, takesFiles }) {
+    this.#takesFiles = takesFiles;
     this.#button.addEventListener('click', () => this.toggle(this.#panel.hidden));
     this.#panel.querySelector('[data-close]').addEventListener('click', () => {
       this.toggle(false);
@@ -82,6 +84,7 @@ export class ChatPanel {
   /** @param {Session} session */
   follow(session) {
     this.#session = session;
+    for (const id of ['attach', 'voice-record']) element(id).hidden = !this.#takesFiles();
     this.#items = [];
     this.#peer = { delivered: '', read: '' };
     for (const url of this.#objectUrls.splice(0)) URL.revokeObjectURL(url);
@@ -139,7 +142,7 @@ export class ChatPanel {
    * @param {'voice' | 'image' | 'file'} [kind]
    */
   #sendFile(blob, kind = isPicture(blob) ? 'image' : 'file') {
-    if (!this.#session) return;
+    if (!this.#session || !this.#takesFiles()) return;
     const url = URL.createObjectURL(blob);
     this.#objectUrls.push(url);
     const file = { name: blob.name, size: blob.size, url };

@@ -30,7 +30,11 @@ let offlineTimer = 0;
 
 const lobby = new Lobby(start);
 const searchScreen = new SearchScreen(cancel);
-const callScreen = new CallScreen(devices, { onNext: next, onEnd: end });
+const callScreen = new CallScreen(devices, {
+  onNext: next,
+  onEnd: end,
+  takesFiles: () => client?.server?.features?.includes('files') === true,
+});
 const debug = new Debug({
   client: () => client,
   search: () => search,

@@ -3,6 +3,8 @@ import { DuologueError } from './errors.js';
 /** What browsers can show of pictures, as the server takes them. */
 const PICTURES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/avif'];
 const NAME_BYTES_MAX = 255;
+/** Fewer than the server takes of one user. */
+const AT_ONCE = 3;
 
 /**
  * @typedef {object} UploadWish
@@ -14,8 +16,11 @@ const NAME_BYTES_MAX = 255;
  * @property {AbortSignal} [signal] Breaks it off: `cancelled`.
  */
 
-/** Takes files to the server. */
+/** Takes files to the server, a few at once: the others wait for their turn. */
 export class Uploads {
+  #running = 0;
+  /** @type {(() => void)[]} */
+  #waiting = [];
   #rest;
   #baseUrl;
   #options;
@@ -51,12 +56,30 @@ export class Uploads {
    * @throws {DuologueError} `too_large`, `conflict` (our quota), `bad_request` (it is not what it says),
    *   `rate_limited`, `unavailable`, `cancelled`.
    */
-  async take(place, file, { kind, name }, watch = {}) {
+  async take(place, file, wish, watch = {}) {
+    if (this.#running >= AT_ONCE) await new Promise((resolve) => this.#waiting.push(() => resolve(undefined)));
+    this.#running += 1;
+    try {
+      return await this.#take(place, file, wish, watch);
+    } finally {
+      this.#running -= 1;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /**
+   * @param {object} place
+   * @param {Blob} file
+   * @param {UploadWish} wish
+   * @param {UploadWatch} watch
+   */
+  async #take(place, file, { kind, name }, watch) {
+    if (watch.signal?.aborted) throw new DuologueError('cancelled', 'the upload was broken off');
     // Parameters such as codecs are no part of a type's name.
     const type = file.type.split(';')[0]?.trim();
     const wish = { ...place, kind, name, size: file.size, ...(type && { type }) };
     const { upload, url } = await this.#rest.request('POST', '/v1/uploads', wish);
-    watch.signal?.throwIfAborted?.();
+    if (watch.signal?.aborted) throw new DuologueError('cancelled', 'the upload was broken off');
     const answer = await this.#put(this.absolute(url), file, watch);
     if (answer.status >= 200 && answer.status < 300) return upload;
     const problem = parse(answer.text);

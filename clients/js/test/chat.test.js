@@ -185,6 +185,19 @@ test('what the server says about a file is the error, and no message is sent', a
   assert.ok(!ws.types().includes('chat.send'));
 });
 
+test('of many files three go at once, the others in their turn', async () => {
+  const server = fileServer();
+  const { inSession } = fixture(server);
+  const { session } = await inSession();
+  const sent = [1, 2, 3, 4, 5].map((n) => session.chat.sendFile(new File(['x'], `${n}`)).catch(() => {}));
+  await settle();
+  assert.deepEqual(server.asked.map(({ body }) => body.name), ['1', '2', '3']);
+  server.put[1].request.serverAnswers(413, { code: 'too_large' });
+  await sent[1];
+  await settle();
+  assert.deepEqual(server.asked.map(({ body }) => body.name), ['1', '2', '3', '4']);
+});
+
 test('an upload can be broken off', async () => {
   const server = fileServer();
   const { inSession } = fixture(server);
