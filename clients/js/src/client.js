@@ -1,3 +1,4 @@
+import { Blocks } from './blocks.js';
 import { systemClock } from './clock.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
@@ -82,6 +83,8 @@ export class Client extends Emitter {
     const fetch = options.fetch ?? ((...request) => globalThis.fetch(...request));
     const rest = new Rest({ baseUrl, accessToken: () => connection.accessToken(), fetch });
     this.#uploads = new Uploads(rest, baseUrl, { XMLHttpRequest: options.XMLHttpRequest, fetch });
+    /** @readonly */
+    this.blocks = new Blocks(rest);
     /** @readonly */
     this.rooms = new Rooms(this.#callPort(), rest);
   }

@@ -176,6 +176,16 @@ export class Session extends Emitter {
     return this.#port.next(this, reason);
   }
 
+  /**
+   * Keeps the other side away for good, which ends the session if it is not over. It is not told why.
+   *
+   * @throws {import('./errors.js').DuologueError} Retryable when the server cannot be reached or
+   *   cannot store it.
+   */
+  async block() {
+    await this.#port.request('block.add', { session: this.id });
+  }
+
   /** Asks for more time; both sides must ask. */
   async extend() {
     const { pending } = await this.#port.request('session.extend', { session: this.id });
