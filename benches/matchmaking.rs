@@ -1,4 +1,4 @@
-//! Matches per second and bytes per waiting ticket, with 100,000 waiting and 5 tags each.
+//! Matches per second and bytes per waiting ticket, with 100,000 waiting and 5 tags each, or 10 rare ones.
 //!
 //! Two sides that want each other: talkers wait, a listener comes and meets one of them, a new talker takes the place.
 //! `cargo bench --bench matchmaking`; the memory figures are printed first. All times are CPU time of the one thread.
@@ -31,6 +31,7 @@ use mimalloc::MiMalloc;
 
 const WAITING: usize = 100_000;
 const TAGS: usize = 5;
+const MANY_TAGS: usize = 10;
 const LANGUAGES: u64 = 8;
 const REGIONS: u64 = 4;
 const COMMON_TAGS: u64 = 1_000;
@@ -64,12 +65,13 @@ struct People {
     made: u64,
     random: u64,
     tags: u64,
+    tags_each: usize,
     has_region: bool,
 }
 
 impl People {
-    fn new(tags: u64, has_region: bool) -> Self {
-        Self { made: 0, random: 0x2545_f491_4f6c_dd1d, tags, has_region }
+    fn new(tags: u64, tags_each: usize, has_region: bool) -> Self {
+        Self { made: 0, random: 0x2545_f491_4f6c_dd1d, tags, tags_each, has_region }
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -83,8 +85,8 @@ impl People {
         self.made += 1;
         let number = self.made;
         let role = |role: &str| AttributeValue::Text(role.into());
-        let mut tags: Vec<Arc<str>> = Vec::with_capacity(TAGS);
-        while tags.len() < TAGS {
+        let mut tags: Vec<Arc<str>> = Vec::with_capacity(self.tags_each);
+        while tags.len() < self.tags_each {
             let tag: Arc<str> = format!("interest {}", self.below(self.tags)).into();
             if !tags.contains(&tag) {
                 tags.push(tag);
@@ -135,8 +137,8 @@ fn crowd(people: &mut People, now: &mut Mono) -> Engine {
     engine
 }
 
-fn memory(name: &str, tags: u64, has_region: bool) {
-    let mut people = People::new(tags, has_region);
+fn memory(name: &str, tags: u64, tags_each: usize, has_region: bool) {
+    let mut people = People::new(tags, tags_each, has_region);
     let mut now = Mono::default();
     let before = LIVE_BYTES.load(Ordering::Relaxed);
     let mut engine = crowd(&mut people, &mut now);
@@ -160,14 +162,15 @@ fn on_cpu() -> Duration {
 }
 
 fn matches(criterion: &mut Criterion) {
-    memory("1,000 tags, 8 languages", COMMON_TAGS, false);
-    memory("1,000 tags, 8 languages, 4 regions", COMMON_TAGS, true);
-    memory("1,000,000 tags, 8 languages, 4 regions", RARE_TAGS, true);
+    memory("5 of 1,000 tags, 8 languages", COMMON_TAGS, TAGS, false);
+    memory("5 of 1,000 tags, 8 languages, 4 regions", COMMON_TAGS, TAGS, true);
+    memory("5 of 1,000,000 tags, 8 languages, 4 regions", RARE_TAGS, TAGS, true);
+    memory("10 of 1,000,000 tags, 8 languages, 4 regions", RARE_TAGS, MANY_TAGS, true);
 
     let mut group = criterion.benchmark_group("100,000 waiting, 5 tags each");
     group.throughput(Throughput::Elements(1)).sample_size(20);
     for (name, has_region) in [("8 languages", false), ("8 languages, 4 regions", true)] {
-        let mut people = People::new(COMMON_TAGS, has_region);
+        let mut people = People::new(COMMON_TAGS, TAGS, has_region);
         let mut now = Mono::default();
         let mut engine = crowd(&mut people, &mut now);
         group.bench_function(format!("match, {name}"), |bencher| {

@@ -28,16 +28,19 @@ TARGETS = [
     ("in-process", "memory of a waiting ticket", "KiB", "ticket_bytes", KIB, 1, 600 * KIB, False),
     ("in-process", "the same with regions", "KiB", "ticket_bytes_regions", KIB, 1, 600 * KIB, False),
     ("in-process", "the same with 5 of 1,000,000 tags", "KiB", "ticket_bytes_rare_tags", KIB, 1, 600 * KIB, False),
+    ("in-process", "the same with 10 of 1,000,000 tags", "KiB", "ticket_bytes_10_rare_tags", KIB, 1, 600 * KIB, False),
     ("resume", "a quarter of 20,000 killed at once: all are back after", "s", "seconds_to_all", 1, 20, None, False),
     ("stall", "held for a reader at 0 B/s, at most", "KiB", "held_kib_max", 1, 256, None, False),
+    ("stall", "such readers were borne with for", "s", "seconds_to_close", 1, None, None, True),
     ("stall", "of 100 such readers, closed with 4408", "", "closed.4408", 1, 100, None, True),
 ]
 
 # What benches/matchmaking.rs prints.
 ENGINE = {
-    "ticket_bytes": r"1,000 tags, 8 languages: (\d+) bytes per ticket at level 4",
-    "ticket_bytes_regions": r"1,000 tags, 8 languages, 4 regions: (\d+) bytes per ticket at level 4",
-    "ticket_bytes_rare_tags": r"1,000,000 tags, .*: (\d+) bytes per ticket at level 4",
+    "ticket_bytes": r"5 of 1,000 tags, 8 languages: (\d+) bytes per ticket at level 4",
+    "ticket_bytes_regions": r"5 of 1,000 tags, 8 languages, 4 regions: (\d+) bytes per ticket at level 4",
+    "ticket_bytes_rare_tags": r"5 of 1,000,000 tags, .*: (\d+) bytes per ticket at level 4",
+    "ticket_bytes_10_rare_tags": r"10 of 1,000,000 tags, .*: (\d+) bytes per ticket at level 4",
     "matches_per_s": r"match, 8 languages\s+time:.*\s+thrpt:\s+\[\S+ \S+ (\S+) (\S+)elem/s",
     "matches_per_s_regions": r"match, 8 languages, 4 regions\s+time:.*\s+thrpt:\s+\[\S+ \S+ (\S+) (\S+)elem/s",
 }

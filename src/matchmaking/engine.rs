@@ -36,6 +36,7 @@ use crate::matchmaking::posting::SLOTS_MAX;
 use crate::matchmaking::posting::Slot;
 use crate::matchmaking::search::Effort;
 use crate::matchmaking::status::rounded;
+use crate::matchmaking::tags::Tags;
 use crate::matchmaking::ties::Blocks;
 use crate::matchmaking::ties::PersonKey;
 use crate::matchmaking::ties::PersonKeys;
@@ -91,7 +92,7 @@ pub struct Match {
 }
 
 /// What one search may cost at once.
-pub(super) const EFFORT: Effort = Effort { legal_max: 64, looked_at_max: 512 };
+pub(super) const EFFORT: Effort = Effort { legal_max: 64, looked_at_max: 512, rare_max: 8 };
 
 /// Searches, expiries and other steps in one call of [`Engine::poll_match`].
 const STEPS_PER_POLL: usize = 64;
@@ -118,6 +119,8 @@ pub struct Engine {
     slot_by_id: HashMap<TicketId, Slot, Fold>,
     slot_by_user: HashMap<PersonKey, Slot, Fold>,
     tickets_by_device: HashMap<PersonKey, Posting, Fold>,
+    tags: Tags,
+    /// Languages and regions.
     names: Names,
     pools: Pools,
     index: Index,
@@ -152,6 +155,7 @@ impl Engine {
             slot_by_id: HashMap::default(),
             slot_by_user: HashMap::default(),
             tickets_by_device: HashMap::default(),
+            tags: Tags::new(effort.rare_max),
             names: Names::default(),
             pools: Pools::default(),
             index: Index::default(),
@@ -327,7 +331,7 @@ impl Engine {
         [
             self.index.len(),
             self.postings_promised,
-            self.names.len(),
+            self.tags.len() + self.names.len(),
             self.pools.len(),
             self.slot_by_user.len(),
             self.tickets_by_device.len(),

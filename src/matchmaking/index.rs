@@ -6,7 +6,8 @@
 //! Nothing found this way has a wrong mode, age band, tag, language or region.
 //!
 //! In each dimension a ticket that takes anything lists itself under [`Name::ANY`] alone, all others under what they
-//! name and under [`Name::NAMED`]. The former read both of these buckets, the latter what they name and `ANY`.
+//! name and under [`Name::NAMED`]. The former read both of these buckets, the latter what they name and `ANY`. Rare tags are
+//! not listed: `tags` knows who holds them.
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -17,6 +18,7 @@ use crate::matchmaking::pool::KindNumber;
 use crate::matchmaking::pool::PoolId;
 use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Posting;
+use crate::matchmaking::tags::Tags;
 
 /// The highest level: recent partners are allowed.
 pub(super) const LEVEL_MAX: u8 = 4;
@@ -85,8 +87,9 @@ impl Side {
 
 impl Terms<'_> {
     /// Calls `each` with every key of `level` that a ticket is listed under, or reads.
-    pub(super) fn for_each_key(self, side: Side, kind: KindNumber, level: u8, mut each: impl FnMut(Key)) {
-        let tags = side.names((level < 1).then_some(self.tags));
+    pub(super) fn for_each_key(self, tags: &Tags, side: Side, kind: KindNumber, level: u8, mut each: impl FnMut(Key)) {
+        let is_listed = |tag: &Name| tag.is_bucket() || tags.is_common(*tag);
+        let tags = side.names((level < 1).then_some(self.tags)).filter(is_listed);
         let regions = side.names((level < 2).then_some(self.region));
         for language in side.names((level < 3).then_some(self.languages)) {
             for region in regions.clone() {
@@ -97,7 +100,7 @@ impl Terms<'_> {
         }
     }
 
-    /// Postings of a ticket at the highest level.
+    /// Postings of a ticket at the highest level, were none of its tags rare.
     pub(super) fn postings_max(self) -> usize {
         let listed = |named: &[Name]| if named.is_empty() { 1 } else { named.len() + 1 };
         let (tags, languages, region) = (listed(self.tags), listed(self.languages), listed(self.region));
@@ -113,8 +116,8 @@ pub(super) struct Index {
 
 impl Index {
     /// Lists a ticket under its keys of one level.
-    pub(super) fn add(&mut self, terms: Terms<'_>, kind: KindNumber, level: u8, place: Place) {
-        terms.for_each_key(Side::Own, kind, level, |key| {
+    pub(super) fn add(&mut self, tags: &Tags, terms: Terms<'_>, kind: KindNumber, level: u8, place: Place) {
+        terms.for_each_key(tags, Side::Own, kind, level, |key| {
             self.posting_by_key
                 .entry(key)
                 .and_modify(|posting| {
@@ -125,8 +128,8 @@ impl Index {
     }
 
     /// Takes a ticket off its keys of one level.
-    pub(super) fn remove(&mut self, terms: Terms<'_>, kind: KindNumber, level: u8, place: Place) {
-        terms.for_each_key(Side::Own, kind, level, |key| {
+    pub(super) fn remove(&mut self, tags: &Tags, terms: Terms<'_>, kind: KindNumber, level: u8, place: Place) {
+        terms.for_each_key(tags, Side::Own, kind, level, |key| {
             if self.posting_by_key.get_mut(&key).is_some_and(|posting| posting.remove(place)) {
                 self.posting_by_key.remove(&key);
             }
@@ -151,6 +154,7 @@ mod tests {
     use std::slice::from_ref;
 
     use super::*;
+    use crate::matchmaking::posting::Slot;
 
     /// Two tags, two languages, two regions.
     fn named() -> [Name; 6] {
@@ -163,7 +167,9 @@ mod tests {
 
     fn keys(terms: Terms<'_>, side: Side, level: u8) -> Vec<Key> {
         let mut keys = Vec::new();
-        terms.for_each_key(side, KindNumber::MIXED, level, |key| keys.push(key));
+        let mut tags = Tags::new(0);
+        (0..6).for_each(|slot| drop(tags.hold(&slot.to_string().into(), Slot(slot))));
+        terms.for_each_key(&tags, side, KindNumber::MIXED, level, |key| keys.push(key));
         keys
     }
 

@@ -15,6 +15,7 @@ mod profile;
 pub mod runner;
 mod search;
 mod status;
+mod tags;
 mod ticket;
 mod ties;
 mod waiting;

@@ -1,4 +1,4 @@
-//! Tags, languages and regions as small numbers, shared by all tickets that name them.
+//! Languages and regions as small numbers, shared by all tickets that name them.
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,13 +20,18 @@ impl Name {
         Self(NonZeroU32::MIN.saturating_add(Self::FIRST_FREE - 1 + position as u32))
     }
 
+    /// Whether this is no text but a bucket.
+    pub(super) fn is_bucket(self) -> bool {
+        self.number() < Self::FIRST_FREE
+    }
+
     /// The number.
     pub(super) fn number(self) -> u32 {
         self.0.get()
     }
 
     /// The position in the table; out of any table for `ANY` and `NAMED`.
-    fn position(self) -> usize {
+    pub(super) fn position(self) -> usize {
         self.number().wrapping_sub(Self::FIRST_FREE) as usize
     }
 }

@@ -237,6 +237,13 @@ pub(super) struct Walk<'a> {
     rest: std::slice::Iter<'a, Vec<Place>>,
 }
 
+impl<'a> Walk<'a> {
+    /// Walks places that are in ascending order.
+    pub(super) fn over(places: &'a [Place]) -> Self {
+        Self { chunk: places.iter(), rest: [].iter() }
+    }
+}
+
 impl Iterator for Walk<'_> {
     type Item = Place;
 

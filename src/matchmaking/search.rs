@@ -14,6 +14,7 @@ use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Slot;
 use crate::matchmaking::posting::Walk;
 use crate::matchmaking::profile::Profile;
+use crate::matchmaking::tags::Tags;
 use crate::matchmaking::ties::Blocks;
 use crate::matchmaking::ties::Recent;
 use crate::matchmaking::waiting::Entry;
@@ -27,6 +28,8 @@ pub(super) struct Effort {
     pub(super) legal_max: usize,
     /// Candidates, legal or not, after which the search pauses.
     pub(super) looked_at_max: usize,
+    /// Holders of a rare tag: they are looked at in any case, before everybody else.
+    pub(super) rare_max: usize,
 }
 
 /// How a search ended.
@@ -53,6 +56,7 @@ pub(super) enum Kinds {
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Searcher<'a> {
     pub(super) index: &'a Index,
+    pub(super) tags: &'a Tags,
     pub(super) slots: &'a Slots,
     pub(super) pools: &'a Pools,
     pub(super) blocks: &'a Blocks,
@@ -77,7 +81,9 @@ impl<'a> Searcher<'a> {
     ///
     /// Returns what it found and how many candidates it looked at.
     pub(super) fn run(self, kinds: Kinds, from_level: u8, next: Place, effort: Effort) -> (Found, usize) {
+        let rare = if from_level == 0 { self.holders_of_rare_tags(kinds, next) } else { Vec::new() };
         let mut walks = self.walks(kinds, from_level, next);
+        walks.push(Walk::over(&rare));
         let mut heads: BinaryHeap<Reverse<(Place, usize)>> =
             walks.iter_mut().enumerate().filter_map(|(at, walk)| Some(Reverse((walk.next()?, at)))).collect();
         let us = self.ticket.profile.identity;
@@ -140,12 +146,39 @@ impl<'a> Searcher<'a> {
                 continue;
             }
             for level in from_level..=self.ticket.profile.level {
-                self.ticket.terms().for_each_key(Side::Sought, kind, level, |key| {
+                self.ticket.terms().for_each_key(self.tags, Side::Sought, kind, level, |key| {
                     walks.extend(self.index.posting(&key).map(|posting| posting.walk(next)));
                 });
             }
         }
         walks
+    }
+
+    /// Listed tickets from place `next` on that would stand in a posting of level 0 with us if our rare tags had any, once for
+    /// each tag.
+    fn holders_of_rare_tags(self, kinds: Kinds, next: Place) -> Vec<Place> {
+        let mut places = Vec::new();
+        for tag in self.ticket.terms().tags {
+            self.tags.for_each_holder(*tag, |slot| {
+                if let Some(other) = self.slots.get(slot).filter(|other| self.meets_at_level_0(kinds, *other)) {
+                    places.push(Place::since(other.profile.since, slot));
+                }
+            });
+        }
+        places.retain(|place| *place >= next);
+        places.sort_unstable();
+        places
+    }
+
+    fn meets_at_level_0(self, kinds: Kinds, other: Entry<'_>) -> bool {
+        let (us, them) = (self.ticket.terms(), other.terms());
+        let is_of_kinds = kinds == Kinds::All || other.profile.kind != KindNumber::MIXED;
+        other.waiting.is_listed
+            && other.waiting.pool == us.pool
+            && is_of_kinds
+            && agree(us.languages, them.languages)
+            && agree(us.region, them.region)
+            && self.ticket.waiting.traits.fit(&other.waiting.traits)
     }
 
     /// Whether the two may meet, mode, age band, tags, languages and region being settled by the posting.
@@ -212,6 +245,11 @@ struct Candidate {
     /// The older one wins a tie.
     since: Reverse<Mono>,
     slot: Slot,
+}
+
+/// Whether one takes anything or both name something in common.
+fn agree(ours: &[Name], theirs: &[Name]) -> bool {
+    ours.is_empty() || theirs.is_empty() || ours.iter().any(|name| theirs.contains(name))
 }
 
 fn shared(ours: &[Name], theirs: &[Name], points: u32) -> u32 {

@@ -43,7 +43,8 @@ pub(super) struct Waiting {
     pub(super) user: UserId,
     pub(super) device: Option<DeviceId>,
     pub(super) traits: Arc<Traits>,
-    pub(super) tag_wait: Option<Duration>,
+    /// In milliseconds: half the size of a `Duration`, of which there is one per ticket.
+    pub(super) tag_wait_ms: Option<u32>,
     pub(super) search: Search,
     pub(super) pool: PoolId,
     /// Whether the postings know it.
@@ -51,6 +52,13 @@ pub(super) struct Waiting {
     /// Whether it stands in the line of paused searches.
     pub(super) is_paused: bool,
     pub(super) is_suspended: bool,
+}
+
+impl Waiting {
+    /// The wait that the ticket asked for instead of the first one of the settings.
+    pub(super) fn tag_wait(&self) -> Option<Duration> {
+        self.tag_wait_ms.map(u64::from).map(Duration::from_millis)
+    }
 }
 
 /// A ticket inside the engine.
@@ -71,7 +79,7 @@ impl<'a> Entry<'a> {
     pub(super) fn wait_of(self, level: u8, waits: &[Duration; LEVEL_MAX as usize]) -> Option<Duration> {
         let Some(above_first) = level.checked_sub(1) else { return Some(Duration::ZERO) };
         let wait = *waits.get(usize::from(above_first))?;
-        Some(match self.waiting.tag_wait {
+        Some(match self.waiting.tag_wait() {
             Some(tag_wait) if above_first == 0 => tag_wait,
             Some(tag_wait) => wait.max(tag_wait),
             None => wait,
@@ -102,6 +110,12 @@ impl Slots {
     /// Whether one more fits.
     pub(super) fn has_room(&self) -> bool {
         !self.free.is_empty() || self.waiting.len() < SLOTS_MAX
+    }
+
+    /// The slot that the next ticket gets.
+    pub(super) fn next_slot(&self) -> Slot {
+        // At most SLOTS_MAX.
+        self.free.last().copied().unwrap_or(Slot(self.waiting.len() as u32))
     }
 
     pub(super) fn insert(&mut self, waiting: Waiting, profile: Profile) -> Slot {

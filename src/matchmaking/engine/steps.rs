@@ -11,7 +11,6 @@ use crate::matchmaking::engine::STALE_PER_TURN;
 use crate::matchmaking::engine::TURN_PAUSE;
 use crate::matchmaking::index::Terms;
 use crate::matchmaking::names::Name;
-use crate::matchmaking::names::Names;
 use crate::matchmaking::posting::Place;
 use crate::matchmaking::posting::Posting;
 use crate::matchmaking::posting::Slot;
@@ -47,8 +46,10 @@ impl Engine {
         };
         entry.waiting += 1;
         let (kind, traits) = entry.hold_kind(&preferences);
+        let slot = self.slots.next_slot();
+        let tags: Vec<Name> = preferences.tags.iter().map(|text| self.hold_tag(text, slot)).collect();
         let mut hold = |texts: &[Arc<str>]| texts.iter().map(|text| self.names.hold(text)).collect::<Vec<_>>();
-        let (tags, languages) = (hold(&preferences.tags), hold(&preferences.languages));
+        let languages = hold(&preferences.languages);
         let region = hold(preferences.region.as_slice());
         let terms = Terms { pool, tags: &tags, languages: &languages, region: &region };
         self.postings_promised += terms.postings_max();
@@ -59,7 +60,7 @@ impl Engine {
             user: user_id,
             device,
             traits,
-            tag_wait: preferences.tag_wait,
+            tag_wait_ms: preferences.tag_wait.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)),
             search: Search::Done,
             pool,
             is_listed: false,
@@ -105,16 +106,33 @@ impl Engine {
         self.pools.release(waiting.pool);
         let preferences = Preferences {
             mode,
-            tags: texts(&self.names, terms.tags),
-            languages: texts(&self.names, terms.languages),
-            region: texts(&self.names, terms.region).pop(),
+            tags: terms.tags.iter().filter_map(|tag| self.tags.text(*tag)).cloned().collect(),
+            languages: self.texts(terms.languages),
+            region: self.texts(terms.region).pop(),
             attributes: waiting.traits.attributes.clone(),
             want: waiting.traits.want.clone(),
-            tag_wait: waiting.tag_wait,
+            tag_wait: waiting.tag_wait(),
         };
-        terms.tags.iter().chain(terms.languages).chain(terms.region).for_each(|name| self.names.release(*name));
+        terms.tags.iter().for_each(|tag| self.tags.release(*tag, slot));
+        terms.languages.iter().chain(terms.region).for_each(|name| self.names.release(*name));
         let Waiting { id, user, device, .. } = waiting;
         Some(Ticket { id, user, device, age_band, preferences, since: profile.since })
+    }
+
+    /// Counts a ticket among the holders of a tag. If that makes the tag common, those who wait already are listed under it.
+    fn hold_tag(&mut self, text: &Arc<str>, slot: Slot) -> Name {
+        let held = self.tags.hold(text, slot);
+        for slot in held.promoted {
+            let Some(other) = self.slots.get(slot).filter(|other| other.waiting.is_listed) else { continue };
+            let (profile, place) = (other.profile, Place::since(other.profile.since, slot));
+            let under_it = Terms { tags: std::slice::from_ref(&held.name), ..other.terms() };
+            self.index.add(&self.tags, under_it, profile.kind, 0, place);
+        }
+        held.name
+    }
+
+    fn texts(&self, of: &[Name]) -> Vec<Arc<str>> {
+        of.iter().filter_map(|name| self.names.text(*name)).cloned().collect()
     }
 
     /// Raises a ticket to the level of its wait and returns the one it had.
@@ -192,6 +210,7 @@ impl Engine {
         let Search::Owed { from_level, next } = ticket.waiting.search else { return None };
         let searcher = Searcher {
             index: &self.index,
+            tags: &self.tags,
             slots: &self.slots,
             pools: &self.pools,
             blocks: &self.blocks,
@@ -231,7 +250,7 @@ impl Engine {
         let (a, b) = if age(one)? <= age(other)? { (one, other) } else { (other, one) };
         let (older, younger) = (self.slots.get(a)?, self.slots.get(b)?);
         let (tags, language) = common(older.terms(), younger.terms());
-        let tags_common = texts(&self.names, &tags);
+        let tags_common = tags.iter().filter_map(|tag| self.tags.text(*tag)).cloned().collect();
         let language = language.and_then(|name| self.names.text(name)).cloned();
         self.note_wait(a);
         self.note_wait(b);
@@ -252,7 +271,8 @@ impl Engine {
     fn list(&mut self, slot: Slot, from_level: u8) {
         let Some(ticket) = self.slots.get(slot) else { return };
         let (profile, place) = (ticket.profile, Place::since(ticket.profile.since, slot));
-        (from_level..=profile.level).for_each(|level| self.index.add(ticket.terms(), profile.kind, level, place));
+        (from_level..=profile.level)
+            .for_each(|level| self.index.add(&self.tags, ticket.terms(), profile.kind, level, place));
         self.widenings.extend(self.widening(ticket, slot));
     }
 
@@ -260,7 +280,7 @@ impl Engine {
     pub(super) fn unlist(&mut self, slot: Slot) {
         let Some(ticket) = self.slots.get(slot).filter(|ticket| ticket.waiting.is_listed) else { return };
         let (profile, place) = (ticket.profile, Place::since(ticket.profile.since, slot));
-        (0..=profile.level).for_each(|level| self.index.remove(ticket.terms(), profile.kind, level, place));
+        (0..=profile.level).for_each(|level| self.index.remove(&self.tags, ticket.terms(), profile.kind, level, place));
         if let Some(widening) = self.widening(ticket, slot) {
             self.widenings.remove(&widening);
         }
@@ -283,8 +303,4 @@ fn common(a: Terms<'_>, b: Terms<'_>) -> (Vec<Name>, Option<Name>) {
         (ours, theirs) => ours.iter().find(|name| theirs.contains(name)),
     };
     (tags, language.copied())
-}
-
-fn texts(names: &Names, of: &[Name]) -> Vec<Arc<str>> {
-    of.iter().filter_map(|name| names.text(*name)).cloned().collect()
 }

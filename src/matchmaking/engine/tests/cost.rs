@@ -109,7 +109,7 @@ fn a_herd_of_widenings_is_worked_off_in_slices() {
 
 #[test]
 fn a_search_that_paused_before_a_widening_is_made_up_for() {
-    let mut queue = Queue::with_effort(Settings::default(), Effort { legal_max: 1, looked_at_max: 1 });
+    let mut queue = Queue::with_effort(Settings::default(), Effort { legal_max: 1, looked_at_max: 1, rare_max: 1 });
     for number in 0..20 {
         queue.wait(asker(&number.to_string()).tags(&["rust"]).device("one"));
         queue.pass(Duration::from_millis(100));

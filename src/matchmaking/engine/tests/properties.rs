@@ -263,6 +263,11 @@ proptest! {
 
     #[test]
     fn nor_when_every_search_pauses_all_the_time(steps in prop::collection::vec(any_step(), 1..60)) {
-        run(Effort { legal_max: 1, looked_at_max: 1 }, steps);
+        run(Effort { legal_max: 1, looked_at_max: 1, ..EFFORT }, steps);
+    }
+
+    #[test]
+    fn nor_whichever_tags_are_rare(steps in prop::collection::vec(any_step(), 1..60), rare_max in 0_usize..3) {
+        run(Effort { rare_max, ..EFFORT }, steps);
     }
 }
