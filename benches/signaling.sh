@@ -8,9 +8,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# As many clients as 20,000, or as this user may have files.
+# 20,000 clients, or as many as this user may have files: some may raise that themselves, most may not.
 files="$(ulimit -Hn)"
 [ "$files" != unlimited ] || files=1000000
+if [ "$files" -lt 20500 ] && ulimit -Hn 20500 2> /dev/null; then files=20500; fi
 many=$((files < 20500 ? files - 500 : 20000))
 
 # name | listener | load
@@ -20,7 +21,7 @@ rows=(
     "relay|http|signaling relay --connections 2000 --rate 10000"
     "flood|http|signaling flood --connections 2000 --rate 10000"
     "resume|http|signaling resume --connections $many --kill $((many / 4))"
-    "stall|http|signaling stall --connections 200 --duration 60s"
+    "stall|http|signaling stall --connections 200 --rate 5 --duration 100s"
     "matching|http|matching --connections 1000 --rate 500"
     "matching-most|http|matching --connections 2000"
     "in-process||"
@@ -121,5 +122,5 @@ for round in $(seq "$rounds"); do
         fi
     done
 done
-echo "$results" >&2
+echo "clients: $many; report: $results" >&2
 python3 benches/signaling.py "$results"
