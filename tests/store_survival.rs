@@ -64,7 +64,13 @@ fn fill(database: &Path) -> ! {
         joined: UnixMillis(1),
     };
     if store.room(&room()).expect("read").is_none() {
-        let room = Room { id: room(), title: "Room".into(), created: UnixMillis(1), uninvited: UnixMillis(0) };
+        let room = Room {
+            id: room(),
+            title: "Room".into(),
+            created: UnixMillis(1),
+            uninvited: UnixMillis(0),
+            used: UnixMillis(1),
+        };
         store.create_room(&room, &owner).expect("is new");
     }
     let mut next = numbers(&*store).last().map_or(1, |last| last + 1);

@@ -1,10 +1,15 @@
 //! The store as the configuration wants it.
+use std::time::Duration;
+
 use anyhow::Context;
 
 use crate::config::Config;
 use crate::store;
 use crate::store::Retention;
 use crate::store::runner::Opened;
+
+/// Where nothing that is written in rooms is kept, the rooms themselves are.
+const UNUSED_ROOMS_MIN: Duration = Duration::from_secs(30 * 86_400);
 
 /// Opens the store. A database is read once as a whole, some seconds for each gigabyte.
 ///
@@ -24,6 +29,7 @@ pub(super) fn retention(config: &Config) -> Retention {
     Retention {
         session_chat: config.retention.session_chat,
         room_chat: config.retention.rooms,
+        unused_rooms: config.retention.rooms.max(UNUSED_ROOMS_MIN),
         logs: config.retention.logs,
         audit: config.retention.audit,
         meetings: config.matchmaking.recent_partner_pause,

@@ -14,6 +14,8 @@ pub struct Retention {
     pub session_chat: Duration,
     /// What was written in a room.
     pub room_chat: Duration,
+    /// Rooms that nobody comes into any more.
+    pub unused_rooms: Duration,
     /// Ended sessions, after their end.
     pub logs: Duration,
     /// What people with rights did.
@@ -27,6 +29,7 @@ impl Default for Retention {
         Self {
             session_chat: DAY,
             room_chat: 90 * DAY,
+            unused_rooms: 90 * DAY,
             logs: 10 * DAY,
             audit: 365 * DAY,
             meetings: Duration::from_secs(3600),
@@ -55,7 +58,7 @@ pub(super) fn horizon(now: UnixMillis, kept: Duration) -> UnixMillis {
 pub enum DataClass {
     /// Chat of ended sessions.
     SessionChat,
-    /// Chat of rooms, also of those that were removed.
+    /// Chat of rooms, also of those that were removed, and rooms that nobody uses.
     RoomChat,
     /// Ended sessions whose chat is gone.
     Logs,

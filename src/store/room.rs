@@ -18,6 +18,8 @@ pub struct Room {
     pub created: UnixMillis,
     /// Invitations made until then are void.
     pub uninvited: UnixMillis,
+    /// When somebody last came in; one that nobody uses goes with the sweeps.
+    pub used: UnixMillis,
 }
 
 /// What a member may do in a room.
@@ -101,6 +103,13 @@ pub trait Rooms {
     ///
     /// [`StoreError::Unknown`] without such a room.
     fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError>;
+
+    /// Notes that somebody came into a room; the moment never goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] without such a room.
+    fn use_room(&mut self, room: &RoomId, at: UnixMillis) -> Result<(), StoreError>;
 
     /// The member of a room who is that user.
     ///

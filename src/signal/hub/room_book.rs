@@ -64,7 +64,8 @@ impl Hub {
             Ok(name) => name.into(),
             Err(refusal) => return answer(Err(refusal)),
         };
-        let room = Room { id: RoomId::random(), title, created: now.unix, uninvited: UnixMillis(0) };
+        let (created, used) = (now.unix, now.unix);
+        let room = Room { id: RoomId::random(), title, created, uninvited: UnixMillis(0), used };
         let owner = Member { user, alias: Alias::random(), role: MemberRole::Owner, joined: now.unix };
         self.write(
             "room",

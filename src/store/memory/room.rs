@@ -23,6 +23,21 @@ struct StoredRoom {
     member_by_user: BTreeMap<UserId, Member>,
 }
 
+impl RoomBook {
+    /// Takes a room out with its members.
+    pub(super) fn remove(&mut self, id: &RoomId) -> bool {
+        self.room_by_id.remove(id).is_some()
+    }
+
+    /// At most `limit` rooms that nobody has come into since.
+    pub(super) fn unused_since(&self, horizon: UnixMillis, limit: usize) -> Vec<RoomId> {
+        let mut unused: Vec<&Room> =
+            self.room_by_id.values().map(|stored| &stored.room).filter(|room| room.used <= horizon).collect();
+        unused.sort_by(|a, b| a.used.cmp(&b.used).then_with(|| a.id.cmp(&b.id)));
+        unused.into_iter().take(limit).map(|room| room.id.clone()).collect()
+    }
+}
+
 impl Rooms for MemoryStore {
     fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError> {
         self.conversations.open(Place::Room(room.id.clone()))?;
@@ -36,7 +51,7 @@ impl Rooms for MemoryStore {
     }
 
     fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
-        let was_there = self.rooms.room_by_id.remove(id).is_some();
+        let was_there = self.rooms.remove(id);
         if was_there {
             self.conversations.abandon(&Place::Room(id.clone()));
         }
@@ -61,6 +76,12 @@ impl Rooms for MemoryStore {
     fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError> {
         let stored = self.rooms.room_by_id.get_mut(room).ok_or(StoreError::Unknown)?;
         stored.room.uninvited = stored.room.uninvited.max(until);
+        Ok(())
+    }
+
+    fn use_room(&mut self, room: &RoomId, at: UnixMillis) -> Result<(), StoreError> {
+        let stored = self.rooms.room_by_id.get_mut(room).ok_or(StoreError::Unknown)?;
+        stored.room.used = stored.room.used.max(at);
         Ok(())
     }
 

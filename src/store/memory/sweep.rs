@@ -12,7 +12,7 @@ impl Upkeep for MemoryStore {
     fn sweep(&mut self, class: DataClass, now: UnixMillis, rows: usize) -> Result<usize, StoreError> {
         Ok(match class {
             DataClass::SessionChat => self.sweep_session_chat(horizon(now, self.retention.session_chat), rows),
-            DataClass::RoomChat => self.sweep_room_chat(horizon(now, self.retention.room_chat), rows),
+            DataClass::RoomChat => self.sweep_rooms(now, rows),
             DataClass::Logs => self.sweep_logs(horizon(now, self.retention.logs), rows),
             DataClass::Audit => self.desk.forget_deeds(horizon(now, self.retention.audit), rows),
             DataClass::Expired => self.sweep_expired(now, rows),
@@ -40,6 +40,15 @@ impl MemoryStore {
             swept += 1;
         }
         swept
+    }
+
+    fn sweep_rooms(&mut self, now: UnixMillis, rows: usize) -> usize {
+        let unused = self.rooms.unused_since(horizon(now, self.retention.unused_rooms), rows);
+        for id in &unused {
+            self.rooms.remove(id);
+            self.conversations.abandon(&Place::Room(id.clone()));
+        }
+        unused.len() + self.sweep_room_chat(horizon(now, self.retention.room_chat), rows - unused.len())
     }
 
     fn sweep_room_chat(&mut self, horizon: UnixMillis, rows: usize) -> usize {

@@ -23,7 +23,7 @@ use crate::time::UnixMillis;
 const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined";
 
-const ROOM_BY_NAME: &str = "SELECT c.name, r.title, r.created, r.uninvited
+const ROOM_BY_NAME: &str = "SELECT c.name, r.title, r.created, r.uninvited, r.used
     FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
 
 const MEMBER: &str = "SELECT user, alias, role, joined FROM member WHERE room = ?1 AND user = ?2";
@@ -31,13 +31,20 @@ const MEMBER: &str = "SELECT user, alias, role, joined FROM member WHERE room = 
 pub(super) const MEMBERS: &str =
     "SELECT user, alias, role, joined FROM member WHERE room = ?1 ORDER BY joined, user LIMIT ?2";
 
-pub(super) const ROOMS_OF: &str = "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created, r.uninvited
+pub(super) const ROOMS_OF: &str =
+    "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created, r.uninvited, r.used
     FROM member m JOIN room r ON r.id = m.room JOIN conversation c ON c.id = r.id
     WHERE m.user = ?1 ORDER BY m.joined DESC, c.name LIMIT ?2";
 
 impl SqliteStore {
     fn room_number(&self, id: &RoomId) -> Result<Option<i64>, StoreError> {
         self.conversation(&Place::Room(id.clone()))
+    }
+
+    /// Takes a room out with its members; what was written in it is left to the sweeps.
+    pub(super) fn close_room(&self, number: i64) -> Result<(), StoreError> {
+        self.execute("DELETE FROM room WHERE id = ?1", params![number])?;
+        self.execute("UPDATE conversation SET kind = ?2 WHERE id = ?1", params![number, REMOVED_ROOM]).map(drop)
     }
 
     fn insert_member(&self, room: i64, member: &Member) -> Result<(), StoreError> {
@@ -51,8 +58,9 @@ impl Rooms for SqliteStore {
     fn create_room(&mut self, room: &Room, first: &Member) -> Result<(), StoreError> {
         self.whole(|store| {
             let number = store.open_conversation(&Place::Room(room.id.clone()), ROOM)?;
-            let sql = "INSERT INTO room (id, title, created, uninvited) VALUES (?1, ?2, ?3, ?4)";
-            store.execute(sql, params![number, room.title, millis(room.created), millis(room.uninvited)])?;
+            let Room { title, created, uninvited, used, .. } = room;
+            let sql = "INSERT INTO room (id, title, created, uninvited, used) VALUES (?1, ?2, ?3, ?4, ?5)";
+            store.execute(sql, params![number, title, millis(*created), millis(*uninvited), millis(*used)])?;
             store.insert_member(number, first)
         })
     }
@@ -66,9 +74,7 @@ impl Rooms for SqliteStore {
     fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
         self.whole(|store| {
             let Some(number) = store.room_number(id)? else { return Ok(false) };
-            store.execute("DELETE FROM room WHERE id = ?1", params![number])?;
-            store.execute("UPDATE conversation SET kind = ?2 WHERE id = ?1", params![number, REMOVED_ROOM])?;
-            Ok(true)
+            store.close_room(number).map(|()| true)
         })
     }
 
@@ -86,6 +92,11 @@ impl Rooms for SqliteStore {
         let number = self.room_number(room)?.ok_or(StoreError::Unknown)?;
         let sql = "UPDATE room SET uninvited = MAX(uninvited, ?2) WHERE id = ?1";
         self.execute(sql, params![number, millis(until)]).map(drop)
+    }
+
+    fn use_room(&mut self, room: &RoomId, at: UnixMillis) -> Result<(), StoreError> {
+        let number = self.room_number(room)?.ok_or(StoreError::Unknown)?;
+        self.execute("UPDATE room SET used = MAX(used, ?2) WHERE id = ?1", params![number, millis(at)]).map(drop)
     }
 
     fn member(&self, room: &RoomId, user: &UserId) -> Result<Option<Member>, StoreError> {
@@ -116,6 +127,7 @@ fn room_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Room> {
         title: row.get(first + 1)?,
         created: time_at(row, first + 2)?,
         uninvited: time_at(row, first + 3)?,
+        used: time_at(row, first + 4)?,
     })
 }
 

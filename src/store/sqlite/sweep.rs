@@ -18,6 +18,8 @@ pub(super) const SOME_MESSAGES: &str = "DELETE FROM message WHERE conversation =
 pub(super) const OLD_IN_ROOMS: &str = "DELETE FROM message WHERE (conversation, mid) IN
     (SELECT conversation, mid FROM message WHERE is_in_room = 1 AND at <= ?1 ORDER BY at LIMIT ?2)";
 
+pub(super) const UNUSED_ROOMS: &str = "SELECT id FROM room WHERE used <= ?1 ORDER BY used LIMIT ?2";
+
 pub(super) const REMOVED_ROOMS: &str = "SELECT id FROM conversation WHERE kind = 2 ORDER BY id LIMIT ?1";
 
 pub(super) const OLD_LOGS: &str = "DELETE FROM conversation WHERE id IN
@@ -48,7 +50,10 @@ impl Upkeep for SqliteStore {
             DataClass::SessionChat => {
                 self.whole(|store| store.sweep_session_chat(old(store.retention.session_chat), rows))
             }
-            DataClass::RoomChat => self.whole(|store| store.sweep_room_chat(old(store.retention.room_chat), rows)),
+            DataClass::RoomChat => self.whole(|store| {
+                let closed = store.close_unused_rooms(old(store.retention.unused_rooms), rows)?;
+                Ok(closed + store.sweep_room_chat(old(store.retention.room_chat), rows - closed)?)
+            }),
             DataClass::Logs => self.execute(OLD_LOGS, params![old(self.retention.logs), count(rows)]),
             DataClass::Audit => self.execute(OLD_DEEDS, params![old(self.retention.audit), count(rows)]),
             DataClass::Expired => self.whole(|store| {
@@ -81,6 +86,12 @@ impl SqliteStore {
             swept += self.execute("UPDATE session SET is_chat_swept = 1 WHERE id = ?1", params![session])?;
         }
         Ok(swept)
+    }
+
+    fn close_unused_rooms(&self, horizon: i64, rows: usize) -> Result<usize, StoreError> {
+        let unused = self.numbers(UNUSED_ROOMS, params![horizon, count(rows)])?;
+        unused.iter().try_for_each(|room| self.close_room(*room))?;
+        Ok(unused.len())
     }
 
     fn sweep_room_chat(&self, horizon: i64, rows: usize) -> Result<usize, StoreError> {

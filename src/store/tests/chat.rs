@@ -56,7 +56,7 @@ pub(in crate::store) fn message(place: &Place, sender: &str, number: u64) -> Mes
 /// Session `s` and room `r`.
 fn places(store: &mut dyn Store) -> [Place; 2] {
     store.start_session(&session("s", ["a", "b"], 0)).expect("starts");
-    store.create_room(&room("r", 0), &member("a", 0)).expect("is new");
+    store.create_room(&room("r", 1), &member("a", 0)).expect("is new");
     [Place::Session(SessionId("s".into())), Place::Room(RoomId("r".into()))]
 }
 

@@ -53,6 +53,7 @@ pub(super) enum What {
     CreateRoom,
     RemoveRoom,
     Uninvite,
+    UseRoom,
     Join,
     Leave,
     Send,
@@ -75,7 +76,7 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 30] = [
+const ALL: [What; 31] = [
     What::Start,
     What::Progress,
     What::End,
@@ -86,6 +87,7 @@ const ALL: [What; 30] = [
     What::CreateRoom,
     What::RemoveRoom,
     What::Uninvite,
+    What::UseRoom,
     What::Join,
     What::Leave,
     What::Send,
@@ -182,6 +184,7 @@ impl Operation {
             What::RemoveRoom => format!("{:?}", store.remove_room(&room_id)),
             What::Join => format!("{:?}", store.put_member(&room_id, &member(user, number, at))),
             What::Uninvite => format!("{:?}", store.void_invitations(&room_id, UnixMillis(at))),
+            What::UseRoom => format!("{:?}", store.use_room(&room_id, UnixMillis(at))),
             What::Leave => format!("{:?}", store.remove_member(&room_id, &user_id)),
             What::Send => format!("{:?}", store.append_message(&sent(&place, user, number, at))),
             What::SendFile => {

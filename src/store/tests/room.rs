@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use crate::store::Alias;
+use crate::store::DataClass;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Retention;
@@ -8,6 +11,7 @@ use crate::store::StoreError;
 use crate::store::UserId;
 use crate::store::tests::session::session;
 use crate::store::tests::stores;
+use crate::store::tests::swept;
 use crate::time::UnixMillis;
 
 pub(super) fn room(id: &str, created: u64) -> Room {
@@ -16,6 +20,7 @@ pub(super) fn room(id: &str, created: u64) -> Room {
         title: format!("Room {id}").into(),
         created: UnixMillis(created),
         uninvited: UnixMillis(0),
+        used: UnixMillis(created),
     }
 }
 
@@ -105,5 +110,31 @@ fn invitations_that_were_voided_stay_void() {
             let room = store.room(&id).expect("read").expect("is there");
             assert_eq!(room.uninvited, UnixMillis(stands), "{kind}");
         }
+    }
+}
+
+#[test]
+fn a_room_that_nobody_comes_into_any_more_goes_with_the_sweeps() {
+    let retention = Retention { unused_rooms: Duration::from_millis(100), ..Retention::default() };
+    for (kind, mut store) in stores(retention) {
+        let ids = ["r1", "r2", "r3"].map(|id| RoomId(id.into()));
+        assert_eq!(store.use_room(&ids[0], UnixMillis(1)), Err(StoreError::Unknown), "{kind}");
+        for id in &ids {
+            store.create_room(&room(id.as_str(), 1), &member("a", 1)).expect("is new");
+        }
+        for (at, stands) in [(50, 50), (20, 50)] {
+            assert_eq!(store.use_room(&ids[1], UnixMillis(at)), Ok(()), "{kind}");
+            let room = store.room(&ids[1]).expect("read").expect("is there");
+            assert_eq!(room.used, UnixMillis(stands), "{kind}");
+        }
+        assert_eq!(swept(&mut *store, DataClass::RoomChat, UnixMillis(100)), 0, "{kind}");
+        assert_eq!(store.sweep(DataClass::RoomChat, UnixMillis(101), 1), Ok(1), "{kind}: step by step");
+        assert!(swept(&mut *store, DataClass::RoomChat, UnixMillis(149)) > 0, "{kind}");
+        let left = store.rooms_of(&UserId("a".into()), 9).expect("read");
+        assert_eq!(left.iter().map(|(room, _)| &*room.id.0).collect::<Vec<_>>(), ["r2"], "{kind}");
+        assert_eq!((store.room(&ids[0]), store.room(&ids[2])), (Ok(None), Ok(None)), "{kind}");
+        store.create_room(&room("r1", 200), &member("a", 200)).expect("the name is free again");
+        assert!(swept(&mut *store, DataClass::RoomChat, UnixMillis(150)) > 0, "{kind}");
+        assert_eq!(store.room(&ids[1]), Ok(None), "{kind}");
     }
 }

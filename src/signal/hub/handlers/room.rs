@@ -176,6 +176,7 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Result<Result<Admitted, Refusal>,
             member
         }
     };
+    store.use_room(&id, at)?;
     let last_message = store.last_message(&Place::Room(id))?;
     Ok(Ok(Admitted { room, member, last_message }))
 }

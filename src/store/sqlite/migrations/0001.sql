@@ -102,8 +102,11 @@ CREATE TABLE room (
     title TEXT NOT NULL,
     created INTEGER NOT NULL,
     -- invitations made until then are void
-    uninvited INTEGER NOT NULL
+    uninvited INTEGER NOT NULL,
+    -- when somebody last came in
+    used INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX room_by_use ON room (used);
 
 CREATE TABLE member (
     room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,

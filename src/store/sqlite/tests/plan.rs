@@ -39,6 +39,7 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::OLD_CHATS,
         sweep::SOME_MESSAGES,
         sweep::OLD_IN_ROOMS,
+        sweep::UNUSED_ROOMS,
         sweep::REMOVED_ROOMS,
         sweep::OLD_LOGS,
         sweep::OLD_DEEDS,
