@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertNoErrors } from './harness/call.js';
 import { Person } from './harness/person.js';
-import { gather, reads, seesMoving, writeToAll } from './harness/room.js';
+import { gather, reads, seesMoving, sendPicture, writeToAll } from './harness/room.js';
 import { scene } from './harness/scene.js';
 
 const BOUND = { timeout: 240_000 };
@@ -23,6 +23,7 @@ test('three in a room see each other move, write to all, and notice who leaves',
     assert.deepEqual([room.role, room.peers.length], ['owner', 2]);
     await writeToAll(ada, [ben, cleo], 'Tea or coffee?');
     await writeToAll(cleo, [ada, ben], 'Tea.');
+    await sendPicture(ben, [ada, cleo]);
     await ben.click('toggle-mic');
     const { room: seenByBen } = await ben.debug();
     for (const other of [ada, cleo]) {

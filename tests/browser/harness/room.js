@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
+/** A picture of one point. PNG (ISO/IEC 15948) §5. */
+const POINT = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const ENTER_MS = 20_000;
 const CONNECT_MS = 40_000;
 
@@ -79,4 +84,24 @@ export async function reads(reader, text) {
     (line) => [...document.querySelectorAll('[data-testid=message-peer]')].filter((item) => item.textContent.includes(line)).length === 1,
     text,
   );
+}
+
+/**
+ * One sends a picture; everybody else is shown it.
+ *
+ * @param {import('./person.js').Person} writer
+ * @param {import('./person.js').Person[]} readers
+ */
+export async function sendPicture(writer, readers) {
+  const directory = mkdtempSync(join(tmpdir(), 'duologue-picture-'));
+  try {
+    const path = join(directory, 'point.png');
+    writeFileSync(path, Buffer.from(POINT, 'base64'));
+    await writer.choose('attach-input', path);
+    for (const reader of readers) {
+      await reader.until('the picture', ENTER_MS, () => document.querySelector('.message:not(.own) [data-testid=picture]')?.naturalWidth === 1);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }

@@ -19,7 +19,10 @@ const client = new Client({
   guest: { deviceId: deviceId() },
   ...new Settings().clientOptions,
 });
-const chat = new RoomChat();
+const chat = new RoomChat({
+  microphone: () => devices.track('audio'),
+  takesFiles: () => client.server?.features?.includes('files') === true,
+});
 const grid = new Grid(devices, share, dismiss);
 const invite = new InvitePanel(makeLink);
 /** @type {import('/sdk/index.js').Room | null} */
