@@ -36,6 +36,11 @@ use crate::time::UnixMillis;
 /// `session.resume_window` does not count for them.
 const WINDOW_MIN: Duration = Duration::from_secs(30);
 
+/// So many windows end in one moment; each one more ends a little later, as every user that is given up is work for the
+/// store, and those who are back must not wait for all of it.
+const AT_ONCE: usize = 1000;
+const LATER_EACH: Duration = Duration::from_micros(100);
+
 impl Hub {
     /// Goes on with what was left. To be called once, before anything else.
     pub(crate) fn restore(&mut self, past: Past, now: Now) {
@@ -135,6 +140,8 @@ impl Hub {
         if self.users_lost >= self.settings.limits.connections as usize {
             return false;
         }
+        let more = self.users_lost.saturating_sub(AT_ONCE);
+        let until = until.plus(LATER_EACH * u32::try_from(more).unwrap_or(u32::MAX));
         let mut window = Alarm::default();
         if window.needs(until.mono) {
             self.timers.set(until.mono, Timer::WindowOver(id.clone()));

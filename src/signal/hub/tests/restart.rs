@@ -422,3 +422,22 @@ fn rule_34_a_ban_is_checked_at_every_hello_and_every_resume() {
     let id = hub.connect();
     assert!(hub.ask(id, "hello", hello_of_ann).is_ok(), "the ban is over");
 }
+
+#[test]
+fn when_nobody_of_many_comes_back_they_are_given_up_a_few_at_a_time() {
+    let mut hub = Fixture::new();
+    for number in 0..1_500 {
+        let token = hub.token(&number.to_string(), 3600);
+        let id = hub.connect();
+        hub.hello(id, json!({"token": token}));
+        hub.take(id);
+    }
+    hub.restart(SECOND);
+    assert_eq!(resumptions(&*hub.store), 1_500);
+    hub.advance(30 * SECOND);
+    assert_eq!(resumptions(&*hub.store), 499, "one more than 1000 at once");
+    hub.advance(Duration::from_micros(49_800));
+    assert_eq!(resumptions(&*hub.store), 1);
+    hub.advance(Duration::from_micros(100));
+    assert_eq!(resumptions(&*hub.store), 0);
+}
