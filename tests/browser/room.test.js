@@ -51,6 +51,29 @@ test('in a room where all is relayed each leaves the relay as they found it', BO
     await assertNoErrors(people);
   }, LONG));
 
+test('after kill -9 of the server everybody comes back into the room by itself', BOUND, () =>
+  scene({}, [() => Person.inChromium('Ada'), () => Person.inChromium('Cleo')], async (server, people) => {
+    const [ada, cleo] = people;
+    await gather(server, people);
+    await writeToAll(ada, [cleo], 'Before.');
+    const before = await ada.debug();
+    await server.crash();
+    for (const person of people) {
+      await person.until('offline', SOON_MS, () => window.duologueDebug.client.state !== 'online');
+    }
+    await server.comeBack();
+    for (const person of people) {
+      await person.until('online again', 40_000, () => window.duologueDebug.client.state === 'online');
+      await seesMoving(person, 1);
+    }
+    const after = await ada.debug();
+    // A member keeps its name, and the owner its role.
+    assert.deepEqual([after.room.self, after.room.role], [before.room.self, 'owner']);
+    await writeToAll(cleo, [ada], 'After.');
+    await reads(cleo, 'Before.');
+    await assertNoErrors(people);
+  }, LONG));
+
 test('whoever is put out of a room is told, and its link opens nothing any more', BOUND, () =>
   scene({}, [() => Person.inChromium('Ada'), () => Person.inChromium('Ben')], async (server, people) => {
     const [ada, ben] = people;
