@@ -29,7 +29,7 @@ TARGETS = [
     ("in-process", "the same with regions", "KiB", "ticket_bytes_regions", KIB, 1, 600 * KIB, False),
     ("in-process", "the same with 5 of 1,000,000 tags", "KiB", "ticket_bytes_rare_tags", KIB, 1, 600 * KIB, False),
     ("in-process", "the same with 10 of 1,000,000 tags", "KiB", "ticket_bytes_10_rare_tags", KIB, 1, 600 * KIB, False),
-    ("resume", "a quarter of 20,000 killed at once: all are back after", "s", "seconds_to_all", 1, 20, None, False),
+    ("resume", "5,000 of 20,000 killed at once: all are back after", "s", "seconds_to_all", 1, 20, None, False),
     ("stall", "held for a reader at 0 B/s, at most", "KiB", "held_kib_max", 1, 256, None, False),
     ("stall", "such readers were borne with for", "s", "seconds_to_close", 1, None, None, True),
     ("stall", "of 100 such readers, closed with 4408", "", "closed.4408", 1, 100, None, True),

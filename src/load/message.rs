@@ -44,6 +44,9 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Says nothing but that the client is there, and is not answered.
+pub(super) const SIGN_OF_LIFE: &str = r#"{"type":"ack","data":{"seq":0}}"#;
+
 /// Who a client says it is.
 pub(super) fn hello(identity: &Value) -> String {
     let mut data = json!({"client": {"name": "duologue load", "version": env!("CARGO_PKG_VERSION")}});

@@ -29,6 +29,10 @@ const RATE: f64 = 40.0;
 /// Longest wait for news at once, and the time between two looks at the server's memory.
 const WAIT: Duration = Duration::from_millis(10);
 
+/// Readers say this often that they are there, in nanoseconds: who reads no pings answers none and is dropped after 35 s (rule 13),
+/// which is not what is to be seen.
+const SIGN_OF_LIFE_NANOS: u64 = 10_000_000_000;
+
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Stalls {
@@ -130,9 +134,14 @@ impl Stall {
     /// Sends to all readers that are there until none is, at most for the plan's time.
     fn until_all_are_given_up(&mut self, plan: &Plan) -> anyhow::Result<()> {
         let end = self.crowd.after(plan.duration);
+        let mut life_due = self.crowd.now() + SIGN_OF_LIFE_NANOS;
         while self.readers.iter().any(|reader| reader.closed.is_none()) && self.crowd.now() < end {
             if self.beat.take(self.crowd.now()).is_some() {
                 self.speak();
+            }
+            if self.crowd.now() >= life_due {
+                life_due += SIGN_OF_LIFE_NANOS;
+                self.give_signs_of_life();
             }
             if let Some(server) = meter::server(plan.server_pid)? {
                 self.rss_peak_kib = self.rss_peak_kib.max(server.rss_kib);
@@ -151,6 +160,15 @@ impl Stall {
             if self.readers[at].given_up_at.is_none() && self.crowd.unsent(speaker) == 0 {
                 self.crowd.say(speaker, message);
                 self.sent += 1;
+            }
+        }
+    }
+
+    /// Has every reader that is still there say something that is not answered.
+    fn give_signs_of_life(&mut self) {
+        for at in 0..self.readers.len() {
+            if self.readers[at].given_up_at.is_none() {
+                self.crowd.say(reader_of(at), message::SIGN_OF_LIFE);
             }
         }
     }
