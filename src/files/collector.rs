@@ -11,13 +11,12 @@ use crate::files::desk::Desk;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::UploadId;
-use crate::store::UploadState;
 use crate::time::UnixMillis;
 
 /// How long a file may be shown by no message. Longer than it may take to arrive.
 const UNSHOWN: Duration = Duration::from_secs(3600);
-/// Between two looks, unless something is released meanwhile.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// Between two looks at what no message shows, each at all that is old enough. What is deleted goes at once.
+const INTERVAL: Duration = Duration::from_secs(300);
 /// Files of one step.
 const STEP: usize = 50;
 /// Between two steps, so that the store has time for those who wait.
@@ -47,8 +46,8 @@ pub async fn collect(desk: Desk) {
     loop {
         let outcome = tokio::select! {
             _ = inventories.tick() => desk.take_inventory().await,
-            _ = rounds.tick() => desk.collect_orphans().await,
-            () = desk.inner.released.notified() => desk.collect_orphans().await,
+            _ = rounds.tick() => desk.collect_unshown().await,
+            () = desk.inner.released.notified() => desk.collect(UnixMillis(0)).await,
         };
         match outcome {
             Ok(()) => is_stuck = false,
@@ -65,17 +64,21 @@ pub async fn collect(desk: Desk) {
 }
 
 impl Desk {
-    /// Removes all that is to be removed now.
-    async fn collect_orphans(&self) -> Result<(), Obstacle> {
+    /// Removes what is abandoned, and what no message has shown for long enough.
+    async fn collect_unshown(&self) -> Result<(), Obstacle> {
+        let now = self.inner.clock.now().unix;
+        self.collect(UnixMillis(now.0.saturating_sub(UNSHOWN.as_millis() as u64))).await
+    }
+
+    /// Removes what is abandoned, and what was asked for before `before` and is shown by no message.
+    async fn collect(&self, before: UnixMillis) -> Result<(), Obstacle> {
         loop {
-            let before = UnixMillis(self.inner.clock.now().unix.0.saturating_sub(UNSHOWN.as_millis() as u64));
-            let any = self.inner.store.read(move |store| store.orphans(before, 1)).await?;
-            if any.is_empty() {
+            let orphans = self.inner.store.read(move |store| store.orphans(before, STEP)).await?;
+            if orphans.is_empty() {
                 return Ok(());
             }
             // From here on no message can show them.
-            let orphans = self.inner.store.write("orphans", move |store| abandon_orphans(store, before)).await?;
-            for id in orphans {
+            for id in self.inner.store.write("orphans", move |store| abandon(store, orphans)).await? {
                 self.remove(id).await?;
             }
             sleep(STEP_PAUSE).await;
@@ -123,14 +126,13 @@ impl Desk {
     }
 }
 
-/// Marks some orphans, so that nothing shows them any more, and returns them.
-fn abandon_orphans(store: &mut dyn Store, before: UnixMillis) -> Result<Vec<UploadId>, StoreError> {
-    let orphans = store.orphans(before, STEP)?;
-    for id in &orphans {
-        if let Some(mut upload) = store.upload(id)?.filter(|upload| upload.state != UploadState::Abandoned) {
-            upload.state = UploadState::Abandoned;
-            store.put_upload(&upload)?;
+/// Gives orphans up, all but those that a message has begun to show meanwhile, and returns them.
+fn abandon(store: &mut dyn Store, orphans: Vec<UploadId>) -> Result<Vec<UploadId>, StoreError> {
+    let mut abandoned = Vec::with_capacity(orphans.len());
+    for id in orphans {
+        if store.abandon_upload(&id)? {
+            abandoned.push(id);
         }
     }
-    Ok(orphans)
+    Ok(abandoned)
 }

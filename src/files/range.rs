@@ -43,7 +43,18 @@ fn position(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_part_lies_within_the_file(header in "(bytes=)?[0-9]{0,21}-?[0-9]{0,21}.{0,3}", len in 0..1_000_u64) {
+            if let Ok(Some(part)) = requested(&header, len) {
+                prop_assert!(part.start < part.end && part.end <= len, "{header} of {len}: {part:?}");
+            }
+        }
+    }
 
     #[test]
     fn one_part_is_served() {

@@ -124,8 +124,26 @@ fn is_type(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::signal::ErrorCode;
+
+    proptest! {
+        #[test]
+        fn nothing_active_is_ever_served_as_such(
+            head in prop::collection::vec(any::<u8>(), 0..200),
+            start in prop::sample::select(vec![&b""[..], b"<", b"RIFF", b"\x1a\x45\xdf\xa3\x42\x82", b"\0\0\0\x18ftyp"]),
+            named in "(text|image|application)/[a-z+]{0,20}(html|xml|svg|script)?[a-z+]{0,3}",
+        ) {
+            let head = [start, &head].concat();
+            for kind in [MessageKind::Voice, MessageKind::Image, MessageKind::File] {
+                if let Ok(name) = media_type(kind, &head, Some(&named)) {
+                    prop_assert!(ACTIVE.iter().all(|active| !name.contains(active)), "{name}");
+                }
+            }
+        }
+    }
 
     fn told(kind: MessageKind, head: &[u8], named: Option<&str>) -> Result<String, ErrorCode> {
         media_type(kind, head, named).map(|name| name.to_string()).map_err(|refusal| refusal.code)

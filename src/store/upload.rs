@@ -89,6 +89,13 @@ pub trait Uploads {
     /// An accident.
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 
+    /// Gives an upload up, unless a message shows it, and returns whether it is abandoned now.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError>;
+
     /// Forgets an upload, if it is there.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use crate::store::Reaction;
 use crate::store::Receipt;
 use crate::store::StoreError;
 use crate::store::UploadId;
+use crate::store::Uploads;
 use crate::store::Window;
 use crate::time::UnixMillis;
 
@@ -204,8 +205,8 @@ impl Chat for MemoryStore {
         stored.reactions.clear();
         let file = content.as_ref().and_then(|content| content.file.clone());
         hide(&mut self.conversations.shown, content);
-        if let Some(file) = file.filter(|file| !self.conversations.shows(file)) {
-            self.uploads.abandon(&file);
+        if let Some(file) = file {
+            self.abandon_upload(&file)?;
         }
         Ok(outcome)
     }

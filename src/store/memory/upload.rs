@@ -16,15 +16,6 @@ pub(super) struct UploadBook {
     upload_by_id: BTreeMap<UploadId, Upload>,
 }
 
-impl UploadBook {
-    /// Marks an upload whose bytes are not wanted any more.
-    pub(super) fn abandon(&mut self, id: &UploadId) {
-        if let Some(upload) = self.upload_by_id.get_mut(id) {
-            upload.state = UploadState::Abandoned;
-        }
-    }
-}
-
 impl Uploads for MemoryStore {
     fn put_upload(&mut self, upload: &Upload) -> Result<(), StoreError> {
         self.uploads.upload_by_id.insert(upload.id.clone(), upload.clone());
@@ -53,6 +44,14 @@ impl Uploads for MemoryStore {
         let mut orphans: Vec<&Upload> = uploads.filter(is_orphan).collect();
         orphans.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
         Ok(orphans.into_iter().take(limit).map(|upload| upload.id.clone()).collect())
+    }
+
+    fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError> {
+        if self.conversations.shows(id) {
+            return Ok(false);
+        }
+        let found = self.uploads.upload_by_id.get_mut(id);
+        Ok(found.map(|upload| upload.state = UploadState::Abandoned).is_some())
     }
 
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {

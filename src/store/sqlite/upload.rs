@@ -79,6 +79,10 @@ impl Uploads for SqliteStore {
         Ok(orphans.collect::<rusqlite::Result<_>>()?)
     }
 
+    fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError> {
+        Ok(self.execute(ABANDON, params![id.0])? > 0)
+    }
+
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {
         self.execute("DELETE FROM upload WHERE id = ?1", params![id.0]).map(drop)
     }

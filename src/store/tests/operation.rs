@@ -69,6 +69,7 @@ pub(super) enum What {
     Logout,
     Bury,
     Upload,
+    AbandonUpload,
     RemoveUpload,
     Report,
     Decide,
@@ -76,7 +77,7 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 31] = [
+const ALL: [What; 32] = [
     What::Start,
     What::Progress,
     What::End,
@@ -103,6 +104,7 @@ const ALL: [What; 31] = [
     What::Logout,
     What::Bury,
     What::Upload,
+    What::AbandonUpload,
     What::RemoveUpload,
     What::Report,
     What::Decide,
@@ -217,6 +219,7 @@ impl Operation {
                 format!("{:?}", store.bury_family(&BuriedFamily { id: id.into(), until: UnixMillis(at) }))
             }
             What::Upload => format!("{:?}", store.put_upload(&upload(&id, user, at, at))),
+            What::AbandonUpload => format!("{:?}", store.abandon_upload(&UploadId(id.into()))),
             What::RemoveUpload => format!("{:?}", store.remove_upload(&UploadId(id.into()))),
             What::Report => format!("{:?}", store.add_report(&report(&id, name, user, at))),
             What::Decide => {

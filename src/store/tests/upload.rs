@@ -93,6 +93,12 @@ fn an_upload_that_no_message_shows_is_an_orphan() {
         assert_eq!(store.orphans(before, 9), ids(&["a", "c"]), "{kind}: b is shown once more");
         assert_eq!(store.orphans(before, 1), ids(&["a"]), "{kind}");
         assert_eq!(state(&*store, "b"), Ok(Some(UploadState::Asked)), "{kind}");
+        assert_eq!(store.abandon_upload(&UploadId("b".into())), Ok(false), "{kind}: it is shown");
+        assert_eq!(store.abandon_upload(&UploadId("nobody's".into())), Ok(false), "{kind}");
+        assert_eq!(store.abandon_upload(&UploadId("late".into())), Ok(true), "{kind}");
+        assert_eq!(store.abandon_upload(&UploadId("late".into())), Ok(true), "{kind}: it stays so");
+        assert_eq!(store.orphans(UnixMillis(0), 9), ids(&["a", "late"]), "{kind}");
+        store.remove_upload(&UploadId("late".into())).expect("removed");
         store.end_session(&SessionId("s".into()), &ending(20)).expect("runs");
         swept(&mut *store, DataClass::SessionChat, UnixMillis(30));
         assert_eq!(store.orphans(before, 9), ids(&["a", "b", "c"]), "{kind}");

@@ -93,14 +93,7 @@ impl Hub {
 
     /// Takes a file out of use whose message nobody has kept.
     pub(super) fn abandon_file(&mut self, id: UploadId) {
-        self.write(
-            "upload",
-            move |store| {
-                let Some(upload) = store.upload(&id)? else { return Ok(()) };
-                store.put_upload(&Upload { state: UploadState::Abandoned, ..upload })
-            },
-            |hub, _, _| hub.release_files(),
-        );
+        self.write("upload", move |store| store.abandon_upload(&id), |hub, _, _| hub.release_files());
     }
 }
 

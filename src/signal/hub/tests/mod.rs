@@ -2,6 +2,7 @@
 mod blocks;
 mod chat;
 mod drain;
+mod files;
 mod fixture;
 mod identity;
 mod interleavings;
