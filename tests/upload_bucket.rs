@@ -128,6 +128,9 @@ async fn a_bucket_that_is_away_is_told_and_tried_again() {
     bucket.child.kill().expect("end moto");
     bucket.child.wait().expect("moto ends");
     assert_eq!(call.get(&message["file"]["url"], &[]).problem(503), "unavailable");
+    let asked = call.ask(json!({"kind": "file", "name": "b", "size": 3})).json();
+    assert_eq!(call.put(&asked["url"], b"abc").problem(503), "unavailable");
+    assert!(!call.server.log().contains("panicked"));
     let (status, _) = call.server.get("/health");
     assert_eq!(status, 200);
     // Words need no bucket.

@@ -423,6 +423,27 @@ async fn files_survive_a_restart_and_so_do_their_addresses() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fails_is_told_and_tried_again() {
+    let mut call = Call::start("").await;
+    let message = call.show("image", "a.png", PNG, 1).await;
+    let uploads = call.server.state.path().join("uploads");
+    let aside = call.server.state.path().join("aside");
+    std::fs::rename(&uploads, &aside).expect("moved");
+    // Nothing can be made below a file.
+    std::fs::write(&uploads, "").expect("written");
+    for size in [3, 600_000] {
+        let asked = call.ask(json!({"kind": "file", "name": "b", "size": size})).json();
+        assert_eq!(call.put(&asked["url"], &vec![7; size]).problem(503), "unavailable", "{size}");
+    }
+    assert!(call.get(&message["file"]["url"], &[]).status >= 404);
+    std::fs::remove_file(&uploads).expect("removed");
+    std::fs::rename(&aside, &uploads).expect("moved back");
+    assert_eq!(call.get(&message["file"]["url"], &[]).body, PNG);
+    call.show("image", "c.png", PNG, 2).await;
+    assert!(!call.server.log().contains("panicked"));
+}
+
+#[tokio::test]
 async fn a_server_without_files_says_so() {
     let mut call = Call::start("[files]\nstorage = \"none\"\n").await;
     assert_eq!(call.ask(json!({"kind": "file", "name": "a", "size": 1})).problem(503), "unavailable");

@@ -259,10 +259,9 @@ impl Writer {
     ///
     /// The storage cannot be written to.
     pub(super) async fn finish(mut self) -> io::Result<()> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        writer.shutdown().await?;
-        self.writer = None;
-        Ok(())
+        // From here on it ends itself, whatever happens; it must not be asked to do so again.
+        let Some(mut writer) = self.writer.take() else { return Ok(()) };
+        writer.shutdown().await
     }
 }
 
