@@ -27,6 +27,7 @@ const MISSED_PAGES_MAX = 10;
  * @property {(type: string, data: object) => void} notify
  * @property {() => boolean} ended
  * @property {() => string} self Our own alias there.
+ * @property {string | null} [since] The last message from before we came: what is older is no news.
  * @property {import('./uploads.js').Uploads} uploads
  * @property {import('./clock.js').Clock} clock
  *
@@ -58,13 +59,14 @@ export class Chat extends Emitter {
   #typingSentAt = 0;
   /** @type {Set<string>} */
   #seen = new Set();
-  /** The last message of another. */
+  /** The last message that we know of. */
   #lastMid = '';
 
   /** @param {ChatPort} port */
   constructor(port) {
     super();
     this.#port = port;
+    this.#lastMid = port.since ?? '';
     this.#receipts = new Receipts({ request: port.request, ended: port.ended, clock: port.clock });
   }
 

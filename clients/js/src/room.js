@@ -92,6 +92,7 @@ export class Room extends Emitter {
       notify: (type, data) => this.#notify(type, data),
       ended: () => this.#left,
       self: () => this.self,
+      since: ok.last_mid,
       uploads: port.uploads,
       clock: port.clock,
     });
@@ -252,6 +253,7 @@ export class Room extends Emitter {
     }
     for (const peer of this.peers) peer.recover();
     this.#reportMedia();
+    if (known) this.#catchUp();
   }
 
   /** Joins again where the server has forgotten that we were there. For the SDK's own use. */
@@ -276,6 +278,7 @@ export class Room extends Emitter {
     for (const peer of this.peers) this.#drop(peer, 'lost');
     this.#meet(ok.members);
     this.#reportMedia();
+    this.#catchUp();
     this.emit('rejoined', {});
     for (const peer of this.peers) this.emit('peer-joined', { peer });
   }
@@ -295,6 +298,11 @@ export class Room extends Emitter {
     this.#peerById.clear();
     this.#port.onLeft(this);
     this.emit('left', { reason });
+  }
+
+  /** Tells what was written while pushes were missed. */
+  #catchUp() {
+    this.chat.catchUp().catch((error) => this.#port.logger.debug('chat.history', error));
   }
 
   /** @param {import('./protocol.js').WireRoomMember[]} members Those who were there before us. */

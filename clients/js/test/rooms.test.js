@@ -172,6 +172,32 @@ test('a server that has forgotten the room is asked to let us in again', async (
   assert.deepEqual(events, ['peer-left ann lost', 'peer-left bob lost', 'rejoined', 'peer-joined bob']);
 });
 
+test('what was written while we were away is told once we are back, and nothing older', async () => {
+  for (const gap of [true, false]) {
+    const setup = fixture();
+    const { reconnected, room } = await inRoom(setup, { ...roomOk, last_mid: 'm1' });
+    const told = [];
+    room.on('message', ({ mid }) => told.push(mid));
+    const ws = await reconnected();
+    ws.ok('hello', { ...helloOk, resumed: gap, gap });
+    await settle();
+    if (gap) ws.push('sync', { sessions: [], rooms: [roomOk] });
+    else ws.ok('room.join', roomOk);
+    await settle();
+    const [{ data }] = ws.sent.filter(({ type }) => type === 'chat.history');
+    assert.deepEqual(data, { room: 'r1', limit: 100, after: 'm1' });
+    ws.ok('chat.history', {
+      messages: [
+        { mid: 'm2', from: 'ann', kind: 'text', text: 'hi' },
+        { mid: 'm3', from: 'me', kind: 'text', text: 'mine' },
+      ],
+      more: false,
+    });
+    await settle();
+    assert.deepEqual(told, ['m2']);
+  }
+});
+
 test('a room that is gone when we come back is left', async () => {
   const { reconnected, events } = await inRoom();
   const ws = await reconnected();
