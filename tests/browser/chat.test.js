@@ -135,6 +135,9 @@ for (const [title, arrive] of [
       await use(ada, 'peer', 'pick');
       await untilNewest(ben, 'the reaction', 'own', reacted, '👍 1');
 
+      await ada.click('call-reaction');
+      await ben.until('a sign over the call', STEP_MS, () => document.getElementById('sky').dataset.last === 'theirs 👍');
+
       await ada.choose('attach-input', file);
       await untilNewest(ben, 'the file', 'peer', attachment, 'the report.bin');
       const got = await ben.evaluate(async () => {

@@ -1,3 +1,4 @@
+import { CallReactions } from './call-reactions.js';
 import { ChatItem } from './chat-item.js';
 import { element } from './page.js';
 import { VoiceNotes } from './voice-note.js';
@@ -24,6 +25,7 @@ export class ChatPanel {
   #input = element('chat-input');
   #voice;
   #takesFiles;
+  #reactions = new CallReactions();
   #unread = 0;
   /** @type {Session | null} */
   #session = null;
@@ -84,6 +86,7 @@ export class ChatPanel {
   /** @param {Session} session */
   follow(session) {
     this.#session = session;
+    this.#reactions.follow(session);
     for (const id of ['attach', 'voice-record']) element(id).hidden = !this.#takesFiles();
     this.#items = [];
     this.#peer = { delivered: '', read: '' };
