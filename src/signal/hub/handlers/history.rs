@@ -44,6 +44,14 @@ pub(in crate::signal::hub) struct Shown {
     upload_by_id: HashMap<UploadId, Upload>,
 }
 
+/// Messages of a page in bytes of JSON. An outbox holds twice as much: a reader of long messages is not slow.
+const PAGE_BYTES_MAX: usize = 128 * 1024;
+/// What is around the text of a message, around an emoji, of a file with its name and address, and of a deleted message.
+const MESSAGE_BYTES: usize = 256;
+const REACTION_BYTES: usize = 48;
+const FILE_BYTES: usize = 2560;
+const DELETED_BYTES: usize = 96;
+
 impl Hub {
     pub(super) fn on_history(&mut self, asking: &Asking, request: &ToPeer<History>, now: Now) -> Result<(), Refusal> {
         let window = request.body.window;
@@ -103,7 +111,8 @@ pub(in crate::signal::hub) fn look_up(
     reader: Alias,
     window: Window,
 ) -> Result<Shown, StoreError> {
-    let page = store.history(place, window)?;
+    let mut page = store.history(place, window)?;
+    shorten(&mut page, window);
     let mut upload_by_id = HashMap::new();
     for id in page.entries.iter().filter_map(|entry| entry.content.as_ref()?.file.as_ref()) {
         if let Some(upload) = store.upload(id)? {
@@ -111,6 +120,35 @@ pub(in crate::signal::hub) fn look_up(
         }
     }
     Ok(Shown { reader, page, receipts: store.receipts(place)?, upload_by_id })
+}
+
+/// Leaves as much of a page as a reply can carry, at least one message; the rest is on the next page.
+fn shorten(page: &mut Page, window: Window) {
+    let is_from_oldest = window.after.is_some();
+    if !is_from_oldest {
+        page.entries.reverse();
+    }
+    let mut bytes = 0;
+    let fits = page.entries.iter().take_while(|entry| {
+        bytes += bytes_of(entry);
+        bytes <= PAGE_BYTES_MAX
+    });
+    let fits = fits.count().max(1);
+    page.more |= fits < page.entries.len();
+    page.entries.truncate(fits);
+    if !is_from_oldest {
+        page.entries.reverse();
+    }
+}
+
+/// What a message takes in a reply, rather more than less.
+fn bytes_of(entry: &Entry) -> usize {
+    let Some(content) = &entry.content else { return DELETED_BYTES };
+    // What JSON escapes may take six bytes in place of one.
+    let escaped = content.text.chars().filter(|c| c.is_control() || matches!(c, '"' | '\\')).count();
+    let emoji: usize = entry.reactions.iter().map(|(_, emoji)| REACTION_BYTES + emoji.len()).sum();
+    let file = content.file.as_ref().map_or(0, |_| FILE_BYTES);
+    MESSAGE_BYTES + content.text.len() + 5 * escaped + emoji + file
 }
 
 pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>, now: Now) -> Value {

@@ -136,7 +136,12 @@ impl Waits {
             Request::QueueJoin(_) | Request::QueueLeave | Request::SessionExtend(_) => {
                 Waits { for_engine: true, for_store: false }
             }
-            Request::History(_) | Request::RoomLeave(_) => Waits { for_engine: false, for_store: true },
+            // One at a time, or a single client would fill the queue of the store.
+            Request::History(_)
+            | Request::RoomJoin(_)
+            | Request::RoomLeave(_)
+            | Request::BlockAdd(_)
+            | Request::BlockRemove(_) => Waits { for_engine: false, for_store: true },
             Request::AuthRefresh { .. }
             | Request::Ack { .. }
             | Request::Description(_)
@@ -145,14 +150,11 @@ impl Waits {
             | Request::Quality(_)
             | Request::Media(_)
             | Request::IceRefresh(_)
-            | Request::RoomJoin(_)
             | Request::ChatSend(_)
             | Request::Receipt(_)
             | Request::Typing(_)
             | Request::React(_)
-            | Request::Delete(_)
-            | Request::BlockAdd(_)
-            | Request::BlockRemove(_) => Waits::NOT,
+            | Request::Delete(_) => Waits::NOT,
         }
     }
 }

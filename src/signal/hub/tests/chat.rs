@@ -299,3 +299,34 @@ fn an_answer_to_a_message_that_nobody_has_sent_is_refused() {
     assert_eq!(hub.ask(a, "chat.send", answer(CID)), Err("not_found".into()));
     assert_eq!(hub.ask(a, "chat.send", answer("m0")), Err("bad_request".into()));
 }
+
+#[test]
+fn a_history_of_long_messages_comes_in_pages_that_a_reply_can_carry() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    let text = "🦀".repeat(2000);
+    for n in 0..60_u128 {
+        let cid = uuid::Uuid::from_u128(n).to_string();
+        let message = json!({"session": session, "cid": cid, "kind": "text", "text": text});
+        hub.ask(a, "chat.send", message).expect("goes out");
+        // What was pushed is read.
+        hub.take(b);
+    }
+    let (mut pages, mut mids) = (0, Vec::new());
+    loop {
+        let before = mids.first().cloned();
+        let page =
+            hub.ask(b, "chat.history", json!({"session": session, "limit": 100, "before": before})).expect("reads");
+        assert!(page.to_string().len() < 160 * 1024);
+        let messages = page["messages"].as_array().expect("a list");
+        pages += 1;
+        mids.splice(0..0, messages.iter().map(|message| message["mid"].clone()));
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!((pages, mids.len()), (4, 60));
+    assert!(mids.is_sorted_by_key(|mid| mid.as_str().map(str::to_owned)));
+    let first = hub.ask(b, "chat.history", json!({"session": session, "limit": 100, "after": mids[3]})).expect("reads");
+    assert_eq!((&first["messages"][0]["mid"], &first["more"]), (&mids[4], &json!(true)));
+}
