@@ -64,6 +64,10 @@ const REST_MAX: Duration = Duration::from_millis(10);
 /// on and on does not keep a core busy until [`CLOSING`].
 const DRAINED_AT_ONCE: usize = 1 << 20;
 
+/// A message counts once per so many bytes. The most that can be said at once by default, 400 KiB, is little more than an outbox
+/// holds: whoever listens on a slow line is not thrown off by whoever speaks on a fast one.
+const BYTES_PER_TOKEN: usize = 2048;
+
 /// Beyond this many bytes no further frame is taken from the outbox.
 const WRITER_ENOUGH: usize = 4096;
 
@@ -210,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn on_text(&mut self, text: &Utf8Bytes) -> Option<Ending> {
         let now = self.hub.mono(self.last_heard);
-        if let Err(wait) = self.messages.take(self.hub.messages(), now) {
+        if let Err(wait) = self.messages.take_several(self.hub.messages(), cost(text.len()), now) {
             return self.refuse(text, wait).err();
         }
         let incoming = match Incoming::parse(text) {
@@ -323,6 +327,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
     }
+}
+
+/// What a message takes from the budget: a large one costs its receiver as much as several.
+fn cost(bytes: usize) -> u32 {
+    bytes.div_ceil(BYTES_PER_TOKEN).max(1) as u32
 }
 
 /// How long a connection rests after a refused message.

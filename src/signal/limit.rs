@@ -53,7 +53,16 @@ impl TokenBucket {
     ///
     /// The time after which there is one; nothing is taken then.
     pub(crate) fn take(&mut self, rate: Rate, now: Mono) -> Result<(), Duration> {
-        let missing = self.full_at.saturating_since(now) + rate.interval;
+        self.take_several(rate, 1, now)
+    }
+
+    /// Takes several tokens; what costs more than the bucket holds takes a full one.
+    ///
+    /// # Errors
+    ///
+    /// The time after which there are so many; nothing is taken then.
+    pub(crate) fn take_several(&mut self, rate: Rate, tokens: u32, now: Mono) -> Result<(), Duration> {
+        let missing = self.full_at.saturating_since(now) + rate.interval * tokens.min(rate.capacity);
         if missing > rate.whole() {
             return Err(missing - rate.whole());
         }
@@ -145,6 +154,16 @@ mod tests {
         assert_eq!(bucket.take(rate, at(5_015)), Err(Duration::from_millis(5)));
         assert_eq!(bucket.take(rate, at(5_020)), Ok(()));
         assert_eq!(bucket.take(rate, at(5_020)), Err(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn what_costs_several_tokens_takes_them_at_once_and_never_more_than_there_can_be() {
+        let (rate, mut bucket) = (Rate::per_second(10, 4), TokenBucket::FULL);
+        assert_eq!(bucket.take_several(rate, 3, at(0)), Ok(()));
+        assert_eq!(bucket.take_several(rate, 2, at(0)), Err(Duration::from_millis(100)));
+        assert_eq!(bucket.take(rate, at(0)), Ok(()), "a refusal takes nothing");
+        assert_eq!(bucket.take_several(rate, 100, at(399)), Err(Duration::from_millis(1)));
+        assert_eq!(bucket.take_several(rate, 100, at(400)), Ok(()));
     }
 
     #[test]

@@ -445,6 +445,20 @@ async fn rule_2_a_flooder_that_reads_nothing_is_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rule_2_a_large_message_counts_as_several() {
+    let mut node = Node::new();
+    let mut client = node.guest().await;
+    let data = json!({"session": "none", "neg": 1, "kind": "offer", "sdp": "v".repeat(48 * 1024)});
+    let mut codes = Vec::new();
+    for id in 2..11 {
+        client.send(json!({"type": "rtc.description", "id": id, "data": data}).to_string()).await;
+        codes.push(client.next_of("error").await["error"]["code"].clone());
+    }
+    // 200 at once, of which hello took one, and each is 25.
+    assert_eq!(codes, [vec!["not_in_session"; 7], vec!["rate_limited"; 2]].concat());
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_14_a_client_that_stops_reading_is_let_go_within_5_s() {
     let mut node = Node::new();
     let mut socket = node.raw(64);
