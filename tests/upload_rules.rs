@@ -405,8 +405,9 @@ async fn what_no_message_shows_goes_an_hour_after_it_was_asked_for() {
     drop(database);
     // It looks when it starts, and then every five minutes.
     call.server.restart();
-    assert!(eventually(PATIENCE, || on_disk(&call).len() == 1), "{:?}", on_disk(&call));
-    assert_eq!(call.server.metric("duologue_files_kept_bytes", ""), PNG.len() as f64);
+    let kept = || call.server.metric("duologue_files_kept_bytes", "");
+    assert!(eventually(PATIENCE, || kept() == PNG.len() as f64), "{}", kept());
+    assert_eq!(on_disk(&call).len(), 1);
     assert_eq!(call.get(&shown["file"]["url"], &[]).body, PNG);
 }
 
