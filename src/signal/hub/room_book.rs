@@ -36,7 +36,7 @@ const INVITATION_LIFE: Duration = Duration::from_secs(86_400);
 const INVITATION_LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// What a look into the store found out: an answer, or why there is none.
-type Found<T> = Result<Result<T, Refusal>, StoreError>;
+pub(super) type Found<T> = Result<Result<T, Refusal>, StoreError>;
 
 impl Hub {
     /// Works on a request about rooms; the answer may come later.
@@ -117,6 +117,7 @@ impl Hub {
                 store.remove_room(&id).map(|_| Ok(json!({})))
             },
             move |hub, outcome, now| {
+                hub.rooms.note_change();
                 let outcome = told(outcome);
                 if outcome.is_ok() {
                     hub.close_room(&closed, now);
@@ -169,6 +170,7 @@ impl Hub {
                 Ok(Ok(appointed))
             },
             move |hub, outcome, _| {
+                hub.rooms.note_change();
                 answer(told(outcome).map(|member| {
                     hub.take_over_role(&asked, &member);
                     member_view(&member, hub.is_present(&asked, &member))
@@ -178,39 +180,66 @@ impl Hub {
     }
 
     fn dismiss(&mut self, user: UserId, id: RoomId, alias: String, answer: RoomAnswer, now: Now) {
-        let (asked, at) = (id.clone(), now.unix);
+        let (asked, asker, name, at) = (id.clone(), user.clone(), alias.clone(), now.unix);
         self.write(
             "dismissal",
             move |store| {
-                let (own, member) = match pair(store, &id, &user, &alias)? {
-                    Ok(pair) => pair,
+                let (member, parting) = match dismissal(store, &id, &user, &alias)? {
+                    Ok(dismissal) => dismissal,
                     Err(refusal) => return Ok(Err(refusal)),
                 };
-                if own.user == member.user {
-                    if own.role == MemberRole::Owner {
-                        return Ok(Err(Refusal::new(ErrorCode::Conflict, "an owner removes the room instead")));
-                    }
-                    store.remove_member(&id, &member.user)?;
-                    return Ok(Ok((member, Parting::Left)));
+                if parting == Parting::Kicked {
+                    // Or the next invitation at hand would let the same person in again.
+                    store.void_invitations(&id, at)?;
                 }
-                if own.role <= member.role {
-                    return Ok(Err(Refusal::new(ErrorCode::Forbidden, "only a higher role puts somebody out")));
-                }
-                // Or the next invitation at hand would let the same person in again.
-                store.void_invitations(&id, at)?;
                 store.remove_member(&id, &member.user)?;
-                Ok(Ok((member, Parting::Kicked)))
+                Ok(Ok((member, parting)))
             },
             move |hub, outcome, now| {
-                answer(told(outcome).map(|(member, parting)| {
-                    hub.leave_room(&asked, &matchmaking::UserId(member.user.0), parting, now);
-                    json!({})
-                }));
+                hub.rooms.note_change();
+                match outcome {
+                    Ok(Ok((member, parting))) => {
+                        let user = matchmaking::UserId(member.user.0);
+                        hub.rooms.let_in_again(&asked, &user);
+                        hub.leave_room(&asked, &user, parting, now);
+                        answer(Ok(json!({})));
+                    }
+                    Ok(Err(refusal)) => answer(Err(refusal)),
+                    Err(_) => hub.dismiss_unstored(asker, asked, name, answer),
+                }
+            },
+        );
+    }
+
+    /// Nobody is heard by whom they put out because a disk is full: until the store can be told, the hub keeps the
+    /// other out.
+    fn dismiss_unstored(&mut self, user: UserId, id: RoomId, alias: String, answer: RoomAnswer) {
+        let asked = id.clone();
+        self.read(
+            "dismissal",
+            move |store| dismissal(store, &id, &user, &alias),
+            move |hub, outcome, now| match told(outcome) {
+                Ok((member, parting)) => {
+                    let user = matchmaking::UserId(member.user.0);
+                    if parting == Parting::Kicked {
+                        hub.rooms.note_change();
+                        hub.rooms.keep_out(&asked, &user);
+                    }
+                    hub.leave_room(&asked, &user, parting, now);
+                    answer(Err(Refusal::new(
+                        ErrorCode::Unavailable,
+                        "put out until a restart: it could not be stored",
+                    )));
+                }
+                Err(refusal) => answer(Err(refusal)),
             },
         );
     }
 
     fn list_messages(&mut self, user: UserId, id: RoomId, history: History, answer: RoomAnswer) {
+        if self.rooms.is_kept_out(&id, &matchmaking::UserId(user.0.clone())) {
+            return answer(Err(Refusal::no_member()));
+        }
         self.read(
             "history",
             move |store| match membership(store, &id, &user)? {
@@ -253,6 +282,24 @@ fn membership(store: &dyn Store, id: &RoomId, user: &UserId) -> Found<(Room, Mem
     let Some(room) = store.room(id)? else { return Ok(Err(Refusal::no_such_room())) };
     let Some(member) = store.member(id, user)? else { return Ok(Err(Refusal::no_member())) };
     Ok(Ok((room, member)))
+}
+
+/// Who would be put out, or goes by itself, if the asking user may do that.
+fn dismissal(store: &dyn Store, id: &RoomId, user: &UserId, alias: &str) -> Found<(Member, Parting)> {
+    let (own, member) = match pair(store, id, user, alias)? {
+        Ok(pair) => pair,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    Ok(match own.user == member.user {
+        true if own.role == MemberRole::Owner => {
+            Err(Refusal::new(ErrorCode::Conflict, "an owner removes the room instead"))
+        }
+        true => Ok((member, Parting::Left)),
+        false if own.role <= member.role => {
+            Err(Refusal::new(ErrorCode::Forbidden, "only a higher role puts somebody out"))
+        }
+        false => Ok((member, Parting::Kicked)),
+    })
 }
 
 /// The asking member of a room, and the one of that alias.

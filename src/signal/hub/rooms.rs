@@ -1,5 +1,6 @@
 //! Rooms while somebody is in them: who comes, goes, is lost and returns (rules 36-38).
 use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use serde_json::Value;
 use serde_json::json;
@@ -21,11 +22,18 @@ use crate::time::UnixMillis;
 /// Rooms that one user may be in at once.
 pub(super) const ROOMS_AT_ONCE_MAX: usize = 8;
 
+/// Members kept out of rooms though the store could not be told; beyond it the oldest are forgotten.
+const KEPT_OUT_MAX: usize = 4096;
+
 /// The rooms where somebody is.
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     room_by_id: HashMap<RoomId, Room>,
     rooms_by_user: HashMap<UserId, Vec<RoomId>>,
+    /// Members who were put out while the store could not be told, the one put out last behind.
+    kept_out: VecDeque<(RoomId, UserId)>,
+    /// Counts what may have made a read of members old.
+    changes: u64,
 }
 
 /// Why somebody is not in a room any more.
@@ -74,6 +82,33 @@ impl Rooms {
     pub(super) fn enter(&mut self, id: &RoomId, made: impl FnOnce() -> Room, occupant: Occupant) {
         self.rooms_by_user.entry(occupant.user.clone()).or_default().push(id.clone());
         self.room_by_id.entry(id.clone()).or_insert_with(made).enter(occupant);
+    }
+
+    /// Changes with everything that may have taken a membership or a role away.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(super) fn note_change(&mut self) {
+        self.changes += 1;
+    }
+
+    /// Keeps somebody out whom the store takes for a member still.
+    pub(super) fn keep_out(&mut self, id: &RoomId, user: &UserId) {
+        self.let_in_again(id, user);
+        if self.kept_out.len() >= KEPT_OUT_MAX {
+            self.kept_out.pop_front();
+        }
+        self.kept_out.push_back((id.clone(), user.clone()));
+    }
+
+    /// The store knows by itself.
+    pub(super) fn let_in_again(&mut self, id: &RoomId, user: &UserId) {
+        self.kept_out.retain(|(room, other)| (room, other) != (id, user));
+    }
+
+    pub(super) fn is_kept_out(&self, id: &RoomId, user: &UserId) -> bool {
+        self.kept_out.iter().any(|(room, other)| (room, other) == (id, user))
     }
 
     /// Takes somebody out of a room, which is not kept if it was the last one.

@@ -58,7 +58,13 @@ impl Hub {
         let (place, seated) = match (self.seat_at(asking, &request.target), &request.target) {
             (Ok(seat), _) => (seat.place, Some(seat.alias)),
             (Err(_), Target::Session(id)) => (Place::Session(SessionId(id.as_str().into())), None),
-            (Err(_), Target::Room(id)) => (Place::Room(RoomId(id.as_str().into())), None),
+            (Err(_), Target::Room(id)) => {
+                let id = RoomId(id.as_str().into());
+                if self.rooms.is_kept_out(&id, &asking.user) {
+                    return Err(Refusal::not_in_session());
+                }
+                (Place::Room(id), None)
+            }
         };
         let (asked, user, at) = (asking.clone(), store::UserId::from(&asking.user), now.unix);
         self.read_for(

@@ -5,6 +5,7 @@ use crate::auth::invitation::Invitations;
 use crate::signal::conversation::Conversation;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::room_book::Found;
 use crate::signal::hub::room_book::MEMBERS_MAX;
 use crate::signal::hub::room_book::ROOMS_MAX;
 use crate::signal::hub::rooms::Parting;
@@ -25,7 +26,6 @@ use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Place;
 use crate::store::Store;
-use crate::store::StoreError;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -57,30 +57,52 @@ impl Hub {
             self.tell_join(asking, &id, now);
             return Ok(());
         }
+        if self.rooms.is_kept_out(&id, &asking.user) {
+            return Err(Refusal::no_member());
+        }
+        let (room, user, known) = (id.clone(), store::UserId::from(&asking.user), self.rooms.changes());
         let wish = Wish {
             room: id,
-            user: (&asking.user).into(),
+            user: user.clone(),
             alias: Alias::random(),
             ticket,
             invitations: self.invitations.clone(),
             at: now.unix,
         };
         let asked = asking.clone();
-        self.write_for(
+        self.read_for(
             asking,
             "member",
-            move |store| admit(store, wish),
-            move |hub, outcome, now| {
-                let unavailable = |_| Err(Refusal::new(ErrorCode::Unavailable, "the store cannot do that now"));
-                let entered = outcome
-                    .unwrap_or_else(unavailable)
-                    .and_then(|admitted| hub.on_admitted(&asked, admitted, media, now));
-                if let Err(refusal) = entered {
-                    hub.refuse(asked.connection, asked.reply_to, &refusal, now);
+            move |store| look_up(store, &room, &user),
+            move |hub, outcome, now| match outcome {
+                // A member needs no disk that can be written. If somebody was put out meanwhile, of whatever room, what
+                // was read may be older than that.
+                Ok(Ok(admitted)) if hub.rooms.changes() == known => hub.let_in(&asked, Ok(Ok(admitted)), media, now),
+                Ok(Err(refusal)) if wish.ticket.is_none() || refusal.code == ErrorCode::NotFound => {
+                    hub.let_in(&asked, Ok(Err(refusal)), media, now);
+                }
+                Err(error) => hub.let_in(&asked, Err(error), media, now),
+                Ok(_) => {
+                    let then = asked.clone();
+                    hub.write_for(
+                        &asked,
+                        "member",
+                        move |store| admit(store, wish),
+                        move |hub, outcome, now| hub.let_in(&then, outcome, media, now),
+                    );
                 }
             },
         );
         Ok(())
+    }
+
+    fn let_in(&mut self, asking: &Asking, outcome: Found<Admitted>, media: Option<Media>, now: Now) {
+        let unavailable = |_| Err(Refusal::new(ErrorCode::Unavailable, "the store cannot do that now"));
+        let entered =
+            outcome.unwrap_or_else(unavailable).and_then(|admitted| self.on_admitted(asking, admitted, media, now));
+        if let Err(refusal) = entered {
+            self.refuse(asking.connection, asking.reply_to, &refusal, now);
+        }
     }
 
     fn on_admitted(
@@ -100,6 +122,9 @@ impl Hub {
             self.tell_join(asking, &room.id, now);
             return Ok(());
         }
+        if self.rooms.is_kept_out(&room.id, &asking.user) {
+            return Err(Refusal::no_member());
+        }
         if self.rooms.get(room.id.as_str()).is_some_and(Room::is_full) {
             return Err(Refusal::new(ErrorCode::Conflict, "the room is full"));
         }
@@ -112,6 +137,8 @@ impl Hub {
         let (id, title) = (room.id.clone(), room.title);
         let made = || Room::new(room.id.clone(), title, Conversation::restored(last_message));
         self.rooms.enter(&id, made, occupant);
+        let (used, at) = (id.clone(), now.unix);
+        self.note("room", move |store| store.use_room(&used, at));
         self.tell_join(asking, &id, now);
         let mut data = json!({"room": id, "peer": member.alias, "role": member.role.as_str()});
         if let (Some(data), Some(media)) = (data.as_object_mut(), media) {
@@ -151,11 +178,21 @@ impl Hub {
     }
 }
 
-/// Finds out whether somebody may come in.
+/// Finds out whether somebody may come in who is a member already.
+///
+/// `not_found` without such a room, `forbidden` for who is no member.
+fn look_up(store: &dyn Store, id: &RoomId, user: &store::UserId) -> Found<Admitted> {
+    let Some(room) = store.room(id)? else { return Ok(Err(Refusal::no_such_room())) };
+    let Some(member) = store.member(id, user)? else { return Ok(Err(Refusal::no_member())) };
+    let last_message = store.last_message(&Place::Room(id.clone()))?;
+    Ok(Ok(Admitted { room, member, last_message }))
+}
+
+/// Finds out whether somebody may come in, and makes a member of who has a good ticket.
 ///
 /// `not_found` without such a room, `forbidden` for who is no member and has no good ticket, `conflict` for one member
 /// or room too many.
-fn admit(store: &mut dyn Store, wish: Wish) -> Result<Result<Admitted, Refusal>, StoreError> {
+fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
     let Wish { room: id, user, alias, ticket, invitations, at } = wish;
     let Some(room) = store.room(&id)? else { return Ok(Err(Refusal::no_such_room())) };
     let member = match store.member(&id, &user)? {
@@ -176,7 +213,6 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Result<Result<Admitted, Refusal>,
             member
         }
     };
-    store.use_room(&id, at)?;
     let last_message = store.last_message(&Place::Room(id))?;
     Ok(Ok(Admitted { room, member, last_message }))
 }

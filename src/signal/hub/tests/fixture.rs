@@ -246,12 +246,18 @@ impl Fixture {
 
     /// What REST answers one of [`Fixture::user`]'s users, or the code of its error.
     pub(super) fn rest(&mut self, name: &str, ask: RoomAsk) -> Result<Value, String> {
+        let answers = self.begin_rest(name, ask);
+        answers.recv().expect("is answered").map_err(|refusal: Refusal| refusal.code.as_str().into())
+    }
+
+    /// The same while the store sleeps; the answer comes when it has done its part.
+    pub(super) fn begin_rest(&mut self, name: &str, ask: RoomAsk) -> mpsc::Receiver<Result<Value, Refusal>> {
         let (told, answers) = mpsc::channel();
         let user = UserId(format!("shop:{name}").into());
         let answer = Box::new(move |outcome| told.send(outcome).expect("the fixture lives"));
         self.hub.handle_room_ask(&user, ask, answer, self.now);
         self.pump();
-        answers.recv().expect("is answered").map_err(|refusal: Refusal| refusal.code.as_str().into())
+        answers
     }
 
     /// Two guests in a session, who have read what came so far: (A, B, session, what each got as `match.found`).
@@ -466,6 +472,14 @@ impl Fixture {
     /// Goes on after everything that the store has done.
     pub(super) fn hear_store(&mut self) {
         while let Ok(sequel) = self.returns.try_recv() {
+            self.hub.handle_return(sequel, self.now);
+        }
+    }
+
+    /// The same, where a write overtakes the reads before it.
+    pub(super) fn hear_store_newest_first(&mut self) {
+        let mut sequels: Vec<Sequel> = self.returns.try_iter().collect();
+        while let Some(sequel) = sequels.pop() {
             self.hub.handle_return(sequel, self.now);
         }
     }

@@ -14,6 +14,7 @@ mod relay;
 mod restart;
 mod resume;
 mod room_histories;
+mod room_trouble;
 mod rooms;
 mod session;
 

@@ -12,28 +12,28 @@ use crate::signal::room_ask::RoomAsk;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A new room of that user.
-fn create(hub: &mut Fixture, owner: &str) -> String {
+pub(super) fn create(hub: &mut Fixture, owner: &str) -> String {
     let room = hub.rest(owner, RoomAsk::Create { name: "Tea".into() }).expect("is made");
     room["id"].as_str().expect("a name").to_owned()
 }
 
-fn invite(hub: &mut Fixture, by: &str, room: &str) -> Result<Value, String> {
+pub(super) fn invite(hub: &mut Fixture, by: &str, room: &str) -> Result<Value, String> {
     let ask = RoomAsk::Invite { room: room.into(), ttl_ms: None };
     hub.rest(by, ask).map(|invited| invited["ticket"].clone())
 }
 
-fn join(hub: &mut Fixture, who: ConnectionId, room: &str, ticket: &Value) -> Result<Value, String> {
+pub(super) fn join(hub: &mut Fixture, who: ConnectionId, room: &str, ticket: &Value) -> Result<Value, String> {
     hub.ask(who, "room.join", json!({"room": room, "ticket": ticket}))
 }
 
-fn say(hub: &mut Fixture, who: ConnectionId, room: &str, n: usize) -> Result<Value, String> {
+pub(super) fn say(hub: &mut Fixture, who: ConnectionId, room: &str, n: usize) -> Result<Value, String> {
     let cid = format!("0d4b5a70-3a5f-4a71-9d5c-{n:012}");
     hub.ask(who, "chat.send", json!({"room": room, "cid": cid, "kind": "text", "text": n.to_string()}))
 }
 
 /// A room with its owner and guests of a ticket in it, who have read what came so far: the room, the connections, and
 /// what each is called.
-fn party(hub: &mut Fixture, guests: usize) -> (String, Vec<ConnectionId>, Vec<Value>) {
+pub(super) fn party(hub: &mut Fixture, guests: usize) -> (String, Vec<ConnectionId>, Vec<Value>) {
     let room = create(hub, "ann");
     let ticket = invite(hub, "ann", &room).expect("is a member");
     let mut there = vec![hub.user("ann")];
@@ -45,7 +45,7 @@ fn party(hub: &mut Fixture, guests: usize) -> (String, Vec<ConnectionId>, Vec<Va
 }
 
 /// The data of everything unread of that type.
-fn data_of(hub: &mut Fixture, who: ConnectionId, kind: &str) -> Vec<Value> {
+pub(super) fn data_of(hub: &mut Fixture, who: ConnectionId, kind: &str) -> Vec<Value> {
     hub.take(who).into_iter().filter(|frame| frame["type"] == kind).map(|frame| frame["data"].clone()).collect()
 }
 

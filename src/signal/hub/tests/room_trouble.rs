@@ -1,0 +1,78 @@
+//! Rooms where the disk is full, and where somebody asks for too much.
+use serde_json::json;
+
+use super::fixture::Fixture;
+use super::rooms::create;
+use super::rooms::data_of;
+use super::rooms::invite;
+use super::rooms::join;
+use super::rooms::party;
+use super::rooms::say;
+use crate::signal::room_ask::RoomAsk;
+
+#[test]
+fn members_come_in_while_the_disk_is_full_and_newcomers_do_not() {
+    let mut hub = Fixture::new();
+    let (room, there, aliases) = party(&mut hub, 1);
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    hub.ask(there[1], "room.leave", json!({"room": room})).expect("is there");
+    let eve = hub.user("eve");
+    hub.store_is_full = true;
+    let back = join(&mut hub, there[1], &room, &json!(null)).expect("is a member");
+    assert_eq!(back["self"], aliases[1]);
+    assert_eq!(join(&mut hub, eve, &room, &ticket), Err("unavailable".into()));
+    assert_eq!(join(&mut hub, eve, &room, &json!(null)), Err("forbidden".into()));
+}
+
+#[test]
+fn whoever_is_put_out_while_the_disk_is_full_hears_nothing_more() {
+    let mut hub = Fixture::new();
+    let (room, there, aliases) = party(&mut hub, 2);
+    let dismiss = |hub: &mut Fixture, by: &str, at: usize| {
+        let member = aliases[at].as_str().expect("an alias").to_owned();
+        hub.rest(by, RoomAsk::Dismiss { room: room.clone(), member })
+    };
+    hub.store_is_full = true;
+    assert_eq!(dismiss(&mut hub, "guest1", 1), Err("forbidden".into()));
+    assert_eq!(dismiss(&mut hub, "ann", 1), Err("unavailable".into()));
+    let told = json!({"room": room, "peer": aliases[1], "reason": "kicked", "can_reconnect": false});
+    for who in &there {
+        assert_eq!(hub.take_one(*who, "peer.left")["data"], told);
+    }
+    assert_eq!(hub.revoked.len(), 1);
+    say(&mut hub, there[0], &room, 1).expect("is there");
+    assert!(hub.take(there[1]).is_empty());
+    for store_is_full in [true, false] {
+        hub.store_is_full = store_is_full;
+        assert_eq!(join(&mut hub, there[1], &room, &json!(null)), Err("forbidden".into()));
+        let page = hub.ask(there[1], "chat.history", json!({"room": room}));
+        assert_eq!(page, Err("not_in_session".into()));
+    }
+    // The store is told by another attempt, and then an invitation is as good as for anybody.
+    assert_eq!(dismiss(&mut hub, "ann", 1), Ok(json!({})));
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    assert!(join(&mut hub, there[1], &room, &ticket).is_ok());
+}
+
+#[test]
+fn a_member_who_is_put_out_while_a_join_is_looked_up_stays_out() {
+    let mut hub = Fixture::new();
+    let room = create(&mut hub, "ann");
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    let bob = hub.user("bob");
+    let alias = join(&mut hub, bob, &room, &ticket).expect("is let in")["self"].clone();
+    hub.ask(bob, "room.leave", json!({"room": room})).expect("is there");
+    hub.store_sleeps = true;
+    hub.request(bob, "room.join", json!({"room": room}));
+    // Read, and not heard of yet.
+    hub.work_in_store(1);
+    let member = alias.as_str().expect("an alias").to_owned();
+    let answers = hub.begin_rest("ann", RoomAsk::Dismiss { room: room.clone(), member });
+    hub.work_in_store(1);
+    hub.hear_store_newest_first();
+    assert_eq!(answers.try_recv(), Ok(Ok(json!({}))));
+    hub.store_sleeps = false;
+    hub.pump();
+    assert_eq!(hub.take(bob).last().map(|frame| frame["error"]["code"].clone()), Some(json!("forbidden")));
+    assert_eq!(hub.stats.rooms_active.value(), 0);
+}
