@@ -234,6 +234,7 @@ fn signal_settings(
             messages_per_second: limits.messages_per_second,
             messages_burst: limits.messages_burst,
             queue_joins_per_minute: limits.queue_joins_per_minute,
+            room_joins_per_minute: limits.room_joins_per_minute,
             skips_per_minute: limits.skips_per_minute,
             uploads_per_minute: limits.uploads_per_minute,
             http_requests_per_minute: limits.http_requests_per_minute,

@@ -264,9 +264,14 @@ async fn rules_2_and_14_welcome_and_the_ok_of_hello_have_their_fields() {
     assert!(data["server"]["name"].is_string() && data["server"]["node"].is_string(), "{data}");
     let limits = &data["limits"];
     assert_eq!((&limits["messages_per_second"], &limits["messages_burst"]), (&json!(7), &json!(9)));
-    for name in
-        ["connections", "connections_per_address", "guests_per_minute", "queue_joins_per_minute", "skips_per_minute"]
-    {
+    for name in [
+        "connections",
+        "connections_per_address",
+        "guests_per_minute",
+        "queue_joins_per_minute",
+        "room_joins_per_minute",
+        "skips_per_minute",
+    ] {
         assert!(limits[name].is_u64(), "{name}: {limits}");
     }
 }

@@ -19,6 +19,8 @@ pub struct Limits {
     pub messages_burst: u32,
     /// `queue.join` per minute and user.
     pub queue_joins_per_minute: u32,
+    /// `room.join` per minute and user.
+    pub room_joins_per_minute: u32,
     /// `session.next` per minute and user.
     pub skips_per_minute: u32,
     /// Files asked to be put, per minute and user.
@@ -38,6 +40,7 @@ impl Default for Limits {
             messages_per_second: 50,
             messages_burst: 200,
             queue_joins_per_minute: 30,
+            room_joins_per_minute: 30,
             skips_per_minute: 20,
             uploads_per_minute: 30,
             http_requests_per_minute: 600,
@@ -60,6 +63,7 @@ impl Limits {
             messages_per_second: limit("messages_per_second", default.messages_per_second),
             messages_burst: limit("messages_burst", default.messages_burst),
             queue_joins_per_minute: limit("queue_joins_per_minute", default.queue_joins_per_minute),
+            room_joins_per_minute: limit("room_joins_per_minute", default.room_joins_per_minute),
             skips_per_minute: limit("skips_per_minute", default.skips_per_minute),
             uploads_per_minute: limit("uploads_per_minute", default.uploads_per_minute),
             http_requests_per_minute: limit("http_requests_per_minute", default.http_requests_per_minute),

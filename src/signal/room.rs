@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use crate::matchmaking::UserId;
-use crate::signal::alarm::Alarm;
 use crate::signal::conversation::Conversation;
 use crate::signal::id::Alias;
 use crate::signal::id::RoomId;
@@ -38,7 +37,6 @@ pub(crate) struct Occupant {
     /// The credentials that are for no one peer.
     pub(crate) pass: Pass,
     pub(crate) renew_ice_at: Mono,
-    pub(crate) ice_alarm: Alarm,
 }
 
 /// What TURN credentials are bound to: revoking it ends what they are used for, and it is never used again.
@@ -68,8 +66,7 @@ pub(crate) struct Call {
 
 impl Occupant {
     pub(crate) fn new(user: UserId, alias: Alias, role: MemberRole, media: Option<Media>) -> Self {
-        let (renew_ice_at, ice_alarm) = (Mono::default(), Alarm::default());
-        Self { user, alias, role, media, pass: Pass::new(), renew_ice_at, ice_alarm }
+        Self { user, alias, role, media, pass: Pass::new(), renew_ice_at: Mono::default() }
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Limits {
     pub messages_burst: u32,
     /// `queue.join` of one user.
     pub queue_joins_per_minute: u32,
+    /// `room.join` of one user.
+    pub room_joins_per_minute: u32,
     /// `session.next` of one user.
     pub skips_per_minute: u32,
     /// `POST /v1/uploads` of one user.
@@ -99,6 +101,7 @@ impl Default for Limits {
             messages_per_second: 50,
             messages_burst: 200,
             queue_joins_per_minute: 30,
+            room_joins_per_minute: 30,
             skips_per_minute: 20,
             uploads_per_minute: 30,
             http_requests_per_minute: 600,

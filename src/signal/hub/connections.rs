@@ -261,7 +261,8 @@ impl Hub {
     pub(super) fn forget_if_idle(&mut self, id: &UserId, now: Now) {
         let user = self.user_by_id.get(id).filter(|user| matches!(user.presence, Presence::Away));
         let Some(user) = user else { return };
-        let full_at = user.joins.full_at().max(user.skips.full_at()).max(user.uploads.full_at());
+        let budgets = [&user.joins, &user.room_joins, &user.skips, &user.uploads];
+        let full_at = budgets.into_iter().map(|budget| budget.full_at()).max().unwrap_or_default();
         if full_at <= now.mono {
             self.user_by_id.remove(id);
         } else {

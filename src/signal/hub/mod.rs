@@ -106,9 +106,12 @@ struct User {
     presence: Presence,
     /// For the end of the resume window.
     window: Alarm,
+    /// For new credentials in whatever room.
+    room_ice: Alarm,
     queue: Queue,
     session: Option<(SessionId, Side)>,
     joins: TokenBucket,
+    room_joins: TokenBucket,
     skips: TokenBucket,
     uploads: TokenBucket,
 }
@@ -159,6 +162,7 @@ struct Asking {
 #[derive(Debug)]
 struct Rates {
     joins: Rate,
+    room_joins: Rate,
     skips: Rate,
     uploads: Rate,
 }
@@ -197,6 +201,7 @@ impl Hub {
         Self {
             rates: Rates {
                 joins: Rate::per_minute(limits.queue_joins_per_minute),
+                room_joins: Rate::per_minute(limits.room_joins_per_minute),
                 skips: Rate::per_minute(limits.skips_per_minute),
                 uploads: Rate::per_minute(limits.uploads_per_minute),
             },

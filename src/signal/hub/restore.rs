@@ -150,9 +150,11 @@ impl Hub {
         let user = User {
             presence: Presence::Lost(until, chain),
             window,
+            room_ice: Alarm::default(),
             queue: Queue::Out,
             session: None,
             joins: TokenBucket::FULL,
+            room_joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
             uploads: TokenBucket::FULL,
         };

@@ -16,6 +16,7 @@ use crate::signal::room::Occupant;
 use crate::signal::room::Pass;
 use crate::signal::room::Room;
 use crate::store;
+use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -222,10 +223,15 @@ impl Hub {
         let grant = self.ice.grant(&format!("{}.m", occupant.pass.name), None, now);
         occupant.pass.until = occupant.pass.until.max(grant.expires);
         occupant.renew_ice_at = grant.renew_at;
-        if occupant.ice_alarm.needs(grant.renew_at) {
-            self.timers.set(grant.renew_at, Timer::RoomIceRenewal(id.clone(), user.clone()));
-        }
+        self.set_room_ice_alarm(user, grant.renew_at);
         Some(grant)
+    }
+
+    /// One timer for all rooms of a user, who may come and go as often as it likes.
+    fn set_room_ice_alarm(&mut self, user: &UserId, at: Mono) {
+        if self.user_by_id.get_mut(user).is_some_and(|user| user.room_ice.needs(at)) {
+            self.timers.set(at, Timer::RoomIceRenewal(user.clone()));
+        }
     }
 
     /// Mints credentials for what two people in a room have between them: they are good until one of them leaves.
@@ -236,21 +242,21 @@ impl Hub {
         Some(grant)
     }
 
-    /// Pushes new credentials if they are due; they may have been put off by `ice.refresh`.
-    pub(super) fn on_room_ice_alarm(&mut self, id: &RoomId, user: &UserId, now: Now) {
-        let occupant = self.rooms.get_mut(id.as_str()).and_then(|room| room.occupant_mut(user));
-        let Some(occupant) = occupant else { return };
-        occupant.ice_alarm.rang(now.mono);
-        let renew_at = occupant.renew_ice_at;
-        if renew_at > now.mono {
-            if occupant.ice_alarm.needs(renew_at) {
-                self.timers.set(renew_at, Timer::RoomIceRenewal(id.clone(), user.clone()));
+    /// Pushes new credentials of the rooms where they are due; they may have been put off by `ice.refresh`.
+    pub(super) fn on_room_ice_alarm(&mut self, user: &UserId, now: Now) {
+        let Some(holder) = self.user_by_id.get_mut(user) else { return };
+        holder.room_ice.rang(now.mono);
+        for id in self.rooms.of(user) {
+            let occupant = self.rooms.get(id.as_str()).and_then(|room| room.occupant(user));
+            let Some(renew_at) = occupant.map(|occupant| occupant.renew_ice_at) else { continue };
+            if renew_at > now.mono {
+                self.set_room_ice_alarm(user, renew_at);
+                continue;
             }
-            return;
+            let Some(grant) = self.grant_room_ice(&id, user, now) else { continue };
+            let data = json!({"room": id, "ice_servers": grant.servers, "expires_at": grant.expires});
+            self.push_to_user(user, PushKind::IceUpdated, &data, now);
         }
-        let Some(grant) = self.grant_room_ice(id, user, now) else { return };
-        let data = json!({"room": id, "ice_servers": grant.servers, "expires_at": grant.expires});
-        self.push_to_user(user, PushKind::IceUpdated, &data, now);
     }
 
     /// How many are in a room.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
 use crate::signal::id::ConnectionId;
-use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::time::Mono;
@@ -23,8 +22,8 @@ pub(super) enum Timer {
     IceRenewal(SessionId, Side),
     /// The store is to be told how far a session has come.
     Progress(SessionId),
-    /// New credentials for somebody in a room.
-    RoomIceRenewal(RoomId, UserId),
+    /// New credentials for somebody in rooms.
+    RoomIceRenewal(UserId),
     /// A held quality may pass.
     Quality(SessionId, Side),
     /// A lost user's resume window is over.
@@ -48,6 +47,11 @@ impl Timers {
         self.timer_by_moment.insert((at, self.set), timer);
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.timer_by_moment.len()
+    }
+
     pub(super) fn next(&self) -> Option<Mono> {
         self.timer_by_moment.first_key_value().map(|((at, _), _)| *at)
     }
@@ -66,7 +70,7 @@ impl Hub {
             Timer::SessionDeadline(id) => self.on_session_alarm(&id, now),
             Timer::IceRenewal(id, side) => self.on_ice_alarm(&id, side, now),
             Timer::Progress(id) => self.on_progress_due(&id, now),
-            Timer::RoomIceRenewal(id, user) => self.on_room_ice_alarm(&id, &user, now),
+            Timer::RoomIceRenewal(user) => self.on_room_ice_alarm(&user, now),
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
             Timer::WindowOver(user) => self.on_window_over(&user, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),

@@ -111,9 +111,11 @@ impl Hub {
         let user = self.user_by_id.entry(user_id.clone()).or_insert_with(|| User {
             presence: Presence::Away,
             window: Alarm::default(),
+            room_ice: Alarm::default(),
             queue: Queue::Out,
             session: None,
             joins: TokenBucket::FULL,
+            room_joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
             uploads: TokenBucket::FULL,
         });

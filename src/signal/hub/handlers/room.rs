@@ -51,6 +51,9 @@ impl Hub {
     /// Lets somebody in once the store has said by what right; a holder of a ticket is a member from then on.
     pub(super) fn on_room_join(&mut self, asking: &Asking, join: RoomJoin, now: Now) -> Result<(), Refusal> {
         self.check_not_draining()?;
+        let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
+        let budget = user.room_joins.take(self.rates.room_joins, now.mono);
+        budget.map_err(|wait| Refusal::rate_limited("too many room.join", wait))?;
         let RoomJoin { room, ticket, media } = join;
         let id = RoomId(room.into());
         if self.is_in_room(&id, asking) {

@@ -438,6 +438,11 @@ impl Fixture {
         self.settings.retention
     }
 
+    /// Timers that will come up.
+    pub(super) fn timers(&self) -> usize {
+        self.hub.timers.len()
+    }
+
     /// Errands that the store has not done.
     pub(super) fn errands(&self) -> usize {
         self.errands.len()

@@ -1,7 +1,10 @@
 //! Rooms where the disk is full, and where somebody asks for too much.
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::fixture::Fixture;
+use super::fixture::settings;
 use super::rooms::create;
 use super::rooms::data_of;
 use super::rooms::invite;
@@ -9,6 +12,8 @@ use super::rooms::join;
 use super::rooms::party;
 use super::rooms::say;
 use crate::signal::room_ask::RoomAsk;
+use crate::signal::settings::Limits;
+use crate::signal::settings::Settings;
 
 #[test]
 fn members_come_in_while_the_disk_is_full_and_newcomers_do_not() {
@@ -75,4 +80,44 @@ fn a_member_who_is_put_out_while_a_join_is_looked_up_stays_out() {
     hub.pump();
     assert_eq!(hub.take(bob).last().map(|frame| frame["error"]["code"].clone()), Some(json!("forbidden")));
     assert_eq!(hub.stats.rooms_active.value(), 0);
+}
+
+#[test]
+fn rule_2_room_join_has_a_budget_of_its_own_and_reconnecting_refills_nothing() {
+    let limits = Limits { room_joins_per_minute: 2, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    let room = create(&mut hub, "ann");
+    let mut ann = hub.user("ann");
+    for _ in 0..2 {
+        join(&mut hub, ann, &room, &json!(null)).expect("is a member");
+        hub.ask(ann, "room.leave", json!({"room": room})).expect("is there");
+    }
+    hub.ask(ann, "bye", json!({})).expect("goes");
+    hub.advance(Duration::from_secs(1));
+    ann = hub.user("ann");
+    hub.request(ann, "room.join", json!({"room": room}));
+    let refused = hub.take_one(ann, "error")["error"].clone();
+    assert_eq!((&refused["code"], &refused["retry_after_ms"]), (&json!("rate_limited"), &json!(29_000)));
+    hub.ask(ann, "queue.join", json!({})).expect("has another budget");
+    hub.advance(Duration::from_secs(29));
+    join(&mut hub, ann, &room, &json!(null)).expect("is a member");
+}
+
+#[test]
+fn coming_and_going_leaves_one_timer_behind() {
+    let mut hub = Fixture::new();
+    let room = create(&mut hub, "ann");
+    let ann = hub.user("ann");
+    let mut timers = Vec::new();
+    for _ in 0..5 {
+        join(&mut hub, ann, &room, &json!(null)).expect("is a member");
+        hub.ask(ann, "room.leave", json!({"room": room})).expect("is there");
+        timers.push(hub.timers());
+        hub.advance(Duration::from_millis(10));
+    }
+    assert_eq!(timers, [timers[0]; 5]);
+    // Whoever stays is not forgotten by the timer of an earlier visit.
+    join(&mut hub, ann, &room, &json!(null)).expect("is a member");
+    hub.advance(Duration::from_secs(2520));
+    assert_eq!(data_of(&mut hub, ann, "ice.updated").len(), 1);
 }
