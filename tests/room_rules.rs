@@ -271,3 +271,24 @@ async fn rooms_members_tickets_and_what_was_written_outlive_a_restart() {
     let ok = late.client.ask("room.join", json!({"room": id, "ticket": invited["ticket"]})).await;
     assert_eq!(ok["members"].as_array().map(Vec::len), Some(3));
 }
+
+#[tokio::test]
+async fn whoever_is_put_out_after_kill_9_has_no_credentials_of_before() {
+    let mut server = Server::start("");
+    let (id, mut there) = party(&server).await;
+    let aliases: Vec<Value> = there.iter().map(|(_, ok)| ok["self"].clone()).collect();
+    let between = there[1].0.client.ask("ice.refresh", json!({"room": id, "to": aliases[0]})).await;
+    let own = there[1].1["ice_servers"].clone();
+    // Answered once all that was to be written before it is.
+    let line = json!({"room": id, "cid": "6f2b1b1e-62f5-4a53-9a52-0d8b8f9b7a11", "kind": "text", "text": "hello"});
+    there[1].0.client.ask("chat.send", line).await;
+    server.crash_and_restart();
+    let path = format!("/v1/rooms/{id}/members/{}", aliases[1].as_str().expect("an alias"));
+    assert_eq!(there[0].0.rest(&server, "DELETE", &path, None).0, 204);
+    let turn = server.addr("turn-udp");
+    for dead in [&own, &between["ice_servers"]] {
+        // The relay may be there a moment before it is told.
+        let is_refused = || TurnClient::allocate_udp(turn, credential(dead)).err() == Some(401);
+        assert!(support::eventually(Duration::from_secs(20), is_refused), "the credential is dead");
+    }
+}

@@ -1,5 +1,6 @@
 //! A room while somebody is in it: who, what is said, and which credentials are out. Pure.
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::matchmaking::UserId;
 use crate::signal::conversation::Conversation;
@@ -14,6 +15,9 @@ use crate::time::UnixMillis;
 
 /// People in a room at once: each of them sends to all others.
 pub(crate) const OCCUPANTS_MAX: usize = 8;
+
+/// Credentials of as long are covered by what is stored already.
+const STORED_AHEAD: Duration = Duration::from_secs(600);
 
 /// A room where somebody is. An empty one is not kept: the store knows it.
 #[derive(Debug)]
@@ -45,11 +49,30 @@ pub(crate) struct Pass {
     pub(crate) name: SessionId,
     /// Until when any of its credentials is good.
     pub(crate) until: UnixMillis,
+    /// Until when the store knows them: a process that is killed leaves nobody in a room.
+    pub(crate) stored_until: UnixMillis,
 }
 
 impl Pass {
     fn new() -> Self {
-        Self { name: SessionId::random(), until: UnixMillis::default() }
+        Self::new_until(SessionId::random(), UnixMillis::default())
+    }
+
+    /// One of an earlier process, as the store knows it.
+    pub(crate) fn new_until(name: SessionId, until: UnixMillis) -> Self {
+        Self { name, until, stored_until: until }
+    }
+
+    /// Takes note of a credential. What is returned has to be stored: until when they are to be refused after a
+    /// restart, which is later than needed, so that not every credential has to be.
+    #[must_use]
+    pub(crate) fn extend(&mut self, until: UnixMillis) -> Option<UnixMillis> {
+        self.until = self.until.max(until);
+        if self.until <= self.stored_until {
+            return None;
+        }
+        self.stored_until = self.until + STORED_AHEAD;
+        Some(self.stored_until)
     }
 }
 
@@ -198,6 +221,16 @@ mod tests {
         let a = Alias("a".into());
         assert!(room.receiver(&a, "b").is_some());
         assert!(room.receiver(&a, "a").is_none() && room.receiver(&a, "x").is_none());
+    }
+
+    #[test]
+    fn a_pass_has_to_be_stored_once_in_ten_minutes_however_many_credentials_there_are() {
+        let mut pass = Pass::new();
+        let stored: Vec<u64> =
+            (0..25).filter_map(|minute| pass.extend(UnixMillis(60_000 * minute + 1))).map(|at| at.0).collect();
+        assert_eq!(stored, [600_001, 1_260_001, 1_920_001]);
+        assert_eq!(pass.until, UnixMillis(60_000 * 24 + 1));
+        assert_eq!(pass.extend(UnixMillis(1)), None);
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Hub {
         }
     }
 
-    /// Stores that credentials are refused, so that the relay does so after a restart too.
+    /// Stores that credentials are refused, so that the relay does so after a restart too. Those of rooms are stored as
+    /// soon as they are out: after a restart nobody is in a room.
     pub(super) fn record_revocation(&mut self, name: &SessionId, until: UnixMillis, now: Now) {
         if until > now.unix {
             let revocation = store::Revocation { name: name.clone(), until };

@@ -53,7 +53,7 @@ impl Hub {
         let window = self.settings.resume_window;
         let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });
         for store::Revocation { name, until } in revocations.into_iter().filter(|one| one.until > now.unix) {
-            self.effects.push_back(Effect::Revoke(Pass { name, until }));
+            self.effects.push_back(Effect::Revoke(Pass::new_until(name, until)));
         }
         let users = resumptions.len();
         for resumption in resumptions {

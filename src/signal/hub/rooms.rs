@@ -221,8 +221,11 @@ impl Hub {
     pub(super) fn grant_room_ice(&mut self, id: &RoomId, user: &UserId, now: Now) -> Option<IceGrant> {
         let occupant = self.rooms.get_mut(id.as_str())?.occupant_mut(user)?;
         let grant = self.ice.grant(&format!("{}.m", occupant.pass.name), None, now);
-        occupant.pass.until = occupant.pass.until.max(grant.expires);
+        let unstored = occupant.pass.extend(grant.expires).map(|until| (occupant.pass.name.clone(), until));
         occupant.renew_ice_at = grant.renew_at;
+        if let Some((name, until)) = unstored {
+            self.record_revocation(&name, until, now);
+        }
         self.set_room_ice_alarm(user, grant.renew_at);
         Some(grant)
     }
@@ -238,7 +241,10 @@ impl Hub {
     pub(super) fn grant_call_ice(&mut self, id: &RoomId, own: &Alias, peer: &Alias, now: Now) -> Option<IceGrant> {
         let (call, side) = self.rooms.get_mut(id.as_str())?.call_mut(own, peer);
         let grant = self.ice.grant(&format!("{}.{}", call.pass.name, side.letter()), None, now);
-        call.pass.until = call.pass.until.max(grant.expires);
+        let unstored = call.pass.extend(grant.expires).map(|until| (call.pass.name.clone(), until));
+        if let Some((name, until)) = unstored {
+            self.record_revocation(&name, until, now);
+        }
         Some(grant)
     }
 

@@ -1,6 +1,7 @@
 //! Rooms where the disk is full, and where somebody asks for too much.
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::json;
 
 use super::fixture::Fixture;
@@ -120,4 +121,32 @@ fn coming_and_going_leaves_one_timer_behind() {
     join(&mut hub, ann, &room, &json!(null)).expect("is a member");
     hub.advance(Duration::from_secs(2520));
     assert_eq!(data_of(&mut hub, ann, "ice.updated").len(), 1);
+}
+
+#[test]
+fn credentials_of_a_room_are_dead_after_a_kill_though_nobody_has_left() {
+    let mut hub = Fixture::new();
+    let (room, there, aliases) = party(&mut hub, 1);
+    let name = |servers: &Value| {
+        let username = servers[1]["username"].as_str().expect("a name");
+        username.split_once(':').expect("an expiry").1.split_once('.').expect("a side").0.to_owned()
+    };
+    let refresh = |hub: &mut Fixture, to: Option<&Value>| {
+        hub.ask(there[0], "ice.refresh", json!({"room": room, "to": to})).expect("is there")["ice_servers"].clone()
+    };
+    let (own, between) = (name(&refresh(&mut hub, None)), name(&refresh(&mut hub, Some(&aliases[1]))));
+    hub.advance(Duration::from_secs(60));
+    hub.store_sleeps = true;
+    refresh(&mut hub, None);
+    refresh(&mut hub, Some(&aliases[1]));
+    assert_eq!(hub.errands(), 0, "what is stored reaches further");
+    let restarted = hub.now.unix;
+    hub.store_sleeps = false;
+    hub.pump();
+    hub.restart(Duration::from_secs(1));
+    for pass in [own, between] {
+        let revoked = hub.revoked.iter().find(|revoked| revoked.name.as_str() == pass).expect("is refused");
+        assert!(revoked.until >= restarted + Duration::from_secs(3600), "until the last one expires");
+    }
+    assert_eq!(hub.revoked.len(), 3);
 }
