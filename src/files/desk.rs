@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::auth::file_link::FileAccess;
@@ -24,12 +25,14 @@ use crate::signal::ErrorCode;
 use crate::signal::Refusal;
 use crate::store::MessageKind;
 use crate::store::Place;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
 use crate::store::UploadState;
 use crate::store::UserId;
 use crate::store::runner;
+use crate::store::runner::Job;
 use crate::time::Clock;
 use crate::time::UnixMillis;
 
@@ -84,11 +87,11 @@ pub struct Settings {
 /// What a client asks for with `POST /v1/uploads`, beside the place.
 #[derive(Debug, Deserialize)]
 pub struct Wish {
-    kind: String,
-    name: String,
-    size: u64,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) size: u64,
     #[serde(rename = "type")]
-    mime: Option<String>,
+    pub(super) mime: Option<String>,
 }
 
 impl Wish {
@@ -197,9 +200,8 @@ impl Desk {
             let message = format!("a file of this kind has at most {max_bytes} bytes");
             return Err(Refusal { message: message.into(), ..Refusal::too_large("") });
         }
-        if !inner.stats.promise(wish.size, inner.limits.total_bytes) {
-            return Err(Refusal::new(ErrorCode::Unavailable, "the server has no room for more files now"));
-        }
+        let room = Room::promise(&inner.stats, wish.size, inner.limits.total_bytes)
+            .ok_or_else(|| Refusal::new(ErrorCode::Unavailable, "the server has no room for more files now"))?;
         let now = inner.clock.now().unix;
         let upload = Upload {
             id: UploadId(Uuid::new_v4().simple().to_string().into()),
@@ -213,30 +215,38 @@ impl Desk {
             state: UploadState::Asked,
             at: now,
         };
-        let promised = self.promise(upload.clone()).await;
-        if promised.is_err() {
-            inner.stats.give_back(upload.bytes);
-        }
-        promised?;
+        self.promise(upload.clone(), room).await?;
         let expires = now + PUT_LIFE;
         let url = inner.links.url(FileAccess::Put, &upload.id.0, expires);
         Ok(Admitted { upload: upload.id, url, expires, max_bytes })
     }
 
-    async fn promise(&self, upload: Upload) -> Result<(), Refusal> {
+    async fn promise(&self, upload: Upload, room: Room) -> Result<(), Refusal> {
         let Limits { bytes_per_user, files_per_user, .. } = self.inner.limits;
-        let is_within = self.inner.store.write("upload", move |store| {
+        let (answer, answered) = oneshot::channel();
+        let store = move |store: &mut dyn Store| {
             let usage = store.uploaded(Some(&upload.owner))?;
             let bytes = usage.bytes.saturating_add(upload.bytes);
             if usage.files >= files_per_user || bytes > bytes_per_user {
                 return Ok(false);
             }
             store.put_upload(&upload).map(|()| true)
-        });
-        match is_within.await {
+        };
+        // The room is kept or given back where that is known, whether or not the client still waits.
+        let done = move |outcome: Result<bool, StoreError>| {
+            match outcome {
+                Ok(true) => room.keep(),
+                Ok(false) | Err(_) => drop(room),
+            }
+            // Whoever asked may have gone.
+            drop(answer.send(outcome));
+        };
+        let unavailable = || Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now");
+        self.inner.store.submit(Job::write("upload", store, done)).await.map_err(|_| unavailable())?;
+        match answered.await.unwrap_or(Err(StoreError::Stopped)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::new(ErrorCode::Conflict, "your quota of files is used up; delete some first")),
-            Err(_) => Err(Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now")),
+            Err(_) => Err(unavailable()),
         }
     }
 
@@ -302,6 +312,30 @@ impl Desk {
         }
         arriving.insert(id.clone(), None);
         Ok(Arriving { desk: self.clone(), id: id.clone() })
+    }
+}
+
+/// Room for a file that is promised. Dropped before it is kept, it is given back.
+struct Room {
+    stats: Arc<Stats>,
+    bytes: u64,
+}
+
+impl Room {
+    /// `None`: more than `total` would be kept then.
+    fn promise(stats: &Arc<Stats>, bytes: u64, total: u64) -> Option<Self> {
+        stats.promise(bytes, total).then(|| Self { stats: Arc::clone(stats), bytes })
+    }
+
+    /// The store knows of the file: whoever removes it there gives the room back.
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.stats.give_back(self.bytes);
     }
 }
 

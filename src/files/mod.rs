@@ -11,6 +11,8 @@ mod name;
 mod range;
 mod sniff;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use arrival::Arrived;
 pub use arrival::PutError;

@@ -221,6 +221,15 @@ impl Handle {
         answered.await.map_err(|_| StoreError::Stopped)?
     }
 
+    /// Hands a job over once there is room for it, to be done even if nobody waits for the answer any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Stopped`]: the job is dropped.
+    pub async fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.queue_of(&job).send(job).await.map_err(|_| StoreError::Stopped)
+    }
+
     /// Hands a job over without waiting; one that finds no room comes back. Jobs handed over after the stop are
     /// dropped.
     ///

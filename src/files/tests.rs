@@ -1,0 +1,135 @@
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tempfile::tempdir;
+use tokio::sync::Notify;
+
+use crate::auth::file_link::FileLinks;
+use crate::auth::secret::Secret;
+use crate::files::Blobs;
+use crate::files::Desk;
+use crate::files::Limits;
+use crate::files::Settings;
+use crate::files::Wish;
+use crate::store::MessageKind;
+use crate::store::Place;
+use crate::store::Retention;
+use crate::store::SessionId;
+use crate::store::Upload;
+use crate::store::UploadId;
+use crate::store::UploadState;
+use crate::store::UserId;
+use crate::store::runner;
+use crate::store::runner::Job;
+use crate::store::runner::Opened;
+use crate::time::Clock;
+use crate::time::UnixMillis;
+
+/// How long a store's thread may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const LIMITS: Limits = Limits {
+    voice_bytes: 1_000,
+    image_bytes: 1_000,
+    file_bytes: 1_000,
+    bytes_per_user: 10_000,
+    files_per_user: 10,
+    total_bytes: 10_000,
+};
+
+/// A desk over a directory and an empty store.
+struct Fixture {
+    desk: Desk,
+    store: runner::Handle,
+    threads: runner::Threads,
+    directory: TempDir,
+}
+
+impl Fixture {
+    async fn new(limits: Limits) -> Self {
+        let directory = tempdir().expect("a directory");
+        let (store, threads) = runner::start(Opened::in_memory(Retention::default())).expect("threads");
+        let settings = Settings {
+            limits,
+            links: FileLinks::new(Secret::new(*b"signs addresses")),
+            blobs: Blobs::in_directory(directory.path()).expect("a directory"),
+            released: Arc::new(Notify::new()),
+        };
+        let desk = Desk::open(settings, store.clone(), Clock::start()).await.expect("read");
+        Self { desk, store, threads, directory }
+    }
+
+    async fn put(&self, upload: Upload) {
+        self.store.write("upload", move |store| store.put_upload(&upload)).await.expect("stored");
+    }
+
+    async fn state(&self, id: &UploadId) -> Option<UploadState> {
+        let id = id.clone();
+        self.store.read(move |store| store.upload(&id)).await.expect("read").map(|upload| upload.state)
+    }
+
+    /// Where the bytes of a file are.
+    fn path(&self, id: &UploadId) -> PathBuf {
+        let shelf = self.directory.path().join(&id.0[..2]);
+        std::fs::create_dir_all(&shelf).expect("a shelf");
+        shelf.join(&*id.0)
+    }
+
+    async fn stop(self) {
+        self.threads.stop(PATIENCE).await;
+    }
+}
+
+fn place() -> Place {
+    Place::Session(SessionId("s".into()))
+}
+
+fn id(number: u32) -> UploadId {
+    UploadId(format!("{number:032x}").into())
+}
+
+fn upload(number: u32, state: UploadState, at: UnixMillis) -> Upload {
+    Upload {
+        id: id(number),
+        place: place(),
+        owner: UserId("ann".into()),
+        kind: MessageKind::File,
+        name: "a".into(),
+        mime: "".into(),
+        bytes: 5,
+        sha256: None,
+        state,
+        at,
+    }
+}
+
+fn wish(size: u64) -> Wish {
+    Wish { kind: "file".into(), name: "a".into(), size, mime: None }
+}
+
+#[tokio::test]
+async fn whoever_breaks_off_asking_holds_no_room() {
+    for (files_per_user, kept) in [(0, 0), (1, 5)] {
+        let fixture = Fixture::new(Limits { files_per_user, ..LIMITS }).await;
+        // Nothing is answered before it is let go.
+        let (let_go, wait) = std::sync::mpsc::channel::<()>();
+        let hold = Job::read(move |_| Ok(wait.recv_timeout(PATIENCE).is_ok()), |went| assert_eq!(went, Ok(true)));
+        fixture.store.submit(hold).await.expect("runs");
+        {
+            let mut asking = pin!(fixture.desk.admit(UserId("ann".into()), place(), wish(5)));
+            let is_pending = poll_fn(|context| Poll::Ready(asking.as_mut().poll(context).is_pending())).await;
+            assert!(is_pending && fixture.desk.stats().bytes_kept() == 5);
+        }
+        let_go.send(()).expect("the store waits");
+        // What comes behind it in the queue sees what became of it.
+        fixture.store.write("nothing", |_| Ok(())).await.expect("runs");
+        fixture.store.read(|_| Ok(())).await.expect("runs");
+        assert_eq!(fixture.desk.stats().bytes_kept(), kept);
+        fixture.stop().await;
+    }
+}
