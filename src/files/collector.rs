@@ -1,7 +1,9 @@
 //! Removes the bytes of files that no message shows: an hour after they were asked for, or once their message is
 //! deleted.
+use std::collections::HashSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 use tokio::time::sleep;
@@ -21,6 +23,9 @@ const INTERVAL: Duration = Duration::from_secs(300);
 const STEP: usize = 50;
 /// Between two steps, so that the store has time for those who wait.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
+/// A round ends when it has met so many files that cannot be removed, or one after so long: the storage is away.
+const STUCK_MAX: usize = 100;
+const STUCK_FOR: Duration = Duration::from_secs(60);
 /// Between two looks at all that lies in the directory.
 const INVENTORY_INTERVAL: Duration = Duration::from_secs(86_400);
 /// What the store does not know is left alone for so long: the operator may have started with another database.
@@ -28,7 +33,7 @@ const UNKNOWN: Duration = Duration::from_secs(7 * 86_400);
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
-enum Obstacle {
+pub(super) enum Obstacle {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -70,16 +75,31 @@ impl Desk {
         self.collect(UnixMillis(now.0.saturating_sub(UNSHOWN.as_millis() as u64))).await
     }
 
-    /// Removes what is abandoned, and what was asked for before `before` and is shown by no message.
-    async fn collect(&self, before: UnixMillis) -> Result<(), Obstacle> {
+    /// Removes what is abandoned, and what was asked for before `before` and is shown by no message. What cannot be
+    /// removed holds up nothing else; the first such obstacle is told at the end.
+    pub(super) async fn collect(&self, before: UnixMillis) -> Result<(), Obstacle> {
+        let begun = Instant::now();
+        let mut stuck = HashSet::new();
+        let mut first = Ok(());
         loop {
-            let orphans = self.inner.store.read(move |store| store.orphans(before, STEP)).await?;
+            // Those that stay are the oldest again.
+            let limit = STEP + stuck.len();
+            let mut orphans = self.inner.store.read(move |store| store.orphans(before, limit)).await?;
+            orphans.retain(|id| !stuck.contains(id));
             if orphans.is_empty() {
-                return Ok(());
+                return first;
             }
             // From here on no message can show them.
             for id in self.inner.store.write("orphans", move |store| abandon(store, orphans)).await? {
-                self.remove(id).await?;
+                match self.remove(id.clone()).await {
+                    Ok(()) => continue,
+                    Err(Obstacle::Store(error)) => return Err(error.into()),
+                    Err(obstacle) => first = first.and(Err(obstacle)),
+                }
+                stuck.insert(id);
+                if stuck.len() >= STUCK_MAX || begun.elapsed() > STUCK_FOR {
+                    return first;
+                }
             }
             sleep(STEP_PAUSE).await;
         }

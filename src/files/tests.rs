@@ -16,6 +16,7 @@ use crate::files::Desk;
 use crate::files::Limits;
 use crate::files::Settings;
 use crate::files::Wish;
+use crate::files::collector::Obstacle;
 use crate::store::MessageKind;
 use crate::store::Place;
 use crate::store::Retention;
@@ -132,4 +133,25 @@ async fn whoever_breaks_off_asking_holds_no_room() {
         assert_eq!(fixture.desk.stats().bytes_kept(), kept);
         fixture.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_removed_holds_up_no_other() {
+    let fixture = Fixture::new(LIMITS).await;
+    for number in 1..=3 {
+        fixture.put(upload(number, UploadState::Abandoned, UnixMillis(u64::from(number)))).await;
+        std::fs::write(fixture.path(&id(number)), "bytes").expect("written");
+    }
+    // No file, so it is not removed as one.
+    std::fs::remove_file(fixture.path(&id(1))).expect("removed");
+    std::fs::create_dir(fixture.path(&id(1))).expect("made");
+    let round = fixture.desk.collect(UnixMillis(0)).await;
+    assert!(matches!(round, Err(Obstacle::Storage(_))), "{round:?}");
+    assert!(!fixture.path(&id(2)).exists() && !fixture.path(&id(3)).exists());
+    assert_eq!(fixture.state(&id(1)).await, Some(UploadState::Abandoned));
+    assert_eq!((fixture.state(&id(2)).await, fixture.state(&id(3)).await), (None, None));
+    std::fs::remove_dir(fixture.path(&id(1))).expect("removed");
+    assert!(fixture.desk.collect(UnixMillis(0)).await.is_ok());
+    assert_eq!(fixture.state(&id(1)).await, None);
+    fixture.stop().await;
 }
