@@ -76,7 +76,8 @@ pub trait Rooms {
     /// An accident.
     fn room(&self, id: &RoomId) -> Result<Option<Room>, StoreError>;
 
-    /// Removes a room with its members; what was written in it goes with the next sweeps. `false`: there was none.
+    /// Removes a room with its members and abandons its uploads; what was written in it goes with the next sweeps.
+    /// `false`: there was none.
     ///
     /// # Errors
     ///

@@ -89,7 +89,8 @@ pub trait Uploads {
     /// An accident.
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 
-    /// Gives an upload up, unless a message shows it, and returns whether it is abandoned now.
+    /// Gives an upload up, unless a message shows it, and returns whether it is abandoned now. One that was before stays
+    /// so, even if a message of a removed room still names it.
     ///
     /// # Errors
     ///

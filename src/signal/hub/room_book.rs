@@ -120,6 +120,7 @@ impl Hub {
                 hub.rooms.note_change();
                 let outcome = told(outcome);
                 if outcome.is_ok() {
+                    hub.release_files();
                     hub.close_room(&closed, now);
                 }
                 answer(outcome);

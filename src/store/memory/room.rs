@@ -25,7 +25,7 @@ struct StoredRoom {
 
 impl RoomBook {
     /// Takes a room out with its members.
-    pub(super) fn remove(&mut self, id: &RoomId) -> bool {
+    fn remove(&mut self, id: &RoomId) -> bool {
         self.room_by_id.remove(id).is_some()
     }
 
@@ -35,6 +35,19 @@ impl RoomBook {
             self.room_by_id.values().map(|stored| &stored.room).filter(|room| room.used <= horizon).collect();
         unused.sort_by(|a, b| a.used.cmp(&b.used).then_with(|| a.id.cmp(&b.id)));
         unused.into_iter().take(limit).map(|room| room.id.clone()).collect()
+    }
+}
+
+impl MemoryStore {
+    /// Takes a room out with its members and its files; what was written in it is left to the sweeps.
+    pub(super) fn close_room(&mut self, id: &RoomId) -> bool {
+        let was_there = self.rooms.remove(id);
+        if was_there {
+            let place = Place::Room(id.clone());
+            self.conversations.abandon(&place);
+            self.uploads.abandon_all(&place);
+        }
+        was_there
     }
 }
 
@@ -51,11 +64,7 @@ impl Rooms for MemoryStore {
     }
 
     fn remove_room(&mut self, id: &RoomId) -> Result<bool, StoreError> {
-        let was_there = self.rooms.remove(id);
-        if was_there {
-            self.conversations.abandon(&Place::Room(id.clone()));
-        }
-        Ok(was_there)
+        Ok(self.close_room(id))
     }
 
     fn put_member(&mut self, room: &RoomId, member: &Member) -> Result<(), StoreError> {

@@ -45,8 +45,7 @@ impl MemoryStore {
     fn sweep_rooms(&mut self, now: UnixMillis, rows: usize) -> usize {
         let unused = self.rooms.unused_since(horizon(now, self.retention.unused_rooms), rows);
         for id in &unused {
-            self.rooms.remove(id);
-            self.conversations.abandon(&Place::Room(id.clone()));
+            self.close_room(id);
         }
         unused.len() + self.sweep_room_chat(horizon(now, self.retention.room_chat), rows - unused.len())
     }

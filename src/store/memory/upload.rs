@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::store::MemoryStore;
+use crate::store::Place;
 use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
@@ -14,6 +15,15 @@ use crate::time::UnixMillis;
 #[derive(Clone, Debug, Default)]
 pub(super) struct UploadBook {
     upload_by_id: BTreeMap<UploadId, Upload>,
+}
+
+impl UploadBook {
+    /// Gives up all that was put, or was to be put, for a place.
+    pub(super) fn abandon_all(&mut self, place: &Place) {
+        for upload in self.upload_by_id.values_mut().filter(|upload| upload.place == *place) {
+            upload.state = UploadState::Abandoned;
+        }
+    }
 }
 
 impl Uploads for MemoryStore {
@@ -47,11 +57,10 @@ impl Uploads for MemoryStore {
     }
 
     fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError> {
-        if self.conversations.shows(id) {
-            return Ok(false);
-        }
+        let is_shown = self.conversations.shows(id);
         let found = self.uploads.upload_by_id.get_mut(id);
-        Ok(found.map(|upload| upload.state = UploadState::Abandoned).is_some())
+        let given_up = found.filter(|upload| upload.state == UploadState::Abandoned || !is_shown);
+        Ok(given_up.map(|upload| upload.state = UploadState::Abandoned).is_some())
     }
 
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {

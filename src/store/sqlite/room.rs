@@ -12,6 +12,7 @@ use crate::store::SqliteStore;
 use crate::store::StoreError;
 use crate::store::UserId;
 use crate::store::sqlite::failure::taken;
+use crate::store::sqlite::upload::ABANDON_ALL;
 use crate::store::sqlite::value::REMOVED_ROOM;
 use crate::store::sqlite::value::ROOM;
 use crate::store::sqlite::value::count;
@@ -41,8 +42,9 @@ impl SqliteStore {
         self.conversation(&Place::Room(id.clone()))
     }
 
-    /// Takes a room out with its members; what was written in it is left to the sweeps.
+    /// Takes a room out with its members and its files; what was written in it is left to the sweeps.
     pub(super) fn close_room(&self, number: i64) -> Result<(), StoreError> {
+        self.execute(ABANDON_ALL, params![number])?;
         self.execute("DELETE FROM room WHERE id = ?1", params![number])?;
         self.execute("UPDATE conversation SET kind = ?2 WHERE id = ?1", params![number, REMOVED_ROOM]).map(drop)
     }

@@ -32,7 +32,10 @@ pub(super) const ORPHANS: &str = "SELECT id, at FROM upload WHERE state = 2
     ORDER BY at, id LIMIT ?2";
 
 pub(super) const ABANDON: &str = "UPDATE upload SET state = 2
-    WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE file = ?1)";
+    WHERE id = ?1 AND (state = 2 OR NOT EXISTS (SELECT 1 FROM message WHERE file = ?1))";
+
+pub(super) const ABANDON_ALL: &str = "UPDATE upload SET state = 2
+    WHERE is_in_room = 1 AND place = (SELECT name FROM conversation WHERE id = ?1)";
 
 impl Uploads for SqliteStore {
     fn put_upload(&mut self, upload: &Upload) -> Result<(), StoreError> {

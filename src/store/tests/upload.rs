@@ -14,6 +14,8 @@ use crate::store::Usage;
 use crate::store::UserId;
 use crate::store::tests::chat::message;
 use crate::store::tests::chat::mid;
+use crate::store::tests::room::member;
+use crate::store::tests::room::room;
 use crate::store::tests::session::ending;
 use crate::store::tests::session::session;
 use crate::store::tests::stores;
@@ -62,6 +64,38 @@ fn an_upload_is_known_as_it_was_last_told() {
         store.remove_upload(&asked.id).expect("removed");
         store.remove_upload(&asked.id).expect("nothing to do");
         assert_eq!(store.upload(&asked.id), Ok(None), "{kind}");
+    }
+}
+
+#[test]
+fn a_removed_room_gives_up_its_uploads_at_once() {
+    let retention = Retention { unused_rooms: Duration::from_millis(100), ..Retention::default() };
+    for (kind, mut store) in stores(retention) {
+        for id in ["r1", "r2", "r3"] {
+            store.create_room(&room(id, 1), &member("a", 1)).expect("is new");
+            let place = Place::Room(RoomId(id.into()));
+            for (name, state) in [("asked", UploadState::Asked), ("shown", UploadState::Complete)] {
+                let name = format!("{name} in {id}");
+                store.put_upload(&Upload { place: place.clone(), state, ..upload(&name, "a", 1, 1) }).expect("stored");
+            }
+            let mut message = message(&place, "x", 1);
+            message.content.file = Some(UploadId(format!("shown in {id}").into()));
+            store.append_message(&message).expect("stored");
+        }
+        // A session of that name is another place.
+        let place = Place::Session(SessionId("r1".into()));
+        store.put_upload(&Upload { place, ..upload("elsewhere", "a", 1, 1) }).expect("stored");
+        assert_eq!(store.remove_room(&RoomId("r1".into())), Ok(true), "{kind}");
+        let early = UnixMillis(0);
+        let ids = |ids: &[&str]| Ok(ids.iter().map(|id| UploadId((*id).into())).collect::<Vec<_>>());
+        assert_eq!(store.orphans(early, 9), ids(&["asked in r1", "shown in r1"]), "{kind}");
+        for id in ["asked in r1", "shown in r1"].map(|id| UploadId(id.into())) {
+            assert_eq!(store.abandon_upload(&id), Ok(true), "{kind}: it stays so");
+            store.remove_upload(&id).expect("removed");
+        }
+        store.use_room(&RoomId("r3".into()), UnixMillis(150)).expect("is there");
+        assert!(store.sweep(DataClass::RoomChat, UnixMillis(120), 1).expect("swept") > 0, "{kind}");
+        assert_eq!(store.orphans(early, 9), ids(&["asked in r2", "shown in r2"]), "{kind}");
     }
 }
 

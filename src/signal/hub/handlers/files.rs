@@ -85,7 +85,7 @@ impl Hub {
     }
 
     /// Has those look who remove files that no message shows.
-    pub(super) fn release_files(&self) {
+    pub(in crate::signal::hub) fn release_files(&self) {
         if let Some(sharing) = &self.settings.files {
             sharing.released.notify_one();
         }

@@ -46,6 +46,7 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::OLD_MEETINGS,
         report::DEEDS,
         upload::ABANDON,
+        upload::ABANDON_ALL,
     ];
     statements.extend(sweep::OVER);
     for sql in statements {
