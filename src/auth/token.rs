@@ -24,6 +24,14 @@ pub use family::Family;
 pub use family::FamilyChange;
 pub use family::FamilyId;
 
+/// Names of guests begin with it and have no colon, which names of users of a backend have.
+const GUEST_PREFIX: &str = "g_";
+
+/// Whether a user is a guest, by its name alone.
+pub(crate) fn is_guest_name(user: &str) -> bool {
+    user.starts_with(GUEST_PREFIX) && !user.contains(':')
+}
+
 /// The `iss` of our own tokens. Their user ids have no prefix.
 const ISSUER: &str = "duologue";
 /// The prefix of users whose foreign token has no `iss`.
@@ -215,7 +223,7 @@ impl Tokens {
     /// Makes a new user and its first tokens (rule 1). `device` is checked by the caller.
     pub fn issue_guest(&mut self, device: &str, now: UnixMillis) -> Issued {
         let subject = Subject {
-            user: format!("g_{}", URL_SAFE_NO_PAD.encode(random::<16>())).into(),
+            user: format!("{GUEST_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<16>())).into(),
             role: Role::User,
             guest: true,
             device: Some(device.into()),

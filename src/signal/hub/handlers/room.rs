@@ -2,6 +2,8 @@
 use serde_json::json;
 
 use crate::auth::invitation::Invitations;
+use crate::auth::token::is_guest_name;
+use crate::matchmaking::UserId;
 use crate::signal::conversation::Conversation;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
@@ -37,6 +39,8 @@ struct Wish {
     alias: Alias,
     ticket: Option<String>,
     invitations: Invitations,
+    /// Who is in the room.
+    present: Vec<store::UserId>,
     at: UnixMillis,
 }
 
@@ -45,6 +49,8 @@ struct Admitted {
     room: store::Room,
     member: Member,
     last_message: Option<MessageId>,
+    /// Who has made way: a member no longer.
+    yielded: Option<store::UserId>,
 }
 
 impl Hub {
@@ -70,6 +76,7 @@ impl Hub {
             alias: Alias::random(),
             ticket,
             invitations: self.invitations.clone(),
+            present: Vec::new(),
             at: now.unix,
         };
         let asked = asking.clone();
@@ -87,6 +94,9 @@ impl Hub {
                 Err(error) => hub.let_in(&asked, Err(error), media, now),
                 Ok(_) => {
                     let then = asked.clone();
+                    let present = hub.rooms.get(wish.room.as_str()).into_iter().flat_map(Room::occupants);
+                    let present = present.map(|occupant| (&occupant.user).into()).collect();
+                    let wish = Wish { present, ..wish };
                     hub.write_for(
                         &asked,
                         "member",
@@ -101,6 +111,11 @@ impl Hub {
 
     fn let_in(&mut self, asking: &Asking, outcome: Found<Admitted>, media: Option<Media>, now: Now) {
         let unavailable = |_| Err(Refusal::new(ErrorCode::Unavailable, "the store cannot do that now"));
+        if let Ok(Ok(Admitted { room, yielded: Some(yielded), .. })) = &outcome {
+            self.rooms.note_change();
+            // It may have come in meanwhile.
+            self.leave_room(&room.id, &UserId(yielded.0.clone()), Parting::Kicked, now);
+        }
         let entered =
             outcome.unwrap_or_else(unavailable).and_then(|admitted| self.on_admitted(asking, admitted, media, now));
         if let Err(refusal) = entered {
@@ -119,7 +134,7 @@ impl Hub {
             // Lost meanwhile: nobody has come in.
             return Ok(());
         }
-        let Admitted { room, member, last_message } = admitted;
+        let Admitted { room, member, last_message, yielded: _ } = admitted;
         if self.is_in_room(&room.id, asking) {
             // Asked twice.
             self.tell_join(asking, &room.id, now);
@@ -188,7 +203,13 @@ fn look_up(store: &dyn Store, id: &RoomId, user: &store::UserId) -> Found<Admitt
     let Some(room) = store.room(id)? else { return Ok(Err(Refusal::no_such_room())) };
     let Some(member) = store.member(id, user)? else { return Ok(Err(Refusal::no_member())) };
     let last_message = store.last_message(&Place::Room(id.clone()))?;
-    Ok(Ok(Admitted { room, member, last_message }))
+    Ok(Ok(Admitted { room, member, last_message, yielded: None }))
+}
+
+/// Whether a member makes way for a newcomer in a room that has no place for more: a guest who is away. Guests are easily
+/// made and many never come back; one who does comes in by the same ticket again.
+fn yields(member: &Member, present: &[store::UserId]) -> bool {
+    member.role == MemberRole::Member && is_guest_name(&member.user.0) && !present.contains(&member.user)
 }
 
 /// Finds out whether somebody may come in, and makes a member of who has a good ticket.
@@ -196,7 +217,8 @@ fn look_up(store: &dyn Store, id: &RoomId, user: &store::UserId) -> Found<Admitt
 /// `not_found` without such a room, `forbidden` for who is no member and has no good ticket, `conflict` for one member
 /// or room too many.
 fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
-    let Wish { room: id, user, alias, ticket, invitations, at } = wish;
+    let Wish { room: id, user, alias, ticket, invitations, present, at } = wish;
+    let mut yielded = None;
     let Some(room) = store.room(&id)? else { return Ok(Err(Refusal::no_such_room())) };
     let member = match store.member(&id, &user)? {
         Some(member) => member,
@@ -205,11 +227,17 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
             if let Err(error) = invitations.check(&ticket, id.as_str(), room.uninvited, at) {
                 return Ok(Err(Refusal { message: error.to_string().into(), ..Refusal::no_member() }));
             }
-            if store.members(&id, MEMBERS_MAX)?.len() >= MEMBERS_MAX {
-                return Ok(Err(Refusal::new(ErrorCode::Conflict, "the room has 256 members")));
-            }
             if store.rooms_of(&user, ROOMS_MAX)?.len() >= ROOMS_MAX {
                 return Ok(Err(Refusal::new(ErrorCode::Conflict, "you belong to 100 rooms")));
+            }
+            let members = store.members(&id, MEMBERS_MAX)?;
+            if members.len() >= MEMBERS_MAX {
+                // In the order in which they joined.
+                let Some(yielding) = members.into_iter().find(|member| yields(member, &present)) else {
+                    return Ok(Err(Refusal::new(ErrorCode::Conflict, "the room has 256 members")));
+                };
+                store.remove_member(&id, &yielding.user)?;
+                yielded = Some(yielding.user);
             }
             let member = Member { user, alias, role: MemberRole::Member, joined: at };
             store.put_member(&id, &member)?;
@@ -217,5 +245,5 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
         }
     };
     let last_message = store.last_message(&Place::Room(id))?;
-    Ok(Ok(Admitted { room, member, last_message }))
+    Ok(Ok(Admitted { room, member, last_message, yielded }))
 }

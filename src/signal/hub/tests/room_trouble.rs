@@ -150,3 +150,49 @@ fn credentials_of_a_room_are_dead_after_a_kill_though_nobody_has_left() {
     }
     assert_eq!(hub.revoked.len(), 3);
 }
+
+#[test]
+fn a_guest_who_is_away_makes_way_in_a_room_of_256_and_may_come_again() {
+    let limits = Limits { guests_per_minute: 1000, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    let room = create(&mut hub, "ann");
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    let accounts = ["bob", "cat"].map(|name| hub.user(name));
+    let guests: Vec<_> = (0..254).map(|_| hub.guest()).collect();
+    for (at, who) in accounts.iter().chain(&guests).enumerate() {
+        // One comes for good, the others come and go.
+        let joined = join(&mut hub, *who, &room, &ticket);
+        if at == 255 {
+            assert!(joined.is_ok(), "in place of the first guest who is away");
+        }
+        if at != 2 {
+            hub.ask(*who, "room.leave", json!({"room": room})).expect("is there");
+        }
+        hub.take(guests[0]);
+        hub.advance(Duration::from_millis(1));
+    }
+    let mut is_member = |who| {
+        join(&mut hub, who, &room, &json!(null))
+            .is_ok_and(|_| hub.ask(who, "room.leave", json!({"room": room})).is_ok())
+    };
+    assert!(accounts.into_iter().all(&mut is_member), "accounts stay");
+    assert!(is_member(guests[2]) && is_member(guests[253]));
+    assert!(!is_member(guests[1]), "it has made way");
+    assert_eq!(hub.rest("ann", RoomAsk::Show { room: room.clone() }).expect("is there")["present"], 1);
+    join(&mut hub, guests[1], &room, &ticket).expect("the ticket is good");
+    // guests[0] has been there all the time.
+    assert_eq!(say(&mut hub, guests[0], &room, 1).err(), None);
+}
+
+#[test]
+fn a_room_of_256_accounts_takes_nobody_in() {
+    let mut hub = Fixture::new();
+    let room = create(&mut hub, "ann");
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    for n in 0..256 {
+        let who = hub.user(&format!("user{n}"));
+        let joined = join(&mut hub, who, &room, &ticket);
+        assert_eq!(joined.err(), (n == 255).then(|| "conflict".into()));
+        hub.ask(who, "bye", json!({})).expect("goes");
+    }
+}
