@@ -12,7 +12,6 @@ use hyper::header::HeaderValue;
 use serde_json::json;
 
 use crate::auth::token::RefreshError;
-use crate::auth::token::TokenError;
 use crate::signal::ErrorCode;
 use crate::signal::Refusal;
 use crate::signal::Stopped;
@@ -106,12 +105,6 @@ impl From<Refusal> for Problem {
 impl From<Stopped> for Problem {
     fn from(_: Stopped) -> Self {
         Self::new(ErrorCode::Unavailable, "this node is going away")
-    }
-}
-
-impl From<TokenError> for Problem {
-    fn from(error: TokenError) -> Self {
-        Self::new(ErrorCode::Unauthorized, error.to_string())
     }
 }
 

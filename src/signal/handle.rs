@@ -14,7 +14,6 @@ use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::Subject;
-use crate::auth::token::TokenError;
 use crate::matchmaking::UserId;
 use crate::signal::hub::BlockAnswer;
 use crate::signal::hub::BlockAsk;
@@ -44,7 +43,7 @@ pub(crate) enum Input {
     Breach(ConnectionId, CloseCode),
     Gone(ConnectionId),
     Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
-    Verify(String, oneshot::Sender<Result<Identity, TokenError>>),
+    Verify(String, oneshot::Sender<Result<Identity, Refusal>>),
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
     Blocks(Subject, BlockAsk, BlockAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
@@ -108,8 +107,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Stopped`] outside, [`TokenError`] inside.
-    pub async fn verify(&self, access_token: String) -> Result<Result<Identity, TokenError>, Stopped> {
+    /// [`Stopped`] outside; inside `unauthorized`, or `banned`.
+    pub async fn verify(&self, access_token: String) -> Result<Result<Identity, Refusal>, Stopped> {
         self.ask(|answer| Input::Verify(access_token, answer)).await
     }
 

@@ -27,6 +27,8 @@ use crate::http::Origins;
 use crate::http::Server;
 use crate::http::Settings;
 use crate::http::hooks::MetricsPage;
+use crate::http::problem::Problem;
+use crate::signal::ErrorCode;
 use crate::signal::Peer;
 use crate::time::UnixMillis;
 
@@ -149,7 +151,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         }),
         verify: Arc::new(move |token| {
             let identity = verifies.lock().expect("lock").verify(&token, NOW);
-            Box::pin(async move { Ok(identity?) })
+            Box::pin(async move { identity.map_err(|error| Problem::new(ErrorCode::Unauthorized, error.to_string())) })
         }),
         rooms: Arc::new(move |user, ask| {
             Box::pin(async move { Ok(serde_json::json!({"user": user, "ask": format!("{ask:?}")})) })

@@ -39,10 +39,11 @@ impl Bans {
         }
     }
 
-    fn holds_against(&self, user: Option<&str>, device: Option<&str>, ip: IpAddr, now: UnixMillis) -> bool {
+    fn holds_against(&self, user: Option<&str>, device: Option<&str>, ip: Option<IpAddr>, now: UnixMillis) -> bool {
         let until_by_name = [(user, &self.until_by_user), (device, &self.until_by_device)];
         let by_name = until_by_name.into_iter().filter_map(|(name, bans)| bans.get(name?));
-        let by_network = self.until_by_network.iter().filter(|(network, _)| network.contains(&ip));
+        let is_within = |network: &IpNet| ip.is_some_and(|ip| network.contains(&ip));
+        let by_network = self.until_by_network.iter().filter(|(network, _)| is_within(network));
         by_name.chain(by_network.map(|(_, until)| until)).any(|until| *until > now)
     }
 }
@@ -59,7 +60,7 @@ impl Hub {
     ///
     /// `banned`
     pub(super) fn check_subject(&self, subject: &Subject, ip: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
-        self.check_not_banned(Some(&subject.user), subject.device.as_deref(), ip, now)
+        self.check_not_banned(Some(&subject.user), subject.device.as_deref(), Some(ip), now)
     }
 
     /// The same of whatever is known yet.
@@ -71,7 +72,7 @@ impl Hub {
         &self,
         user: Option<&str>,
         device: Option<&str>,
-        ip: IpAddr,
+        ip: Option<IpAddr>,
         now: UnixMillis,
     ) -> Result<(), Refusal> {
         if self.bans.holds_against(user, device, ip, now) {

@@ -30,7 +30,7 @@ use crate::auth::invitation::Invitations;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
-use crate::auth::token::TokenError;
+use crate::auth::token::Subject;
 use crate::auth::token::Tokens;
 use crate::bus;
 use crate::matchmaking::Status;
@@ -238,7 +238,7 @@ impl Hub {
         if !self.settings.guests {
             return Err(Refusal::new(ErrorCode::Forbidden, "guests are not accepted here"));
         }
-        self.check_not_banned(None, Some(device), ip, now.unix)?;
+        self.check_not_banned(None, Some(device), Some(ip), now.unix)?;
         if let Err(wait) = self.guests.take(ip, now.mono) {
             self.stats.rate_limit_hits_total.add_one();
             return Err(Refusal::rate_limited("too many guests from this address", wait));
@@ -253,9 +253,16 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// See [`Tokens::verify`].
-    pub(crate) fn handle_verify(&self, access_token: &str, now: Now) -> Result<Identity, TokenError> {
-        self.tokens.verify(access_token, now.unix)
+    /// `unauthorized` for what [`Tokens::verify`] refuses; `banned` for a user or device that is.
+    pub(crate) fn handle_verify(&self, access_token: &str, now: Now) -> Result<Identity, Refusal> {
+        let verified = self.tokens.verify(access_token, now.unix);
+        let identity = verified.map_err(|error| Refusal {
+            message: error.to_string().into(),
+            ..Refusal::new(ErrorCode::Unauthorized, "")
+        })?;
+        let Subject { user, device, .. } = &identity.subject;
+        self.check_not_banned(Some(user), device.as_deref(), None, now.unix)?;
+        Ok(identity)
     }
 
     /// Says good-bye to everybody: closes are spread over `within`, nothing new starts.

@@ -139,7 +139,7 @@ impl Hub {
         let token = ResumeToken::parse(&resume.token.0).ok_or(REFUSED)?;
         let user = UserId(token.user().clone());
         // Also when the ban has voided the token (rule 34).
-        self.check_not_banned(Some(&user.0), None, ip, now.unix)?;
+        self.check_not_banned(Some(&user.0), None, Some(ip), now.unix)?;
         let chain = self.user_by_id.get(&user).and_then(|user| user.presence.chain());
         let chain = chain.filter(|chain| chain.accepts(&token)).ok_or(REFUSED)?;
         self.check_subject(&chain.subject, ip, now.unix)?;

@@ -12,6 +12,7 @@ use crate::signal::EndReason;
 use crate::signal::Settings;
 use crate::signal::id::ConnectionId;
 use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::ErrorCode;
 use crate::store;
 use crate::store::Banned;
 use crate::store::Store;
@@ -418,7 +419,14 @@ fn rule_34_a_ban_is_checked_at_every_hello_and_every_resume() {
     }
     let id = hub.connect_as("2001:db8::8", None);
     assert!(hub.ask(id, "hello", resume_of_bob).is_ok());
+    let verified = |hub: &Fixture, hello: &Value| {
+        let token = hello["token"].as_str().expect("a token");
+        hub.hub.handle_verify(token, hub.now).map(|_| ()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(verified(&hub, &hello_of_ann), Err(ErrorCode::Banned), "REST is closed to her, too");
+    assert_eq!(verified(&hub, &json!({"token": hub.token("bob", 3600)})), Ok(()));
     hub.advance(60 * SECOND);
+    assert_eq!(verified(&hub, &hello_of_ann), Ok(()));
     let id = hub.connect();
     assert!(hub.ask(id, "hello", hello_of_ann).is_ok(), "the ban is over");
 }
