@@ -1,6 +1,7 @@
 //! Budgets: token buckets, per connection, user and address, and the count of refusals (rule 2).
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -100,18 +101,39 @@ impl Refusals {
 /// Budgets by address: IPv4 whole, IPv6 by /64, which is what one customer of a network gets.
 #[derive(Debug)]
 pub(crate) struct AddressBuckets {
-    rate: Rate,
     exempt: Vec<IpNet>,
-    bucket_by_prefix: HashMap<u128, TokenBucket>,
+    buckets: Buckets<u128>,
+}
+
+/// Budgets of one rate, by whatever they are of.
+#[derive(Debug)]
+pub(crate) struct Buckets<K> {
+    rate: Rate,
+    bucket_by_key: HashMap<K, TokenBucket>,
     sweep_above: usize,
 }
 
-impl AddressBuckets {
+impl<K: Eq + Hash> Buckets<K> {
     /// Full buckets are forgotten when there are more than this, or twice as many as are in use.
     const SWEEP_ABOVE: usize = 1024;
 
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, bucket_by_key: HashMap::new(), sweep_above: Self::SWEEP_ABOVE }
+    }
+
+    /// Takes one token; see [`TokenBucket::take`].
+    pub(crate) fn take(&mut self, key: K, now: Mono) -> Result<(), Duration> {
+        if self.bucket_by_key.len() > self.sweep_above {
+            self.bucket_by_key.retain(|_, bucket| bucket.full_at() > now);
+            self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_key.len());
+        }
+        self.bucket_by_key.entry(key).or_insert(TokenBucket::FULL).take(self.rate, now)
+    }
+}
+
+impl AddressBuckets {
     pub(crate) fn new(rate: Rate, exempt: Vec<IpNet>) -> Self {
-        Self { rate, exempt, bucket_by_prefix: HashMap::new(), sweep_above: Self::SWEEP_ABOVE }
+        Self { exempt, buckets: Buckets::new(rate) }
     }
 
     /// Takes one token of `ip`; see [`TokenBucket::take`].
@@ -120,11 +142,7 @@ impl AddressBuckets {
         if self.exempt.iter().any(|net| net.contains(&ip)) {
             return Ok(());
         }
-        if self.bucket_by_prefix.len() > self.sweep_above {
-            self.bucket_by_prefix.retain(|_, bucket| bucket.full_at() > now);
-            self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_prefix.len());
-        }
-        self.bucket_by_prefix.entry(prefix(ip)).or_insert(TokenBucket::FULL).take(self.rate, now)
+        self.buckets.take(prefix(ip), now)
     }
 }
 
@@ -211,6 +229,6 @@ mod tests {
         for n in 0..5_000u32 {
             assert!(buckets.take(IpAddr::V4(n.into()), at(u64::from(n) * 60_000)).is_ok());
         }
-        assert!(buckets.bucket_by_prefix.len() <= AddressBuckets::SWEEP_ABOVE + 1);
+        assert!(buckets.buckets.bucket_by_key.len() <= Buckets::<u128>::SWEEP_ABOVE + 1);
     }
 }

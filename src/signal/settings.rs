@@ -86,6 +86,8 @@ pub struct Limits {
     pub room_joins_per_minute: u32,
     /// `session.next` of one user.
     pub skips_per_minute: u32,
+    /// `block.add` of one user.
+    pub blocks_per_minute: u32,
     /// `POST /v1/uploads` of one user.
     pub uploads_per_minute: u32,
     /// REST requests of one address.
@@ -103,6 +105,7 @@ impl Default for Limits {
             queue_joins_per_minute: 30,
             room_joins_per_minute: 30,
             skips_per_minute: 20,
+            blocks_per_minute: 30,
             uploads_per_minute: 30,
             http_requests_per_minute: 600,
         }

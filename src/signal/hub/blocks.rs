@@ -2,7 +2,9 @@
 //!
 //! The store has all blocks, the engine keeps those apart whom they separate. A pair that was matched before the engine
 //! heard of a block is caught when the match comes up.
+use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -33,6 +35,8 @@ use crate::time::Now;
 
 /// Blocks of one user.
 pub(super) const BLOCKS_MAX: usize = 1000;
+/// As many users of one address may spend their budget of `block.add`.
+pub(super) const BLOCKERS_PER_ADDRESS: u32 = 4;
 /// A match is told within milliseconds; so long a block is remembered for those on their way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
 /// Blocks remembered for that; beyond it the oldest are forgotten.
@@ -56,24 +60,70 @@ pub(crate) type BlockAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
 #[derive(Debug, Default)]
 pub(super) struct FreshBlocks {
     oldest_first: VecDeque<(Mono, Block)>,
+    pub(super) apart: Apart,
+}
+
+/// Who is kept from whom by some blocks, found without looking at each of them.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    /// By how many of the blocks.
+    count_by_pair: HashMap<(Person, Person), usize>,
+}
+
+impl Apart {
+    pub(super) fn of<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
+        let mut apart = Self::default();
+        blocks.into_iter().for_each(|block| apart.add(block));
+        apart
+    }
+
+    fn add(&mut self, block: &Block) {
+        for pair in pairs(block) {
+            *self.count_by_pair.entry(pair).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, block: &Block) {
+        for pair in pairs(block) {
+            if let Some(count) = self.count_by_pair.get_mut(&pair) {
+                *count -= 1;
+                if *count == 0 {
+                    self.count_by_pair.remove(&pair);
+                }
+            }
+        }
+    }
+
+    /// Whether a block stands between two, in either direction.
+    pub(super) fn separates(&self, a: &Party, b: &Party) -> bool {
+        let (a, b) = (persons(a), persons(b));
+        let mut both_ways = a.iter().flat_map(|a| b.iter().flat_map(move |b| [(a, b), (b, a)]));
+        both_ways.any(|(by, whom)| self.count_by_pair.contains_key(&(by.clone(), whom.clone())))
+    }
 }
 
 impl FreshBlocks {
-    fn add(&mut self, block: Block, now: Mono) {
+    pub(super) fn add(&mut self, block: Block, now: Mono) {
         let is_known = |(at, _): &(Mono, Block)| now.saturating_since(*at) > ON_THE_WAY;
         while self.oldest_first.len() >= FRESH_MAX || self.oldest_first.front().is_some_and(is_known) {
-            self.oldest_first.pop_front();
+            if let Some((_, oldest)) = self.oldest_first.pop_front() {
+                self.apart.remove(&oldest);
+            }
         }
+        self.apart.add(&block);
         self.oldest_first.push_back((now, block));
     }
 
-    fn separate(&self, a: &Party, b: &Party) -> bool {
-        self.oldest_first.iter().any(|(_, block)| separates(block, a, b))
-    }
-
     /// Forgets blocks that were taken back.
-    fn forget(&mut self, taken_back: &[(Person, Person)]) {
-        self.oldest_first.retain(|(_, block)| !pairs(block).iter().any(|pair| taken_back.contains(pair)));
+    pub(super) fn forget(&mut self, taken_back: &[(Person, Person)]) {
+        let apart = &mut self.apart;
+        self.oldest_first.retain(|(_, block)| {
+            let stays = !pairs(block).iter().any(|pair| taken_back.contains(pair));
+            if !stays {
+                apart.remove(block);
+            }
+            stays
+        });
     }
 }
 
@@ -90,6 +140,10 @@ type Then = Box<dyn FnOnce(&mut Hub, Result<(), Refusal>, Now) + Send>;
 impl Hub {
     pub(super) fn on_block_add(&mut self, asking: &Asking, target: BlockTarget, now: Now) {
         let Some(owner) = self.party(&asking.user) else { return };
+        let ip = self.connection_by_id.get(&asking.connection).map(|connection| connection.peer.ip);
+        if let Err(refusal) = self.take_block_budget(&asking.user, ip, now) {
+            return self.refuse(asking.connection, asking.reply_to, &refusal, now);
+        }
         self.add_block(Some(asking), owner, target, answering(asking), now);
     }
 
@@ -104,6 +158,10 @@ impl Hub {
         match ask {
             BlockAsk::List => self.list_blocks(owner.user, answer),
             BlockAsk::Add(target) => {
+                // Requests of one address are counted before they come here.
+                if let Err(refusal) = self.take_block_budget(&UserId(subject.user.clone()), None, now) {
+                    return answer(Err(refusal));
+                }
                 let then: Then = Box::new(move |_, outcome, _| answer(outcome.map(|()| json!({}))));
                 self.add_block(None, owner, target, then, now);
             }
@@ -115,13 +173,19 @@ impl Hub {
         self.settle(now);
     }
 
+    fn take_block_budget(&mut self, user: &UserId, ip: Option<IpAddr>, now: Now) -> Result<(), Refusal> {
+        let of_address = ip.map_or(Ok(()), |ip| self.block_adds_by_address.take(ip, now.mono));
+        let budget = of_address.and_then(|()| self.block_adds.take(user.clone(), now.mono));
+        budget.map_err(|wait| Refusal::rate_limited("too many block.add", wait))
+    }
+
     /// Whether somebody has just kept the other away.
     pub(super) fn are_apart(&self, a: &UserId, b: &UserId) -> bool {
         if self.fresh_blocks.oldest_first.is_empty() {
             return false;
         }
         let (Some(a), Some(b)) = (self.party(a), self.party(b)) else { return false };
-        self.fresh_blocks.separate(&a, &b)
+        self.fresh_blocks.apart.separates(&a, &b)
     }
 
     /// Tells the engine of a block.
@@ -314,10 +378,4 @@ fn pairs(block: &Block) -> Vec<(Person, Person)> {
     let of_whom = persons(&block.whom);
     let pair = |by: Person| of_whom.clone().into_iter().map(move |whom| (by.clone(), whom));
     persons(&block.owner).into_iter().flat_map(pair).collect()
-}
-
-/// Whether a block stands between two, in either direction.
-pub(super) fn separates(block: &Block, a: &Party, b: &Party) -> bool {
-    let (a, b) = (persons(a), persons(b));
-    pairs(block).iter().any(|(by, whom)| a.contains(by) && b.contains(whom) || b.contains(by) && a.contains(whom))
 }

@@ -45,6 +45,7 @@ use crate::signal::id::MessageIds;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::limit::AddressBuckets;
+use crate::signal::limit::Buckets;
 use crate::signal::limit::Rate;
 use crate::signal::limit::TokenBucket;
 use crate::signal::protocol::CloseCode;
@@ -61,6 +62,7 @@ use crate::time::Now;
 use crate::time::UnixMillis;
 
 use bans::Bans;
+use blocks::BLOCKERS_PER_ADDRESS;
 pub(crate) use blocks::BlockAnswer;
 pub use blocks::BlockAsk;
 use blocks::FreshBlocks;
@@ -187,6 +189,9 @@ pub(crate) struct Hub {
     /// Connections whose outbox overflowed while something else was going on.
     overflowed: HashSet<ConnectionId>,
     fresh_blocks: FreshBlocks,
+    /// Of `block.add`: by user, connected or not, and by address.
+    block_adds: Buckets<UserId>,
+    block_adds_by_address: AddressBuckets,
     bans: Bans,
     draining: bool,
     users_online: usize,
@@ -220,6 +225,11 @@ impl Hub {
             effects: VecDeque::new(),
             overflowed: HashSet::new(),
             fresh_blocks: FreshBlocks::default(),
+            block_adds: Buckets::new(Rate::per_minute(limits.blocks_per_minute)),
+            block_adds_by_address: AddressBuckets::new(
+                Rate::per_minute(limits.blocks_per_minute.saturating_mul(BLOCKERS_PER_ADDRESS)),
+                settings.exempt.clone(),
+            ),
             bans: Bans::default(),
             draining: false,
             users_online: 0,

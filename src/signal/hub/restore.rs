@@ -17,7 +17,7 @@ use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
 use crate::signal::hub::User;
-use crate::signal::hub::blocks::separates;
+use crate::signal::hub::blocks::Apart;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
@@ -60,10 +60,11 @@ impl Hub {
             self.restore_chain(resumption, until);
         }
         let (calls, is_over) = (sessions.len(), |session: &Session| session.left(now) == Some(Duration::ZERO));
+        let apart = Apart::of(&blocks);
         for live in sessions {
             self.message_ids.follow(live.last_mid);
             let [a, b] = live.session.participants.each_ref().map(|participant| &participant.party);
-            let is_blocked = blocks.iter().any(|block| separates(block, a, b));
+            let is_blocked = apart.separates(a, b);
             let session = Session::restored(live, now);
             let id = session.id.clone();
             let end = if is_over(&session) {

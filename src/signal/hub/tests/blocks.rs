@@ -5,14 +5,26 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::fixture::Fixture;
+use super::fixture::settings;
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
+use crate::matchmaking::Person;
 use crate::signal::BlockAsk;
 use crate::signal::BlockTarget;
 use crate::signal::EndReason;
 use crate::signal::hub::blocks::BLOCKS_MAX;
+use crate::signal::hub::blocks::FreshBlocks;
 use crate::signal::id::ConnectionId;
 use crate::signal::protocol::Refusal;
+use crate::signal::settings::Limits;
+use crate::signal::settings::Settings;
+use crate::store::Block;
+use crate::store::BlockId;
+use crate::store::DeviceId;
+use crate::store::Party;
+use crate::store::UserId;
+use crate::time::Mono;
+use crate::time::UnixMillis;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -150,7 +162,8 @@ fn over_rest_a_block_ends_the_call_too() {
 
 #[test]
 fn nobody_blocks_themselves_or_the_whole_world() {
-    let mut hub = Fixture::new();
+    let limits = Limits { blocks_per_minute: 10_000, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
     let ann = hub.user("ann");
     assert_eq!(hub.ask(ann, "block.add", json!({"user": "shop:ann"})), Err("bad_request".into()));
     for n in 0..BLOCKS_MAX {
@@ -186,4 +199,47 @@ fn a_call_that_a_block_should_have_ended_does_not_survive_a_restart() {
     assert_eq!(hub.ended.iter().map(|ended| ended.reason).collect::<Vec<_>>(), [EndReason::Ended]);
     let ann = hub.resume(ann, 1);
     assert_eq!(hub.take_one(ann, "sync")["data"]["sessions"], json!([]));
+}
+
+#[test]
+fn rule_2_block_add_has_a_budget_by_user_and_one_by_address() {
+    let limits = Limits { blocks_per_minute: 2, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    let users = ["ann", "bob", "cat", "dan", "eve"].map(|name| (name, hub.user(name)));
+    let add = |hub: &mut Fixture, who, n: usize| hub.ask(who, "block.add", json!({"user": format!("shop:{n}")}));
+    let (_, ann) = users[0];
+    assert_eq!([0, 1, 2].map(|n| add(&mut hub, ann, n).err()), [None, None, Some("rate_limited".into())]);
+    let ask = BlockAsk::Add(BlockTarget::User("shop:9".into()));
+    let refused = rest(&mut hub, "shop:ann", ask.clone()).expect_err("REST takes from the same budget");
+    assert_eq!(refused.code.as_str(), "rate_limited");
+    assert!(rest(&mut hub, "shop:somebody", ask).is_ok(), "who need not be connected");
+    hub.advance(60 * SECOND);
+    for (name, who) in users {
+        let told = [0, 1].map(|n| add(&mut hub, who, n).err());
+        let expected = (name == "eve").then(|| "rate_limited".to_owned());
+        assert_eq!(told, [expected.clone(), expected], "{name}");
+    }
+}
+
+#[test]
+fn a_block_that_stays_keeps_apart_whom_another_one_did_too() {
+    let party = |user: &str, device: &str| Party { user: UserId(user.into()), device: Some(DeviceId(device.into())) };
+    let block =
+        |id: &str, user| Block { id: BlockId(id.into()), owner: party("a", "tablet"), whom: user, at: UnixMillis(1) };
+    let (first, second) = (block("1", party("b", "phone")), block("2", party("c", "phone")));
+    let mut fresh = FreshBlocks::default();
+    let now = Mono::default();
+    fresh.add(first.clone(), now);
+    fresh.add(second, now);
+    fresh.add(block("3", party("d", "watch")), now);
+    assert!(fresh.apart.separates(&party("b", "x"), &party("a", "y")), "in either direction");
+    assert!(fresh.apart.separates(&party("x", "tablet"), &party("y", "phone")), "by device");
+    assert!(!fresh.apart.separates(&party("x", "y"), &party("b", "phone")));
+    fresh.forget(&[(
+        Person::User(crate::matchmaking::UserId("a".into())),
+        Person::User(crate::matchmaking::UserId("b".into())),
+    )]);
+    assert!(!fresh.apart.separates(&party("a", "x"), &party("b", "y")));
+    assert!(fresh.apart.separates(&party("x", "tablet"), &party("y", "phone")), "the second one");
+    assert!(fresh.apart.separates(&party("a", "x"), &party("d", "y")));
 }
