@@ -8,6 +8,7 @@ use futures_util::Stream;
 use futures_util::StreamExt;
 use sha2::Digest;
 use sha2::Sha256;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio::time::timeout;
 use tokio::time::timeout_at;
@@ -20,9 +21,12 @@ use crate::files::desk::no_such_file;
 use crate::files::sniff;
 use crate::signal::ErrorCode;
 use crate::signal::Refusal;
+use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
 use crate::store::UploadState;
+use crate::store::runner::Job;
 
 /// How long the next bytes may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -163,14 +167,29 @@ impl Desk {
     /// Notes that all is there. Where the promise has gone meanwhile, so do the bytes.
     async fn complete(&self, upload: &Upload, sha256: [u8; 32], mime: Arc<str>) -> Result<(), Refusal> {
         let id = upload.id.clone();
-        let noted = self.inner.store.write("upload", move |store| {
+        let (stats, bytes) = (Arc::clone(&self.inner.stats), upload.bytes);
+        let (answer, answered) = oneshot::channel();
+        let note = move |store: &mut dyn Store| {
             let Some(promised) = store.upload(&id)?.filter(|promised| promised.state == UploadState::Asked) else {
                 return Ok(false);
             };
             store.put_upload(&Upload { mime, sha256: Some(sha256), state: UploadState::Complete, ..promised })?;
             Ok(true)
-        });
-        let refusal = match noted.await {
+        };
+        // The promise is kept where that is known, whether or not the client still waits.
+        let done = move |outcome: Result<bool, StoreError>| {
+            if let Ok(true) = outcome {
+                stats.fulfil(bytes);
+            }
+            // Whoever put it may have gone.
+            drop(answer.send(outcome));
+        };
+        let submitted = self.inner.store.submit(Job::write("upload", note, done)).await;
+        let noted = match submitted {
+            Ok(()) => answered.await.unwrap_or(Err(StoreError::Stopped)),
+            Err(error) => Err(error),
+        };
+        let refusal = match noted {
             Ok(true) => return Ok(()),
             Ok(false) => no_such_file(),
             Err(_) => Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now"),

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::files::blobs::Found;
 use crate::files::desk::Desk;
+use crate::files::desk::PUT_LIFE;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::UploadId;
@@ -17,6 +18,8 @@ use crate::time::UnixMillis;
 
 /// How long a file may be shown by no message. Longer than it may take to arrive.
 const UNSHOWN: Duration = Duration::from_secs(3600);
+/// How long a promise holds room: the life of its address and time for what is under way.
+const UNARRIVED: Duration = PUT_LIFE.saturating_add(Duration::from_secs(60));
 /// Between two looks at what no message shows, each at all that is old enough. What is deleted goes at once.
 const INTERVAL: Duration = Duration::from_secs(300);
 /// Files of one step.
@@ -52,7 +55,7 @@ pub async fn collect(desk: Desk) {
         let outcome = tokio::select! {
             _ = inventories.tick() => desk.take_inventory().await,
             _ = rounds.tick() => desk.collect_unshown().await,
-            () = desk.inner.released.notified() => desk.collect(UnixMillis(0)).await,
+            () = desk.inner.released.notified() => desk.collect(UnixMillis(0), UnixMillis(0)).await,
         };
         match outcome {
             Ok(()) => is_stuck = false,
@@ -69,22 +72,28 @@ pub async fn collect(desk: Desk) {
 }
 
 impl Desk {
-    /// Removes what is abandoned, and what no message has shown for long enough.
-    async fn collect_unshown(&self) -> Result<(), Obstacle> {
+    /// Removes what is abandoned, what no message has shown for long enough, and what has not arrived in time.
+    pub(super) async fn collect_unshown(&self) -> Result<(), Obstacle> {
         let now = self.inner.clock.now().unix;
-        self.collect(UnixMillis(now.0.saturating_sub(UNSHOWN.as_millis() as u64))).await
+        let before = |age: Duration| UnixMillis(now.0.saturating_sub(age.as_millis() as u64));
+        self.collect(before(UNSHOWN), before(UNARRIVED)).await
     }
 
-    /// Removes what is abandoned, and what was asked for before `before` and is shown by no message. What cannot be
-    /// removed holds up nothing else; the first such obstacle is told at the end.
-    pub(super) async fn collect(&self, before: UnixMillis) -> Result<(), Obstacle> {
+    /// Removes what is abandoned, what was asked for before `unshown` and is shown by no message, and what was asked for
+    /// before `unarrived` and has not come. What cannot be removed holds up nothing else; the first such obstacle is told
+    /// at the end.
+    pub(super) async fn collect(&self, unshown: UnixMillis, unarrived: UnixMillis) -> Result<(), Obstacle> {
         let begun = Instant::now();
         let mut stuck = HashSet::new();
         let mut first = Ok(());
         loop {
             // Those that stay are the oldest again.
             let limit = STEP + stuck.len();
-            let mut orphans = self.inner.store.read(move |store| store.orphans(before, limit)).await?;
+            let find = move |store: &dyn Store| Ok((store.orphans(unshown, limit)?, store.overdue(unarrived, limit)?));
+            let (mut orphans, overdue) = self.inner.store.read(find).await?;
+            orphans.extend(overdue);
+            orphans.sort();
+            orphans.dedup();
             orphans.retain(|id| !stuck.contains(id));
             if orphans.is_empty() {
                 return first;
@@ -114,7 +123,7 @@ impl Desk {
             Ok(removed)
         });
         if let Some(removed) = removed.await? {
-            self.inner.stats.count_removed(removed.bytes);
+            self.inner.stats.count_removed(removed.bytes, removed.sha256.is_some());
         }
         Ok(())
     }

@@ -37,7 +37,13 @@ use crate::time::Clock;
 use crate::time::UnixMillis;
 
 /// How long a file may take to arrive, from the moment that it is asked for.
-const PUT_LIFE: Duration = Duration::from_secs(900);
+pub(super) const PUT_LIFE: Duration = Duration::from_secs(900);
+
+/// Part of all bytes that may be promised and not have arrived. Beyond it, a user may ask for one file at a time, so
+/// that few who ask for much and put nothing keep nobody out.
+const PROMISED_SHARE: u64 = 4;
+/// When somebody who asks for too much may try again.
+const PROMISE_RETRY: Duration = Duration::from_secs(60);
 
 /// Files of one user that arrive at once: nobody keeps the others out by dawdling.
 const ARRIVALS_PER_USER: usize = 8;
@@ -156,10 +162,11 @@ impl Desk {
     ///
     /// The store cannot be read.
     pub async fn open(settings: Settings, store: runner::Handle, clock: Clock) -> Result<Self, StoreError> {
-        let kept = store.read(|store| store.uploaded(None)).await?;
+        let (kept, promised) = store.read(|store| Ok((store.uploaded(None)?, store.promised(None)?))).await?;
         let stats = Arc::new(Stats::default());
         // More than is allowed if the operator has lowered the limit.
         stats.promise(kept.bytes, u64::MAX);
+        stats.fulfil(kept.bytes.saturating_sub(promised.bytes));
         let Settings { limits, links, blobs, released } = settings;
         let arriving = Mutex::default();
         Ok(Self { inner: Arc::new(Inner { limits, links, blobs, released, store, clock, stats, arriving }) })
@@ -184,6 +191,7 @@ impl Desk {
     /// # Errors
     ///
     /// `bad_request`, `too_large`: such a file is never taken. `conflict`: the quota of the owner is used up.
+    /// `rate_limited`: much is promised, and not all that the owner has asked for has come.
     /// `unavailable`: that of everybody is, or nothing can be stored.
     pub async fn admit(&self, owner: UserId, place: Place, wish: Wish) -> Result<Admitted, Refusal> {
         let inner = &self.inner;
@@ -222,21 +230,25 @@ impl Desk {
     }
 
     async fn promise(&self, upload: Upload, room: Room) -> Result<(), Refusal> {
-        let Limits { bytes_per_user, files_per_user, .. } = self.inner.limits;
+        let Limits { bytes_per_user, files_per_user, total_bytes, .. } = self.inner.limits;
+        let is_crowded = self.inner.stats.bytes_promised() > total_bytes / PROMISED_SHARE;
         let (answer, answered) = oneshot::channel();
         let store = move |store: &mut dyn Store| {
             let usage = store.uploaded(Some(&upload.owner))?;
             let bytes = usage.bytes.saturating_add(upload.bytes);
             if usage.files >= files_per_user || bytes > bytes_per_user {
-                return Ok(false);
+                return Ok(Verdict::OverQuota);
             }
-            store.put_upload(&upload).map(|()| true)
+            if is_crowded && store.promised(Some(&upload.owner))?.files > 0 {
+                return Ok(Verdict::Crowded);
+            }
+            store.put_upload(&upload).map(|()| Verdict::Promised)
         };
         // The room is kept or given back where that is known, whether or not the client still waits.
-        let done = move |outcome: Result<bool, StoreError>| {
+        let done = move |outcome: Result<Verdict, StoreError>| {
             match outcome {
-                Ok(true) => room.keep(),
-                Ok(false) | Err(_) => drop(room),
+                Ok(Verdict::Promised) => room.keep(),
+                Ok(Verdict::OverQuota | Verdict::Crowded) | Err(_) => drop(room),
             }
             // Whoever asked may have gone.
             drop(answer.send(outcome));
@@ -244,8 +256,13 @@ impl Desk {
         let unavailable = || Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now");
         self.inner.store.submit(Job::write("upload", store, done)).await.map_err(|_| unavailable())?;
         match answered.await.unwrap_or(Err(StoreError::Stopped)) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::new(ErrorCode::Conflict, "your quota of files is used up; delete some first")),
+            Ok(Verdict::Promised) => Ok(()),
+            Ok(Verdict::Crowded) => {
+                Err(Refusal::rate_limited("put the files first that you have asked for", PROMISE_RETRY))
+            }
+            Ok(Verdict::OverQuota) => {
+                Err(Refusal::new(ErrorCode::Conflict, "your quota of files is used up; delete some first"))
+            }
             Err(_) => Err(unavailable()),
         }
     }
@@ -313,6 +330,15 @@ impl Desk {
         arriving.insert(id.clone(), None);
         Ok(Arriving { desk: self.clone(), id: id.clone() })
     }
+}
+
+/// What becomes of a wish.
+enum Verdict {
+    Promised,
+    /// The owner has enough files.
+    OverQuota,
+    /// Much is promised already, to this owner too.
+    Crowded,
 }
 
 /// Room for a file that is promised. Dropped before it is kept, it is given back.

@@ -11,6 +11,7 @@ pub struct Stats {
     bytes_given: AtomicU64,
     removed: AtomicU64,
     bytes_kept: AtomicU64,
+    bytes_promised: AtomicU64,
 }
 
 impl Stats {
@@ -44,6 +45,11 @@ impl Stats {
         self.bytes_kept.load(Ordering::Relaxed)
     }
 
+    /// Bytes that are promised and have not arrived.
+    pub(super) fn bytes_promised(&self) -> u64 {
+        self.bytes_promised.load(Ordering::Relaxed)
+    }
+
     pub(super) fn count_received(&self, bytes: u64) {
         self.received.fetch_add(1, Ordering::Relaxed);
         self.bytes_received.fetch_add(bytes, Ordering::Relaxed);
@@ -57,20 +63,36 @@ impl Stats {
         self.bytes_given.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn count_removed(&self, bytes: u64) {
+    pub(super) fn count_removed(&self, bytes: u64, has_arrived: bool) {
         self.removed.fetch_add(1, Ordering::Relaxed);
-        self.give_back(bytes);
+        lessen(&self.bytes_kept, bytes);
+        if !has_arrived {
+            lessen(&self.bytes_promised, bytes);
+        }
     }
 
     /// Promises room for a file, unless more than `total` would be kept then.
     pub(super) fn promise(&self, bytes: u64, total: u64) -> bool {
         let more = |kept: u64| kept.checked_add(bytes).filter(|kept| *kept <= total);
-        self.bytes_kept.try_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let is_promised = self.bytes_kept.try_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if is_promised {
+            self.bytes_promised.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_promised
     }
 
     /// Takes a promise back.
     pub(super) fn give_back(&self, bytes: u64) {
-        let less = |kept: u64| kept.saturating_sub(bytes);
-        self.bytes_kept.update(Ordering::Relaxed, Ordering::Relaxed, less);
+        lessen(&self.bytes_kept, bytes);
+        lessen(&self.bytes_promised, bytes);
     }
+
+    /// A promise is kept.
+    pub(super) fn fulfil(&self, bytes: u64) {
+        lessen(&self.bytes_promised, bytes);
+    }
+}
+
+fn lessen(level: &AtomicU64, bytes: u64) {
+    level.update(Ordering::Relaxed, Ordering::Relaxed, |level| level.saturating_sub(bytes));
 }

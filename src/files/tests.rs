@@ -17,6 +17,7 @@ use crate::files::Limits;
 use crate::files::Settings;
 use crate::files::Wish;
 use crate::files::collector::Obstacle;
+use crate::signal::ErrorCode;
 use crate::store::MessageKind;
 use crate::store::Place;
 use crate::store::Retention;
@@ -145,13 +146,45 @@ async fn a_file_that_cannot_be_removed_holds_up_no_other() {
     // No file, so it is not removed as one.
     std::fs::remove_file(fixture.path(&id(1))).expect("removed");
     std::fs::create_dir(fixture.path(&id(1))).expect("made");
-    let round = fixture.desk.collect(UnixMillis(0)).await;
+    let round = fixture.desk.collect(UnixMillis(0), UnixMillis(0)).await;
     assert!(matches!(round, Err(Obstacle::Storage(_))), "{round:?}");
     assert!(!fixture.path(&id(2)).exists() && !fixture.path(&id(3)).exists());
     assert_eq!(fixture.state(&id(1)).await, Some(UploadState::Abandoned));
     assert_eq!((fixture.state(&id(2)).await, fixture.state(&id(3)).await), (None, None));
     std::fs::remove_dir(fixture.path(&id(1))).expect("removed");
-    assert!(fixture.desk.collect(UnixMillis(0)).await.is_ok());
+    assert!(fixture.desk.collect(UnixMillis(0), UnixMillis(0)).await.is_ok());
     assert_eq!(fixture.state(&id(1)).await, None);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn few_who_ask_for_much_and_put_nothing_keep_nobody_out() {
+    let fixture = Fixture::new(Limits { total_bytes: 100, ..LIMITS }).await;
+    let ask = async |owner: &str, size| {
+        let admitted = fixture.desk.admit(UserId(owner.into()), place(), wish(size)).await;
+        admitted.map(|_| ()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(ask("ann", 20).await, Ok(()));
+    assert_eq!(ask("ann", 5).await, Ok(()));
+    assert_eq!(ask("ann", 1).await, Err(ErrorCode::RateLimited));
+    assert_eq!(ask("bob", 70).await, Ok(()));
+    assert_eq!(ask("bob", 1).await, Err(ErrorCode::RateLimited));
+    assert_eq!(ask("eve", 6).await, Err(ErrorCode::Unavailable));
+    assert_eq!(fixture.desk.stats().bytes_kept(), 95);
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_promise_holds_room_for_no_longer_than_its_address_is_good() {
+    let fixture = Fixture::new(LIMITS).await;
+    let now = Clock::start().now().unix;
+    let ago = |minutes: u64| UnixMillis(now.0 - minutes * 60_000);
+    fixture.put(upload(1, UploadState::Asked, ago(17))).await;
+    fixture.put(upload(2, UploadState::Asked, ago(14))).await;
+    fixture.put(Upload { sha256: Some([7; 32]), ..upload(3, UploadState::Complete, ago(17)) }).await;
+    fixture.desk.collect_unshown().await.expect("nothing is in the way");
+    assert_eq!(fixture.state(&id(1)).await, None);
+    assert_eq!(fixture.state(&id(2)).await, Some(UploadState::Asked));
+    assert_eq!(fixture.state(&id(3)).await, Some(UploadState::Complete));
     fixture.stop().await;
 }

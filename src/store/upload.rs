@@ -50,7 +50,7 @@ pub struct Upload {
     pub mime: Arc<str>,
     /// Its length.
     pub bytes: u64,
-    /// SHA-256 of what it holds, if that is known.
+    /// SHA-256 of what it holds, if that has arrived.
     pub sha256: Option<[u8; 32]>,
     /// How far it has come.
     pub state: UploadState,
@@ -80,6 +80,20 @@ pub trait Uploads {
     ///
     /// An accident.
     fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError>;
+
+    /// The uploads of an owner that have not arrived; `None`: of everybody.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn promised(&self, owner: Option<&UserId>) -> Result<Usage, StoreError>;
+
+    /// Uploads that were asked for before `before` and have not arrived; at most `limit`, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn overdue(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 
     /// Uploads that are abandoned, or were asked for before `before` and are shown by no message; at most `limit`, the
     /// oldest first. Whoever removes their bytes removes them here afterwards.

@@ -24,6 +24,20 @@ impl UploadBook {
             upload.state = UploadState::Abandoned;
         }
     }
+
+    fn usage(&self, owner: Option<&UserId>, counts: impl Fn(&Upload) -> bool) -> Usage {
+        let owned = self.upload_by_id.values().filter(|upload| owner.is_none_or(|owner| upload.owner == *owner));
+        owned.filter(|upload| counts(upload)).fold(Usage::default(), |sum, upload| Usage {
+            files: sum.files + 1,
+            bytes: sum.bytes.saturating_add(upload.bytes),
+        })
+    }
+
+    fn oldest(&self, is_wanted: impl Fn(&Upload) -> bool, limit: usize) -> Vec<UploadId> {
+        let mut found: Vec<&Upload> = self.upload_by_id.values().filter(|upload| is_wanted(upload)).collect();
+        found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
+        found.into_iter().take(limit).map(|upload| upload.id.clone()).collect()
+    }
 }
 
 impl Uploads for MemoryStore {
@@ -37,23 +51,24 @@ impl Uploads for MemoryStore {
     }
 
     fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
-        let uploads = self.uploads.upload_by_id.values();
-        let owned = uploads.filter(|upload| owner.is_none_or(|owner| upload.owner == *owner));
-        Ok(owned.fold(Usage::default(), |sum, upload| Usage {
-            files: sum.files + 1,
-            bytes: sum.bytes.saturating_add(upload.bytes),
-        }))
+        Ok(self.uploads.usage(owner, |_| true))
+    }
+
+    fn promised(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
+        Ok(self.uploads.usage(owner, |upload| upload.sha256.is_none()))
+    }
+
+    fn overdue(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
+        let is_overdue = |upload: &Upload| upload.state == UploadState::Asked && upload.at < before;
+        Ok(self.uploads.oldest(is_overdue, limit))
     }
 
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
-        let uploads = self.uploads.upload_by_id.values();
-        let is_orphan = |upload: &&Upload| match upload.state {
+        let is_orphan = |upload: &Upload| match upload.state {
             UploadState::Abandoned => true,
             UploadState::Asked | UploadState::Complete => upload.at < before && !self.conversations.shows(&upload.id),
         };
-        let mut orphans: Vec<&Upload> = uploads.filter(is_orphan).collect();
-        orphans.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
-        Ok(orphans.into_iter().take(limit).map(|upload| upload.id.clone()).collect())
+        Ok(self.uploads.oldest(is_orphan, limit))
     }
 
     fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError> {

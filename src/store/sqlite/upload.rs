@@ -31,6 +31,11 @@ pub(super) const ORPHANS: &str = "SELECT id, at FROM upload WHERE state = 2
     UNION SELECT id, at FROM upload WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE file = upload.id)
     ORDER BY at, id LIMIT ?2";
 
+pub(super) const PROMISED: &str =
+    "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1 AND sha256 IS NULL";
+
+pub(super) const OVERDUE: &str = "SELECT id FROM upload WHERE state = 0 AND at < ?1 ORDER BY at, id LIMIT ?2";
+
 pub(super) const ABANDON: &str = "UPDATE upload SET state = 2
     WHERE id = ?1 AND (state = 2 OR NOT EXISTS (SELECT 1 FROM message WHERE file = ?1))";
 
@@ -64,16 +69,19 @@ impl Uploads for SqliteStore {
     }
 
     fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
-        let usage_at = |row: &Row<'_>| Ok(Usage { files: row.get(0)?, bytes: row.get(1)? });
         let all = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload";
-        let usage = match owner {
-            None => self.connection.prepare_cached(all)?.query_row([], usage_at),
-            Some(owner) => {
-                let sql = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1";
-                self.connection.prepare_cached(sql)?.query_row(params![owner.0], usage_at)
-            }
-        };
-        Ok(usage?)
+        self.usage(all, "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1", owner)
+    }
+
+    fn promised(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
+        let all = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE sha256 IS NULL";
+        self.usage(all, PROMISED, owner)
+    }
+
+    fn overdue(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
+        let mut statement = self.connection.prepare_cached(OVERDUE)?;
+        let overdue = statement.query_map(params![millis(before), count(limit)], |row| Ok(UploadId(row.get(0)?)))?;
+        Ok(overdue.collect::<rusqlite::Result<_>>()?)
     }
 
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
@@ -88,6 +96,17 @@ impl Uploads for SqliteStore {
 
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {
         self.execute("DELETE FROM upload WHERE id = ?1", params![id.0]).map(drop)
+    }
+}
+
+impl SqliteStore {
+    fn usage(&self, all: &'static str, owned: &'static str, owner: Option<&UserId>) -> Result<Usage, StoreError> {
+        let usage_at = |row: &Row<'_>| Ok(Usage { files: row.get(0)?, bytes: row.get(1)? });
+        let usage = match owner {
+            None => self.connection.prepare_cached(all)?.query_row([], usage_at),
+            Some(owner) => self.connection.prepare_cached(owned)?.query_row(params![owner.0], usage_at),
+        };
+        Ok(usage?)
     }
 }
 

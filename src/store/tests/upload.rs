@@ -68,6 +68,26 @@ fn an_upload_is_known_as_it_was_last_told() {
 }
 
 #[test]
+fn what_was_asked_for_and_has_not_come_is_promised_and_then_overdue() {
+    for (kind, mut store) in stores(Retention::default()) {
+        for (id, owner, bytes, at) in [("late", "a", 1, 9), ("b", "a", 2, 2), ("a", "b", 4, 2), ("here", "a", 8, 1)] {
+            store.put_upload(&upload(id, owner, bytes, at)).expect("stored");
+        }
+        let here = upload("here", "a", 8, 1);
+        store.put_upload(&Upload { sha256: Some([7; 32]), state: UploadState::Complete, ..here }).expect("stored");
+        assert_eq!(store.promised(None), Ok(Usage { files: 3, bytes: 7 }), "{kind}");
+        assert_eq!(store.promised(Some(&UserId("a".into()))), Ok(Usage { files: 2, bytes: 3 }), "{kind}");
+        let ids = |ids: &[&str]| Ok(ids.iter().map(|id| UploadId((*id).into())).collect::<Vec<_>>());
+        assert_eq!(store.overdue(UnixMillis(9), 9), ids(&["a", "b"]), "{kind}");
+        assert_eq!(store.overdue(UnixMillis(10), 2), ids(&["a", "b"]), "{kind}");
+        assert_eq!(store.overdue(UnixMillis(2), 9), ids(&[]), "{kind}");
+        store.abandon_upload(&UploadId("a".into())).expect("given up");
+        assert_eq!(store.overdue(UnixMillis(9), 9), ids(&["b"]), "{kind}");
+        assert_eq!(store.promised(None), Ok(Usage { files: 3, bytes: 7 }), "{kind}: until it is removed");
+    }
+}
+
+#[test]
 fn a_removed_room_gives_up_its_uploads_at_once() {
     let retention = Retention { unused_rooms: Duration::from_millis(100), ..Retention::default() };
     for (kind, mut store) in stores(retention) {

@@ -45,6 +45,8 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::OLD_DEEDS,
         sweep::OLD_MEETINGS,
         report::DEEDS,
+        upload::PROMISED,
+        upload::OVERDUE,
         upload::ABANDON,
         upload::ABANDON_ALL,
     ];
