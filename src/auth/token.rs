@@ -220,6 +220,11 @@ impl Tokens {
         self.families.take_changes()
     }
 
+    /// Takes the guests whose login has ended since the last call: each has one, and nobody can be them again.
+    pub fn take_departed(&mut self) -> Vec<Arc<str>> {
+        self.families.take_departed()
+    }
+
     /// Makes a new user and its first tokens (rule 1). `device` is checked by the caller.
     pub fn issue_guest(&mut self, device: &str, now: UnixMillis) -> Issued {
         let subject = Subject {

@@ -73,6 +73,8 @@ pub(super) struct Families {
     by_expiry: BTreeSet<(UnixMillis, Lookup)>,
     buried: HashMap<FamilyId, UnixMillis>,
     changes: Vec<FamilyChange>,
+    /// Guests whose family is no more: nobody can be them again.
+    departed: Vec<Arc<str>>,
 }
 
 impl Families {
@@ -93,6 +95,15 @@ impl Families {
 
     pub(super) fn take_changes(&mut self) -> Vec<FamilyChange> {
         std::mem::take(&mut self.changes)
+    }
+
+    pub(super) fn take_departed(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.departed)
+    }
+
+    fn remove(&mut self, lookup: &Lookup) {
+        let family = self.family_by_lookup.remove(lookup);
+        self.departed.extend(family.map(|family| family.subject).filter(|who| who.guest).map(|who| who.user));
     }
 
     /// Starts a family and returns its first refresh token.
@@ -122,7 +133,7 @@ impl Families {
         let hash: [u8; 32] = Sha256::digest(secret).into();
         if !bool::from(hash.ct_eq(&family.secret_hash)) {
             let id = family.id.clone();
-            self.family_by_lookup.remove(&lookup);
+            self.remove(&lookup);
             self.changes.push(FamilyChange::Removed(lookup));
             return Err(RefreshError::Reused(id));
         }
@@ -149,7 +160,7 @@ impl Families {
             && (expires <= now || self.by_expiry.len() >= FAMILIES_MAX)
         {
             self.by_expiry.remove(&(expires, lookup));
-            self.family_by_lookup.remove(&lookup);
+            self.remove(&lookup);
             if expires > now {
                 self.changes.push(FamilyChange::Removed(lookup));
             }

@@ -37,6 +37,8 @@ use crate::time::Now;
 pub(super) const BLOCKS_MAX: usize = 1000;
 /// As many users of one address may spend their budget of `block.add`.
 pub(super) const BLOCKERS_PER_ADDRESS: u32 = 4;
+/// Owners whose blocks are removed by one write, which no other may wait for long.
+const OWNERS_AT_ONCE: usize = 16;
 /// A match is told within milliseconds; so long a block is remembered for those on their way.
 const ON_THE_WAY: Duration = Duration::from_secs(60);
 /// Blocks remembered for that; beyond it the oldest are forgotten.
@@ -280,6 +282,24 @@ impl Hub {
         }
     }
 
+    /// Takes away the blocks of guests who cannot come back.
+    pub(super) fn remove_blocks_of(&mut self, owners: Vec<store::UserId>) {
+        for owners in owners.chunks(OWNERS_AT_ONCE) {
+            let owners = owners.to_vec();
+            self.write("block", move |store| remove_all_of(store, &owners), Hub::on_blocks_removed);
+        }
+    }
+
+    fn on_blocks_removed(&mut self, outcome: Result<Vec<Block>, StoreError>, _: Now) {
+        // What could not be removed is at the next start.
+        for (by, whom) in outcome.unwrap_or_default().iter().flat_map(pairs) {
+            // Another guest of the device may keep the same away.
+            if matches!(by, Person::User(_)) {
+                self.effects.push_back(Effect::Matchmaking(Command::Unblock { by, whom }));
+            }
+        }
+    }
+
     fn list_blocks(&mut self, owner: store::UserId, answer: BlockAnswer) {
         // Of whom they keep away people know an alias of a session, and no more is told here.
         let view = |block: Block| json!({"id": &*block.id.0, "at": block.at});
@@ -351,6 +371,16 @@ fn put(store: &mut dyn Store, owner: &Party, whom: Whom, now: Now) -> Result<Res
     let block = block(owner, whom, now);
     store.add_block(&block)?;
     Ok(Ok(block))
+}
+
+fn remove_all_of(store: &mut dyn Store, owners: &[store::UserId]) -> Result<Vec<Block>, StoreError> {
+    let mut removed = Vec::new();
+    for owner in owners {
+        for block in store.blocks(owner, BLOCKS_MAX)? {
+            removed.extend(store.remove_block(owner, &block.id)?);
+        }
+    }
+    Ok(removed)
 }
 
 /// Who the other side of a session was, if it was one of the owner's.

@@ -31,6 +31,7 @@ impl Hub {
         }
         let changes = self.tokens.take_changes();
         self.tell_killed(&changes);
+        self.forget_departed();
         if changes.is_empty() {
             answer(outcome);
         } else {
@@ -45,6 +46,13 @@ impl Hub {
         if !changes.is_empty() {
             self.note("login", move |store| keep(store, &changes));
         }
+        self.forget_departed();
+    }
+
+    /// Takes away what only guests needed who cannot come back.
+    fn forget_departed(&mut self) {
+        let departed = self.tokens.take_departed();
+        self.remove_blocks_of(departed.into_iter().map(store::UserId).collect());
     }
 
     /// Keeps what brings a user back after a restart: its resume token as a hash, and who it is.

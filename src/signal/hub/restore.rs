@@ -2,6 +2,7 @@
 //!
 //! Sessions keep their deadlines. Both sides count as lost, and have a window of their own to come back in: it begins
 //! now, as nobody could come back before. What they were sent since is not known here, so whoever comes back has a gap.
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::auth;
@@ -29,6 +30,7 @@ use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
 use crate::signal::session::Session;
 use crate::store;
+use crate::store::Block;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -48,7 +50,18 @@ impl Hub {
         for store::BuriedFamily { id, until } in buried_families {
             self.tokens.restore_buried(FamilyId::new(id), until);
         }
-        families.into_iter().filter_map(family).for_each(|family| self.tokens.restore(family));
+        let mut alive = HashSet::new();
+        for family in families.into_iter().filter_map(family) {
+            if family.expires > now.unix {
+                alive.insert(store::UserId(family.subject.user.clone()));
+            }
+            self.tokens.restore(family);
+        }
+        // The sweeps have taken away the logins of some guests.
+        let is_departed = |block: &Block| block.owner.device.is_some() && !alive.contains(&block.owner.user);
+        let (departed, blocks): (Vec<_>, Vec<_>) = blocks.into_iter().partition(is_departed);
+        let departed: HashSet<_> = departed.into_iter().map(|block| block.owner.user).collect();
+        self.remove_blocks_of(departed.into_iter().collect());
         bans.into_iter().for_each(|ban| self.bans.add(ban));
         let window = self.settings.resume_window;
         let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });

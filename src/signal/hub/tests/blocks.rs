@@ -243,3 +243,28 @@ fn a_block_that_stays_keeps_apart_whom_another_one_did_too() {
     assert!(fresh.apart.separates(&party("x", "tablet"), &party("y", "phone")), "the second one");
     assert!(fresh.apart.separates(&party("a", "x"), &party("d", "y")));
 }
+
+#[test]
+fn the_blocks_of_a_guest_go_with_its_login() {
+    let blocks = |hub: &Fixture| {
+        let mut owners = Vec::new();
+        hub.store.each_block(&mut |block| owners.push(block.owner.user.0.to_string())).expect("read");
+        owners
+    };
+    let mut hub = Fixture::new();
+    let (ann, guest) = (hub.user("ann"), hub.connect());
+    hub.hello(guest, json!({"guest": {"device_id": "tablet"}}));
+    for who in [ann, guest] {
+        hub.ask(who, "block.add", json!({"user": "shop:bob"})).expect("blocks");
+    }
+    hub.restart(SECOND);
+    assert_eq!(blocks(&hub).len(), 2);
+    hub.advance(3600 * SECOND);
+    hub.guest();
+    assert_eq!(blocks(&hub), ["shop:ann"], "nobody can be that guest again");
+    // The same where the login went while nobody was here.
+    let late = hub.guest();
+    hub.ask(late, "block.add", json!({"user": "shop:bob"})).expect("blocks");
+    hub.restart(3600 * SECOND);
+    assert_eq!(blocks(&hub), ["shop:ann"]);
+}
