@@ -1,4 +1,5 @@
 //! Where the bytes are: a directory of this machine or a bucket. Objects are named by the ids of uploads alone.
+use std::collections::HashMap;
 use std::fs;
 use std::fs::DirBuilder;
 use std::io;
@@ -40,6 +41,8 @@ const BUCKET_PATIENCE: Duration = Duration::from_secs(60);
 const BUCKET_RETRIES: usize = 4;
 const BUCKET_RETRY: Duration = Duration::from_secs(15);
 const BUCKET_BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+/// Ends the name of the mark beside a file that nobody knows.
+const MARK: &str = ".unknown";
 /// Files that arrive at once; each holds one piece.
 const LOCAL_ARRIVALS_MAX: usize = 512;
 const BUCKET_ARRIVALS_MAX: usize = 64;
@@ -190,10 +193,10 @@ impl Blobs {
     /// # Errors
     ///
     /// The directory cannot be read.
-    pub(super) fn found(&self) -> io::Result<Vec<Found>> {
-        let Some(directory) = &self.directory else { return Ok(Vec::new()) };
+    pub(super) fn found(&self) -> io::Result<Inventory> {
+        let mut found = Inventory::default();
+        let Some(directory) = &self.directory else { return Ok(found) };
         let now = SystemTime::now();
-        let mut found = Vec::new();
         for shelf in fs::read_dir(directory)? {
             let shelf = shelf?;
             if !shelf.file_type()?.is_dir() {
@@ -204,8 +207,13 @@ impl Blobs {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let Ok(data) = entry.metadata() else { continue };
                 let age = data.modified().ok().and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-                let id = is_id(&name).then(|| UploadId(name.into()));
-                found.push(Found { id, path: entry.path(), age });
+                let path = entry.path();
+                let marked = name.strip_suffix(MARK).filter(|id| is_id(id));
+                match marked {
+                    Some(id) => drop(found.marks.insert(UploadId(id.into()), Aged { path, age })),
+                    None if is_id(&name) => found.files.push((UploadId(name.into()), path)),
+                    None => found.parts.push(Aged { path, age }),
+                }
             }
         }
         Ok(found)
@@ -221,12 +229,28 @@ impl Blobs {
     }
 }
 
-/// A file in the directory.
-pub(super) struct Found {
-    /// The upload it is of; `None`: a part of one that broke off.
-    pub(super) id: Option<UploadId>,
+/// What lies in the directory.
+#[derive(Default)]
+pub(super) struct Inventory {
+    /// Files of uploads.
+    pub(super) files: Vec<(UploadId, PathBuf)>,
+    /// Parts of files that arrive, or that broke off.
+    pub(super) parts: Vec<Aged>,
+    /// Marks beside files that nobody knew when they were made.
+    pub(super) marks: HashMap<UploadId, Aged>,
+}
+
+/// Something in the directory and how long ago it was written.
+pub(super) struct Aged {
     pub(super) path: PathBuf,
     pub(super) age: Duration,
+}
+
+/// Where the mark beside a file is.
+pub(super) fn mark_of(file: &FilePath) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(MARK);
+    path.into()
 }
 
 /// Whether a text can be the id of an upload: the 32 digits of a UUID.

@@ -1,6 +1,7 @@
 //! Removes the bytes of files that no message shows: an hour after they were asked for, or once their message is
 //! deleted.
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,7 +9,8 @@ use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 use tokio::time::sleep;
 
-use crate::files::blobs::Found;
+use crate::files::blobs;
+use crate::files::blobs::Inventory;
 use crate::files::desk::Desk;
 use crate::files::desk::PUT_LIFE;
 use crate::store::Store;
@@ -31,7 +33,7 @@ const STUCK_MAX: usize = 100;
 const STUCK_FOR: Duration = Duration::from_secs(60);
 /// Between two looks at all that lies in the directory.
 const INVENTORY_INTERVAL: Duration = Duration::from_secs(86_400);
-/// What the store does not know is left alone for so long: the operator may have started with another database.
+/// What the store does not know is left alone for so long after that was found out: the operator may have started with another database.
 const UNKNOWN: Duration = Duration::from_secs(7 * 86_400);
 
 /// Why a round ended early.
@@ -129,8 +131,8 @@ impl Desk {
     }
 
     /// Removes what lies in the directory and what nobody knows: parts of files that a kill interrupted, and files
-    /// of a database that is not used any more.
-    async fn take_inventory(&self) -> Result<(), Obstacle> {
+    /// of a database that is not used any more. Those are marked first and go if they are unknown long after, too.
+    pub(super) async fn take_inventory(&self) -> Result<(), Obstacle> {
         let blobs = self.inner.blobs.clone();
         let found = match tokio::task::spawn_blocking(move || blobs.found()).await {
             Ok(Ok(found)) => found,
@@ -140,18 +142,47 @@ impl Desk {
             }
             Err(_) => return Ok(()),
         };
-        for Found { id, path, age } in found {
-            let is_useless = match id {
-                // One that still arrives is as young as its last piece.
-                None => age > UNSHOWN,
-                Some(_) if age < UNKNOWN => false,
-                Some(id) => self.inner.store.read(move |store| store.upload(&id)).await?.is_none(),
-            };
-            if is_useless && let Err(error) = tokio::fs::remove_file(&path).await {
-                tracing::warn!(path = %path.display(), %error, "a useless file cannot be removed");
+        let Inventory { files, parts, mut marks } = found;
+        // One that still arrives is as young as its last piece.
+        for part in parts.into_iter().filter(|part| part.age > UNSHOWN) {
+            discard(&part.path).await;
+        }
+        for some in files.chunks(STEP) {
+            let ids: Vec<UploadId> = some.iter().map(|(id, _)| id.clone()).collect();
+            let look = move |store: &dyn Store| ids.iter().map(|id| Ok(store.upload(id)?.is_some())).collect();
+            let known: Vec<bool> = self.inner.store.read(look).await?;
+            for ((id, path), is_known) in some.iter().zip(known) {
+                match (is_known, marks.remove(id)) {
+                    (true, None) => {}
+                    (true, Some(mark)) => discard(&mark.path).await,
+                    (false, None) => mark(path).await,
+                    (false, Some(mark)) if mark.age < UNKNOWN => {}
+                    (false, Some(mark)) => {
+                        discard(path).await;
+                        discard(&mark.path).await;
+                    }
+                }
             }
+            sleep(STEP_PAUSE).await;
+        }
+        // Their files are gone.
+        for mark in marks.into_values() {
+            discard(&mark.path).await;
         }
         Ok(())
+    }
+}
+
+/// Notes when a file was first found that nobody knows.
+async fn mark(path: &Path) {
+    if let Err(error) = tokio::fs::write(blobs::mark_of(path), "").await {
+        tracing::warn!(path = %path.display(), %error, "a file that nobody knows cannot be marked");
+    }
+}
+
+async fn discard(path: &Path) {
+    if let Err(error) = tokio::fs::remove_file(path).await {
+        tracing::warn!(path = %path.display(), %error, "a useless file cannot be removed");
     }
 }
 

@@ -1,9 +1,11 @@
 use std::future::poll_fn;
+use std::path::Path;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 use tempfile::tempdir;
@@ -186,5 +188,33 @@ async fn a_promise_holds_room_for_no_longer_than_its_address_is_good() {
     assert_eq!(fixture.state(&id(1)).await, None);
     assert_eq!(fixture.state(&id(2)).await, Some(UploadState::Asked));
     assert_eq!(fixture.state(&id(3)).await, Some(UploadState::Complete));
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_knows_is_removed_a_week_after_that_was_found_out() {
+    let fixture = Fixture::new(LIMITS).await;
+    let age = |path: &Path, days: u64| {
+        let file = std::fs::File::options().write(true).open(path).expect("is there");
+        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).expect("set");
+    };
+    let take = async || fixture.desk.take_inventory().await.expect("read");
+    let (lost, kept) = (fixture.path(&id(1)), fixture.path(&id(2)));
+    let mark = |path: &Path| path.with_extension("unknown");
+    for path in [&lost, &kept] {
+        std::fs::write(path, "bytes").expect("written");
+        age(path, 400);
+    }
+    take().await;
+    assert!(lost.exists() && mark(&lost).exists() && kept.exists() && mark(&kept).exists());
+    // The second one is known again: it was another database.
+    fixture.put(upload(2, UploadState::Complete, UnixMillis(1))).await;
+    age(&mark(&lost), 6);
+    age(&mark(&kept), 8);
+    take().await;
+    assert!(lost.exists() && mark(&lost).exists() && kept.exists() && !mark(&kept).exists());
+    age(&mark(&lost), 8);
+    take().await;
+    assert!(!lost.exists() && !mark(&lost).exists() && kept.exists());
     fixture.stop().await;
 }
