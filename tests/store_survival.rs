@@ -59,6 +59,7 @@ fn fill(database: &Path) -> ! {
     let mut store = store::open(database, Retention::default()).expect("whole").writer;
     let owner = Member {
         user: UserId("u".into()),
+        device: None,
         alias: Alias("somebody".into()),
         role: MemberRole::Owner,
         joined: UnixMillis(1),

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use crate::store::Alias;
+use crate::store::DeviceId;
 use crate::store::RoomId;
 use crate::store::StoreError;
 use crate::store::UserId;
@@ -52,6 +53,8 @@ impl MemberRole {
 pub struct Member {
     /// Who.
     pub user: UserId,
+    /// The device, of guests.
+    pub device: Option<DeviceId>,
     /// What the others call them.
     pub alias: Alias,
     /// What they may do.

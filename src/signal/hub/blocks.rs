@@ -337,7 +337,7 @@ impl Hub {
     }
 
     /// Who a user of this moment is to blocks.
-    fn party(&self, user: &UserId) -> Option<Party> {
+    pub(super) fn party(&self, user: &UserId) -> Option<Party> {
         let chain = self.user_by_id.get(user)?.presence.chain()?;
         Some(party_of(&chain.subject))
     }

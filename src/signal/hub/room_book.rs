@@ -66,7 +66,7 @@ impl Hub {
         };
         let (created, used) = (now.unix, now.unix);
         let room = Room { id: RoomId::random(), title, created, uninvited: UnixMillis(0), used };
-        let owner = Member { user, alias: Alias::random(), role: MemberRole::Owner, joined: now.unix };
+        let owner = Member { user, device: None, alias: Alias::random(), role: MemberRole::Owner, joined: now.unix };
         self.write(
             "room",
             move |store| {

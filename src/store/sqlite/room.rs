@@ -2,6 +2,7 @@ use rusqlite::Row;
 use rusqlite::params;
 
 use crate::store::Alias;
+use crate::store::DeviceId;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Place;
@@ -21,19 +22,20 @@ use crate::store::sqlite::value::one_of;
 use crate::store::sqlite::value::time_at;
 use crate::time::UnixMillis;
 
-const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined";
+const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined, device) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined,
+    device = excluded.device";
 
 const ROOM_BY_NAME: &str = "SELECT c.name, r.title, r.created, r.uninvited, r.used
     FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
 
-const MEMBER: &str = "SELECT user, alias, role, joined FROM member WHERE room = ?1 AND user = ?2";
+const MEMBER: &str = "SELECT user, alias, role, joined, device FROM member WHERE room = ?1 AND user = ?2";
 
 pub(super) const MEMBERS: &str =
-    "SELECT user, alias, role, joined FROM member WHERE room = ?1 ORDER BY joined, user LIMIT ?2";
+    "SELECT user, alias, role, joined, device FROM member WHERE room = ?1 ORDER BY joined, user LIMIT ?2";
 
 pub(super) const ROOMS_OF: &str =
-    "SELECT m.user, m.alias, m.role, m.joined, c.name, r.title, r.created, r.uninvited, r.used
+    "SELECT m.user, m.alias, m.role, m.joined, m.device, c.name, r.title, r.created, r.uninvited, r.used
     FROM member m JOIN room r ON r.id = m.room JOIN conversation c ON c.id = r.id
     WHERE m.user = ?1 ORDER BY m.joined DESC, c.name LIMIT ?2";
 
@@ -50,9 +52,10 @@ impl SqliteStore {
     }
 
     fn insert_member(&self, room: i64, member: &Member) -> Result<(), StoreError> {
-        let Member { user, alias, role, joined } = member;
+        let Member { user, device, alias, role, joined } = member;
+        let device = device.as_ref().map(|device| &device.0);
         let mut insert = self.connection.prepare_cached(PUT_MEMBER)?;
-        insert.execute(params![room, user.0, alias.0, *role as i64, millis(*joined)]).map_err(taken).map(drop)
+        insert.execute(params![room, user.0, alias.0, *role as i64, millis(*joined), device]).map_err(taken).map(drop)
     }
 }
 
@@ -118,7 +121,7 @@ impl Rooms for SqliteStore {
     fn rooms_of(&self, user: &UserId, limit: usize) -> Result<Vec<(Room, Member)>, StoreError> {
         let mut statement = self.connection.prepare_cached(ROOMS_OF)?;
         let rooms =
-            statement.query_map(params![user.0, count(limit)], |row| Ok((room_at(row, 4)?, member_at(row)?)))?;
+            statement.query_map(params![user.0, count(limit)], |row| Ok((room_at(row, 5)?, member_at(row)?)))?;
         Ok(rooms.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -139,5 +142,6 @@ fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
         alias: Alias(row.get(1)?),
         role: one_of(&MemberRole::ALL, row.get(2)?)?,
         joined: time_at(row, 3)?,
+        device: row.get::<_, Option<_>>(4)?.map(DeviceId),
     })
 }

@@ -241,6 +241,7 @@ impl Operation {
 fn member(user: &str, number: u64, at: u64) -> Member {
     Member {
         user: UserId(user.into()),
+        device: None,
         alias: Alias(number.to_string().into()),
         role: MemberRole::ALL[number as usize % 3],
         joined: UnixMillis(at),

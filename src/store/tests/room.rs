@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::store::Alias;
 use crate::store::DataClass;
+use crate::store::DeviceId;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Retention;
@@ -27,6 +28,7 @@ pub(super) fn room(id: &str, created: u64) -> Room {
 pub(super) fn member(user: &str, joined: u64) -> Member {
     Member {
         user: UserId(user.into()),
+        device: joined.is_multiple_of(2).then(|| DeviceId(format!("device of {user}").into())),
         alias: Alias(format!("alias of {user}").into()),
         role: MemberRole::Member,
         joined: UnixMillis(joined),

@@ -24,6 +24,7 @@ use crate::signal::protocol::RoomLeave;
 use crate::signal::room::Occupant;
 use crate::signal::room::Room;
 use crate::store;
+use crate::store::DeviceId;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Place;
@@ -31,10 +32,15 @@ use crate::store::Store;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
+/// Members of one room whose device is the same.
+const DEVICE_MEMBERS_MAX: usize = 4;
+
 /// Who wants to be let in, and by what right.
 struct Wish {
     room: RoomId,
     user: store::UserId,
+    /// Of guests.
+    device: Option<DeviceId>,
     /// What a new member is called.
     alias: Alias,
     ticket: Option<String>,
@@ -73,6 +79,7 @@ impl Hub {
         let wish = Wish {
             room: id,
             user: user.clone(),
+            device: self.party(&asking.user).and_then(|party| party.device),
             alias: Alias::random(),
             ticket,
             invitations: self.invitations.clone(),
@@ -217,7 +224,7 @@ fn yields(member: &Member, present: &[store::UserId]) -> bool {
 /// `not_found` without such a room, `forbidden` for who is no member and has no good ticket, `conflict` for one member
 /// or room too many.
 fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
-    let Wish { room: id, user, alias, ticket, invitations, present, at } = wish;
+    let Wish { room: id, user, device, alias, ticket, invitations, present, at } = wish;
     let mut yielded = None;
     let Some(room) = store.room(&id)? else { return Ok(Err(Refusal::no_such_room())) };
     let member = match store.member(&id, &user)? {
@@ -231,15 +238,21 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
                 return Ok(Err(Refusal::new(ErrorCode::Conflict, "you belong to 100 rooms")));
             }
             let members = store.members(&id, MEMBERS_MAX)?;
-            if members.len() >= MEMBERS_MAX {
+            let is_same = |member: &Member| device.is_some() && member.device == device;
+            let has_enough = members.iter().filter(|member| is_same(member)).count() >= DEVICE_MEMBERS_MAX;
+            if has_enough || members.len() >= MEMBERS_MAX {
                 // In the order in which they joined.
-                let Some(yielding) = members.into_iter().find(|member| yields(member, &present)) else {
-                    return Ok(Err(Refusal::new(ErrorCode::Conflict, "the room has 256 members")));
+                let mut members = members.into_iter().filter(|member| !has_enough || is_same(member));
+                let Some(yielding) = members.find(|member| yields(member, &present)) else {
+                    return Ok(Err(Refusal::new(
+                        ErrorCode::Conflict,
+                        "the room has 256 members, or four of your device",
+                    )));
                 };
                 store.remove_member(&id, &yielding.user)?;
                 yielded = Some(yielding.user);
             }
-            let member = Member { user, alias, role: MemberRole::Member, joined: at };
+            let member = Member { user, device, alias, role: MemberRole::Member, joined: at };
             store.put_member(&id, &member)?;
             member
         }

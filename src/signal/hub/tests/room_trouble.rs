@@ -196,3 +196,36 @@ fn a_room_of_256_accounts_takes_nobody_in() {
         hub.ask(who, "bye", json!({})).expect("goes");
     }
 }
+
+#[test]
+fn a_fifth_guest_of_one_device_takes_the_place_of_its_first() {
+    let mut hub = Fixture::new();
+    let room = create(&mut hub, "ann");
+    let ticket = invite(&mut hub, "ann", &room).expect("is a member");
+    let bob = hub.guest();
+    join(&mut hub, bob, &room, &ticket).expect("is let in");
+    hub.ask(bob, "room.leave", json!({"room": room})).expect("is there");
+    let tablets: Vec<_> = (0..6)
+        .map(|_| {
+            let who = hub.connect();
+            hub.hello(who, json!({"guest": {"device_id": "tablet"}}));
+            hub.take(who);
+            who
+        })
+        .collect();
+    let members = |hub: &mut Fixture| {
+        let shown = hub.rest("ann", RoomAsk::Members { room: room.clone() }).expect("is a member");
+        shown["members"].as_array().expect("a list").len()
+    };
+    for who in &tablets[..5] {
+        hub.advance(Duration::from_millis(1));
+        join(&mut hub, *who, &room, &ticket).expect("is let in");
+        if *who == tablets[0] {
+            hub.ask(*who, "room.leave", json!({"room": room})).expect("is there");
+        }
+    }
+    assert_eq!(members(&mut hub), 6, "ann, bob and four of the tablet");
+    assert_eq!(join(&mut hub, tablets[0], &room, &json!(null)), Err("forbidden".into()), "it has made way");
+    assert_eq!(join(&mut hub, tablets[5], &room, &ticket), Err("conflict".into()), "four are there");
+    join(&mut hub, bob, &room, &json!(null)).expect("is a member");
+}
