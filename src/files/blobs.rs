@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::BackoffConfig;
+use object_store::ClientConfigKey;
 use object_store::ClientOptions;
 use object_store::GetOptions;
 use object_store::GetRange;
@@ -84,6 +85,8 @@ pub enum BlobsError {
 #[derive(Clone, Debug)]
 pub struct Blobs {
     objects: Arc<dyn ObjectStore>,
+    /// The same place, for reading: however long the whole takes.
+    source: Arc<dyn ObjectStore>,
     prefix: String,
     piece: usize,
     arrivals_max: usize,
@@ -103,8 +106,10 @@ impl Blobs {
         let refused = |source| BlobsError::Directory { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused)?;
         let objects = LocalFileSystem::new_with_prefix(path).map_err(|error| refused(error.into()))?;
+        let objects: Arc<dyn ObjectStore> = Arc::new(objects.with_fsync(true));
         Ok(Self {
-            objects: Arc::new(objects.with_fsync(true)),
+            source: Arc::clone(&objects),
+            objects,
             prefix: String::new(),
             piece: LOCAL_PIECE,
             arrivals_max: LOCAL_ARRIVALS_MAX,
@@ -122,23 +127,30 @@ impl Blobs {
         let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
         let [init_backoff, max_backoff] = BUCKET_BACKOFF;
         let backoff = BackoffConfig { init_backoff, max_backoff, base: 2.0 };
-        let options = ClientOptions::new().with_timeout(BUCKET_PATIENCE);
-        let mut builder = AmazonS3Builder::new()
+        // A whole answer to a read takes as long as its reader likes, each piece of it does not.
+        let patience = format!("{} seconds", BUCKET_PATIENCE.as_secs());
+        let reading = ClientOptions::new().with_timeout_disabled().with_config(ClientConfigKey::ReadTimeout, patience);
+        let builder = AmazonS3Builder::new()
             .with_bucket_name(&bucket.name)
             .with_region(&bucket.region)
             .with_access_key_id(text(&bucket.access_key_id))
             .with_secret_access_key(text(&bucket.secret_access_key))
             .with_retry(RetryConfig { max_retries: BUCKET_RETRIES, retry_timeout: BUCKET_RETRY, backoff });
-        builder = match &bucket.endpoint {
-            // Whoever writes http means it: a service in the same machine or network.
-            Some(endpoint) if endpoint.starts_with("http://") => {
-                builder.with_client_options(options.with_allow_http(true)).with_endpoint(endpoint)
-            }
-            Some(endpoint) => builder.with_client_options(options).with_endpoint(endpoint),
-            None => builder.with_client_options(options),
+        let with = |options: ClientOptions| {
+            let builder = builder.clone();
+            let builder = match &bucket.endpoint {
+                // Whoever writes http means it: a service in the same machine or network.
+                Some(endpoint) if endpoint.starts_with("http://") => {
+                    builder.with_client_options(options.with_allow_http(true)).with_endpoint(endpoint)
+                }
+                Some(endpoint) => builder.with_client_options(options).with_endpoint(endpoint),
+                None => builder.with_client_options(options),
+            };
+            builder.build().map_err(BlobsError::Bucket)
         };
         Ok(Self {
-            objects: Arc::new(builder.build().map_err(BlobsError::Bucket)?),
+            objects: Arc::new(with(ClientOptions::new().with_timeout(BUCKET_PATIENCE))?),
+            source: Arc::new(with(reading)?),
             prefix: bucket.prefix.clone(),
             piece: BUCKET_PIECE,
             arrivals_max: BUCKET_ARRIVALS_MAX,
@@ -169,7 +181,7 @@ impl Blobs {
         part: Range<u64>,
     ) -> Result<Option<(u64, BoxStream<'static, object_store::Result<Bytes>>)>, object_store::Error> {
         let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
-        match self.objects.get_opts(&self.path(id), options).await {
+        match self.source.get_opts(&self.path(id), options).await {
             Ok(found) => Ok(Some((found.meta.size, found.into_stream()))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -7,13 +7,20 @@ use std::task::Poll;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tempfile::tempdir;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::auth::file_link::FileLinks;
 use crate::auth::secret::Secret;
 use crate::files::Blobs;
+use crate::files::Bucket;
 use crate::files::Desk;
 use crate::files::Limits;
 use crate::files::Settings;
@@ -217,4 +224,37 @@ async fn a_file_that_nobody_knows_is_removed_a_week_after_that_was_found_out() {
     take().await;
     assert!(!lost.exists() && !mark(&lost).exists() && kept.exists());
     fixture.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_may_take_long_for_a_file_as_long_as_it_goes_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let bucket = Bucket {
+        name: "talk".into(),
+        endpoint: Some(format!("http://{}", listener.local_addr().expect("an address"))),
+        region: "us-east-1".into(),
+        prefix: String::new(),
+        access_key_id: Secret::new(*b"a key"),
+        secret_access_key: Secret::new(*b"a secret"),
+    };
+    let slow = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("a request"));
+        }
+        let answer = "HTTP/1.1 206 Partial Content\r\ncontent-length: 6\r\ncontent-range: bytes 0-5/6\r\netag: \"x\"\r\n\
+                      last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.expect("sent");
+        for byte in b"slowly" {
+            sleep(Duration::from_secs(25)).await;
+            stream.write_all(&[*byte]).await.expect("sent");
+        }
+        stream
+    });
+    let blobs = Blobs::in_bucket(&bucket).expect("settings");
+    let (len, stream) = blobs.read(&id(1), 0..6).await.expect("reads").expect("is there");
+    let pieces: Vec<Bytes> = stream.try_collect().await.expect("nothing breaks off");
+    assert_eq!((len, pieces.concat()), (6, b"slowly".to_vec()));
+    slow.await.expect("answers once");
 }
