@@ -226,6 +226,29 @@ async fn nobody_keeps_others_out_by_dawdling() {
 }
 
 #[tokio::test]
+async fn many_at_one_address_do_not_keep_others_out_either() {
+    use std::io::Write;
+    let call = Call::start("[limits]\nexempt = []\n").await;
+    let nobodys = json!("/v1/uploads/x?expires=1&signature=x");
+    let dawdling: Vec<_> = (0..16)
+        .map(|at| {
+            let token = if at < 8 { &call.a.token } else { &call.b.token };
+            let asked = call.ask_as(token, json!({"kind": "file", "name": "slow", "size": 1_000_000})).json();
+            let mut stream = std::net::TcpStream::connect(call.http()).expect("connect");
+            let url = asked["url"].as_str().expect("a URL");
+            let head = format!("PUT {url} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream.write_all(&[7; 300_000]).expect("sent");
+            stream
+        })
+        .collect();
+    assert!(eventually(PATIENCE, || on_disk(&call).len() == 16), "{:?}", on_disk(&call));
+    assert_eq!(call.put(&nobodys, b"abc").problem(429), "rate_limited");
+    drop(dawdling);
+    assert!(eventually(PATIENCE, || call.put(&nobodys, b"abc").status == 403));
+}
+
+#[tokio::test]
 async fn a_file_is_what_its_first_bytes_say() {
     let mut call = Call::start("").await;
     let page = b"<html><script>alert(1)</script></html>";

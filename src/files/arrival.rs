@@ -28,8 +28,10 @@ use crate::store::UploadId;
 use crate::store::UploadState;
 use crate::store::runner::Job;
 
-/// How long the next bytes may take.
+/// How long a client may take for the next stretch of a file, not counting what the storage takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a stretch; the last one may be shorter.
+const STRETCH: u64 = 64 * 1024;
 
 /// A file that has arrived.
 #[derive(Debug)]
@@ -129,11 +131,14 @@ impl Desk {
         let mut head = Vec::new();
         let mut progress: Option<Progress> = None;
         let mut len = 0_u64;
+        let mut pace = Pace::new(upload.bytes);
         loop {
-            let next = timeout(PATIENCE, body.next()).await.map_err(|_| PutError::TooSlow)?;
+            let begun = Instant::now();
+            let next = timeout(pace.left, body.next()).await.map_err(|_| PutError::TooSlow)?;
             let piece = next.transpose().map_err(|_| Refusal::bad_request("the file broke off"))?;
             let is_end = piece.is_none();
             let piece = piece.unwrap_or_default();
+            pace.count(begun.elapsed(), piece.len() as u64);
             len = len.saturating_add(piece.len() as u64);
             if len > upload.bytes {
                 return Err(too_long().into());
@@ -201,6 +206,34 @@ impl Desk {
     }
 }
 
+/// How fast a file has to come.
+#[derive(Debug, PartialEq, Eq)]
+struct Pace {
+    /// How long the client may yet take for this stretch.
+    left: Duration,
+    /// What is missing of this stretch.
+    due: u64,
+    /// What is missing of the file.
+    rest: u64,
+}
+
+impl Pace {
+    fn new(rest: u64) -> Self {
+        Self { left: PATIENCE, due: rest.min(STRETCH), rest }
+    }
+
+    /// Bytes have come after the client took so long for them.
+    fn count(&mut self, waited: Duration, bytes: u64) {
+        self.rest = self.rest.saturating_sub(bytes);
+        if bytes > 0 && bytes >= self.due {
+            *self = Self::new(self.rest);
+        } else {
+            self.due = self.due.saturating_sub(bytes);
+            self.left = self.left.saturating_sub(waited);
+        }
+    }
+}
+
 fn check_len(len: u64, promised: u64) -> Result<(), Refusal> {
     match len.cmp(&promised) {
         std::cmp::Ordering::Equal => Ok(()),
@@ -216,4 +249,23 @@ fn too_long() -> Refusal {
 fn storage_fails(upload: &Upload, error: &dyn std::fmt::Display) -> Refusal {
     tracing::warn!(upload = &*upload.id.0, %error, "a file cannot be written");
     Refusal::new(ErrorCode::Unavailable, "the file cannot be stored now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stretch_of_a_file_has_its_time() {
+        let mut pace = Pace::new(STRETCH + 10);
+        let some = Duration::from_secs(20);
+        pace.count(some, STRETCH - 1);
+        assert_eq!(pace, Pace { left: PATIENCE - some, due: 1, rest: 11 });
+        pace.count(some, 0);
+        assert_eq!(pace.left, Duration::ZERO);
+        pace.count(Duration::ZERO, 1);
+        assert_eq!(pace, Pace { left: PATIENCE, due: 10, rest: 10 });
+        pace.count(some, 10);
+        assert_eq!(pace, Pace { left: PATIENCE, due: 0, rest: 0 });
+    }
 }

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::path::Path;
 use std::path::PathBuf;
@@ -9,20 +10,24 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::stream::unfold;
 use tempfile::TempDir;
 use tempfile::tempdir;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio::time::sleep;
 
 use crate::auth::file_link::FileLinks;
+use crate::auth::file_link::FileSignature;
 use crate::auth::secret::Secret;
 use crate::files::Blobs;
 use crate::files::Bucket;
 use crate::files::Desk;
 use crate::files::Limits;
+use crate::files::PutError;
 use crate::files::Settings;
 use crate::files::Wish;
 use crate::files::collector::Obstacle;
@@ -257,4 +262,21 @@ async fn a_bucket_may_take_long_for_a_file_as_long_as_it_goes_on() {
     let pieces: Vec<Bytes> = stream.try_collect().await.expect("nothing breaks off");
     assert_eq!((len, pieces.concat()), (6, b"slowly".to_vec()));
     slow.await.expect("answers once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_trickles_is_given_up() {
+    let fixture = Fixture::new(LIMITS).await;
+    let admitted = fixture.desk.admit(UserId("ann".into()), place(), wish(20)).await.expect("there is room");
+    let (_, text) = admitted.url.split_once("signature=").expect("a signature");
+    let signature = FileSignature { expires: admitted.expires, text: text.to_owned() };
+    let drop_by_drop = unfold((), |()| async {
+        sleep(Duration::from_secs(20)).await;
+        Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+    });
+    let begun = Instant::now();
+    let outcome = fixture.desk.receive(&admitted.upload.0, &signature, Some(20), drop_by_drop).await;
+    assert!(matches!(outcome, Err(PutError::TooSlow)), "{outcome:?}");
+    assert!(begun.elapsed() < Duration::from_secs(60), "each drop in time, the whole not");
+    fixture.stop().await;
 }

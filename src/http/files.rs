@@ -3,6 +3,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::State;
@@ -28,6 +29,7 @@ use crate::files::RangeError;
 use crate::files::Wish;
 use crate::http::auth;
 use crate::http::body;
+use crate::http::client_address::Client;
 use crate::http::hooks::FileHooks;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
@@ -44,6 +46,9 @@ const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'non
 /// it sees the connection end.
 const DRAINED_MAX: usize = 1_048_576;
 const DRAINED_FOR: Duration = Duration::from_secs(5);
+
+/// When somebody from whose address too many files arrive may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 pub(crate) struct UploadRequest {
@@ -82,12 +87,15 @@ pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: HeaderMap, bod
 /// `PUT /v1/uploads/{id}`: the bytes of a file.
 pub(crate) async fn put(
     State(inner): State<Arc<Inner>>,
+    Extension(client): Extension<Client>,
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let desk = &hooks(&inner)?.desk;
+    let too_many = |_| Problem::rate_limited("too many files arrive from this address", RETRY_AFTER);
+    let _place = inner.arrivals.admit(client.ip).map_err(too_many)?;
     let mut stream = body.into_data_stream();
     let signature = signature(&uri)?;
     let outcome = desk.receive(&id, &signature, content_length(&headers), &mut stream).await;

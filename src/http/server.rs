@@ -45,6 +45,9 @@ const PING_PATIENCE: Duration = Duration::from_secs(10);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 64;
 
+/// Files that arrive at once from one address, all its users together.
+const ARRIVALS_PER_ADDRESS: usize = 16;
+
 /// What the HTTP side needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -83,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) requests: Requests,
     pub(crate) sockets: Arc<Admission>,
+    /// Files that arrive.
+    pub(crate) arrivals: Arc<Admission>,
     /// No new WebSockets; what runs may end.
     drain: CancellationToken,
     /// Everything ends now.
@@ -118,6 +123,12 @@ impl Server {
             url_host: origin::url_host(&settings.public_host),
             trusted_proxies: settings.trusted_proxies,
             requests: Requests::new(settings.requests_per_minute, settings.sockets.exempt.clone()),
+            arrivals: Admission::new(Limits {
+                // Files know how many of all arrive at once.
+                total: usize::MAX,
+                per_address: ARRIVALS_PER_ADDRESS,
+                exempt: settings.sockets.exempt.clone(),
+            }),
             sockets: Admission::new(settings.sockets),
             drain: CancellationToken::new(),
             kill: CancellationToken::new(),
