@@ -337,7 +337,12 @@ async fn a_file_for_a_room_is_shown_to_everybody_there_and_nowhere_else() {
     assert_eq!((&got["room"], call.get(&got["file"]["url"], &[]).body.as_slice()), (&room, PNG));
     let page = ask(&call, &b, &format!("GET {path}/messages"), json!({}));
     assert_eq!(page["messages"][0]["file"]["id"], asked["upload"]);
-    assert_eq!(call.get(&page["messages"][0]["file"]["url"], &[]).body, PNG);
+    let url = &page["messages"][0]["file"]["url"];
+    assert_eq!(call.get(url, &[]).body, PNG);
+    let bearer = format!("authorization: Bearer {a}");
+    assert_eq!(request(call.http(), &format!("DELETE {path}"), &[&bearer], b"").status, 204);
+    assert_eq!(call.get(url, &[]).problem(404), "not_found", "a removed room takes its files along");
+    assert!(eventually(PATIENCE, || on_disk(&call).is_empty()), "{:?}", on_disk(&call));
 }
 
 #[tokio::test]
