@@ -42,16 +42,23 @@ fn field(status: &str, name: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
-    fn this_process_has_run_and_has_memory() {
-        let before = read(std::process::id()).expect("this process");
-        assert!(before.cpu_nanos > 0 && before.rss_kib > 100, "{before:?}");
-        let mut sum = 0_u64;
-        (0..2_000_000_u64).for_each(|value| sum = std::hint::black_box(sum ^ value));
-        let after = read(std::process::id()).expect("this process");
-        assert!(after.cpu_nanos >= before.cpu_nanos);
+    fn a_process_that_works_takes_time_and_memory() {
+        // Not this one, whose threads come and go: the time of those that have ended is not counted.
+        let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("a shell");
+        let end = Instant::now() + Duration::from_secs(20);
+        let mut readings = std::iter::from_fn(|| (Instant::now() < end).then(|| read(busy.id()))).flatten();
+        let before = readings.next();
+        let after = before.and_then(|before| readings.find(|after| after.cpu_nanos > before.cpu_nanos));
+        busy.kill().and_then(|()| busy.wait()).expect("ends");
+        let after = after.expect("it has worked meanwhile");
+        assert!(after.rss_kib > 100, "{after:?}");
     }
 
     #[test]

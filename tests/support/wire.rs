@@ -237,7 +237,10 @@ impl Wire {
             let came = match &mut self.link {
                 Link::Udp(socket) => {
                     socket.set_read_timeout(Some(limit)).expect("set a timeout");
-                    return Ok(socket.recv(&mut room).ok().map(|len| room[..len].to_vec()));
+                    match socket.recv(&mut room) {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                        received => return Ok(received.ok().map(|len| room[..len].to_vec())),
+                    }
                 }
                 Link::Tcp(socket) => {
                     socket.set_read_timeout(Some(limit)).expect("set a timeout");
@@ -252,6 +255,8 @@ impl Wire {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof),
                 Ok(len) => self.buffered.extend_from_slice(&room[..len]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                // A machine that was stopped for a moment interrupts reads that have a timeout: signal(7).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.kind()),
             }
         }
@@ -460,7 +465,14 @@ pub fn peer(ip: &str) -> (UdpSocket, SocketAddr) {
 pub fn heard(socket: &UdpSocket, limit: Duration) -> Option<(Vec<u8>, SocketAddr)> {
     socket.set_read_timeout(Some(limit)).expect("set a timeout");
     let mut room = vec![0; ROOM];
-    let (len, from) = socket.recv_from(&mut room).ok()?;
-    room.truncate(len);
-    Some((room, from))
+    loop {
+        match socket.recv_from(&mut room) {
+            Ok((len, from)) => {
+                room.truncate(len);
+                return Some((room, from));
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
 }
