@@ -118,6 +118,23 @@ struct User {
     uploads: TokenBucket,
 }
 
+impl User {
+    /// A user who is in nothing, with every budget full.
+    fn away() -> Self {
+        Self {
+            presence: Presence::Away,
+            window: Alarm::default(),
+            room_ice: Alarm::default(),
+            queue: Queue::Out,
+            session: None,
+            joins: TokenBucket::FULL,
+            room_joins: TokenBucket::FULL,
+            skips: TokenBucket::FULL,
+            uploads: TokenBucket::FULL,
+        }
+    }
+}
+
 /// Where a user stands with the queue.
 #[derive(Debug)]
 enum Queue {

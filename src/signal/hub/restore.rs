@@ -16,7 +16,6 @@ use crate::matchmaking::runner::Command;
 use crate::signal::alarm::Alarm;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
-use crate::signal::hub::Queue;
 use crate::signal::hub::User;
 use crate::signal::hub::blocks::Apart;
 use crate::signal::hub::chain::Chain;
@@ -24,7 +23,6 @@ use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::Side;
 use crate::signal::keepsake::ChainDetails;
-use crate::signal::limit::TokenBucket;
 use crate::signal::past::Past;
 use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
@@ -161,17 +159,7 @@ impl Hub {
             self.timers.set(until.mono, Timer::WindowOver(id.clone()));
         }
         self.users_lost += 1;
-        let user = User {
-            presence: Presence::Lost(until, chain),
-            window,
-            room_ice: Alarm::default(),
-            queue: Queue::Out,
-            session: None,
-            joins: TokenBucket::FULL,
-            room_joins: TokenBucket::FULL,
-            skips: TokenBucket::FULL,
-            uploads: TokenBucket::FULL,
-        };
+        let user = User { presence: Presence::Lost(until, chain), window, ..User::away() };
         self.user_by_id.insert(id.clone(), user);
         true
     }

@@ -8,18 +8,14 @@ use serde_json::json;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::matchmaking::UserId;
-use crate::signal::alarm::Alarm;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
-use crate::signal::hub::Queue;
 use crate::signal::hub::User;
 use crate::signal::hub::chain::Chain;
-use crate::signal::hub::chain::Presence;
 use crate::signal::hub::resume::Return;
 use crate::signal::hub::rooms::Parting;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
-use crate::signal::limit::TokenBucket;
 use crate::signal::outbox::Class;
 use crate::signal::protocol::ClientToken;
 use crate::signal::protocol::CloseCode;
@@ -108,17 +104,7 @@ impl Hub {
     ) {
         let user_id = UserId(identity.subject.user.clone());
         self.leave_queue(&user_id);
-        let user = self.user_by_id.entry(user_id.clone()).or_insert_with(|| User {
-            presence: Presence::Away,
-            window: Alarm::default(),
-            room_ice: Alarm::default(),
-            queue: Queue::Out,
-            session: None,
-            joins: TokenBucket::FULL,
-            room_joins: TokenBucket::FULL,
-            skips: TokenBucket::FULL,
-            uploads: TokenBucket::FULL,
-        });
+        let user = self.user_by_id.entry(user_id.clone()).or_insert_with(User::away);
         let has_session = user.session.is_some();
         self.tell_arrival(&user_id);
         let goes_on = has_session || !self.rooms.of(&user_id).is_empty();
