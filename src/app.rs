@@ -237,6 +237,7 @@ fn signal_settings(
             room_joins_per_minute: limits.room_joins_per_minute,
             skips_per_minute: limits.skips_per_minute,
             blocks_per_minute: limits.blocks_per_minute,
+            reports_per_minute: limits.reports_per_minute,
             uploads_per_minute: limits.uploads_per_minute,
             http_requests_per_minute: limits.http_requests_per_minute,
         },

@@ -80,8 +80,8 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
     metrics.register(metrics::SESSIONS_CREATED, move |samples| samples.add([], read.sessions_created_total.value()));
     let read = Arc::clone(stats);
     metrics.register(metrics::WEBRTC_OFFERS, move |samples| samples.add([], read.offers_total.value()));
-    // Nobody can submit a report before there is moderation; dashboards find the name all the same.
-    metrics.register(metrics::REPORTS_SUBMITTED, |samples| samples.add([], 0));
+    let read = Arc::clone(stats);
+    metrics.register(metrics::REPORTS_SUBMITTED, move |samples| samples.add([], read.reports_submitted_total.value()));
     let read = Arc::clone(stats);
     metrics.register(metrics::ACTIVE_SESSIONS, move |samples| samples.add([], read.sessions_active.value()));
     let read = Arc::clone(stats);

@@ -25,6 +25,8 @@ pub struct Limits {
     pub skips_per_minute: u32,
     /// `block.add` per minute and user; four times as many per address.
     pub blocks_per_minute: u32,
+    /// `report.submit` per minute and user; four times as many per address.
+    pub reports_per_minute: u32,
     /// Files asked to be put, per minute and user.
     pub uploads_per_minute: u32,
     /// HTTP requests per minute and address; IPv6 per /64.
@@ -45,6 +47,7 @@ impl Default for Limits {
             room_joins_per_minute: 30,
             skips_per_minute: 20,
             blocks_per_minute: 30,
+            reports_per_minute: 10,
             uploads_per_minute: 30,
             http_requests_per_minute: 600,
             exempt: Vec::new(),
@@ -69,6 +72,7 @@ impl Limits {
             room_joins_per_minute: limit("room_joins_per_minute", default.room_joins_per_minute),
             skips_per_minute: limit("skips_per_minute", default.skips_per_minute),
             blocks_per_minute: limit("blocks_per_minute", default.blocks_per_minute),
+            reports_per_minute: limit("reports_per_minute", default.reports_per_minute),
             uploads_per_minute: limit("uploads_per_minute", default.uploads_per_minute),
             http_requests_per_minute: limit("http_requests_per_minute", default.http_requests_per_minute),
             exempt: default.exempt,

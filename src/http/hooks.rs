@@ -18,6 +18,7 @@ use crate::signal;
 use crate::signal::BlockAsk;
 use crate::signal::Handle;
 use crate::signal::Peer;
+use crate::signal::ReportSubmit;
 use crate::signal::RoomAsk;
 use crate::store::Place;
 
@@ -51,6 +52,8 @@ pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> +
 pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Asks about the blocks of a user whose token is verified.
 pub type BlockHook = Arc<dyn Fn(Subject, BlockAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Takes a report of a user whose token is verified.
+pub type ReportHook = Arc<dyn Fn(Subject, ReportSubmit) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -74,6 +77,8 @@ pub struct Hooks {
     pub rooms: RoomHook,
     /// Behind `/v1/blocks`.
     pub blocks: BlockHook,
+    /// Behind `POST /v1/reports`.
+    pub report: ReportHook,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
     /// Behind `/metrics`.
@@ -95,7 +100,7 @@ impl Hooks {
     /// Leads all that concerns clients to signaling.
     pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook, desk: Option<Desk>) -> Self {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
-        let (verifies, rooms, blocks) = (hub.clone(), hub.clone(), hub.clone());
+        let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -121,6 +126,10 @@ impl Hooks {
             blocks: Arc::new(move |owner, ask| {
                 let hub = blocks.clone();
                 Box::pin(async move { Ok(hub.blocks(owner, ask).await?) })
+            }),
+            report: Arc::new(move |reporter, report| {
+                let hub = reports.clone();
+                Box::pin(async move { Ok(hub.report(reporter, report).await?) })
             }),
             ready,
             metrics,

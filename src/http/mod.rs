@@ -17,6 +17,7 @@ mod files;
 mod health;
 mod pages;
 mod rate;
+mod reports;
 mod request_id;
 mod rooms;
 mod routes;

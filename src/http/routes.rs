@@ -19,6 +19,7 @@ use crate::http::files;
 use crate::http::health;
 use crate::http::pages;
 use crate::http::problem::Problem;
+use crate::http::reports;
 use crate::http::rooms;
 use crate::http::server::Inner;
 use crate::http::upgrade;
@@ -45,6 +46,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/rooms/{id}/invites", post(rooms::invite))
         .route("/v1/blocks", get(blocks::list).post(blocks::add))
         .route("/v1/blocks/{id}", delete(blocks::remove))
+        .route("/v1/reports", post(reports::submit))
+        .route("/reports", post(reports::submit))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))
         .route("/v1/files/{id}", get(files::get))

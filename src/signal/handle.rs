@@ -18,6 +18,7 @@ use crate::matchmaking::UserId;
 use crate::signal::hub::BlockAnswer;
 use crate::signal::hub::BlockAsk;
 use crate::signal::hub::Peer;
+use crate::signal::hub::ReportAnswer;
 use crate::signal::id::ConnectionId;
 use crate::signal::limit::Rate;
 use crate::signal::link::Link;
@@ -25,6 +26,7 @@ use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReportSubmit;
 use crate::signal::protocol::Target;
 use crate::signal::protocol::checked_device_id;
 use crate::signal::room_ask::RoomAnswer;
@@ -46,6 +48,7 @@ pub(crate) enum Input {
     Verify(String, oneshot::Sender<Result<Identity, Refusal>>),
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
     Blocks(Subject, BlockAsk, BlockAnswer),
+    Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
     Drain(Duration, oneshot::Sender<()>),
@@ -146,6 +149,18 @@ impl Handle {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
         let asked = self.ask(|told| Input::Blocks(owner, ask, answer(told))).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Takes a report of a user whose token is verified: `POST /v1/reports` (rule 39). What comes back names it.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `not_in_session`, `conflict`, `rate_limited`, `unavailable`.
+    pub async fn report(&self, reporter: Subject, report: ReportSubmit) -> Result<Value, Refusal> {
+        // Whoever asked may have gone.
+        let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
+        let asked = self.ask(|told| Input::Report(reporter, Box::new(report), answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

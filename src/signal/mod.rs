@@ -36,6 +36,7 @@ pub use protocol::BlockTarget;
 pub use protocol::CloseCode;
 pub use protocol::ErrorCode;
 pub use protocol::Refusal;
+pub use protocol::ReportSubmit;
 pub use room_ask::RoomAsk;
 pub use session::EndReason;
 pub use settings::FileSharing;

@@ -88,6 +88,8 @@ pub struct Limits {
     pub skips_per_minute: u32,
     /// `block.add` of one user.
     pub blocks_per_minute: u32,
+    /// `report.submit` of one user.
+    pub reports_per_minute: u32,
     /// `POST /v1/uploads` of one user.
     pub uploads_per_minute: u32,
     /// REST requests of one address.
@@ -106,6 +108,7 @@ impl Default for Limits {
             room_joins_per_minute: 30,
             skips_per_minute: 20,
             blocks_per_minute: 30,
+            reports_per_minute: 10,
             uploads_per_minute: 30,
             http_requests_per_minute: 600,
         }

@@ -45,6 +45,8 @@ pub struct Stats {
     pub other_rtc_total: Counter,
     /// Chat messages relayed, repeats not counted.
     pub chat_messages_total: Counter,
+    /// Reports that were stored.
+    pub reports_submitted_total: Counter,
     /// Requests refused as `rate_limited`.
     pub rate_limit_hits_total: Counter,
     /// Sides of calls that never found a way.

@@ -8,6 +8,7 @@ import { fillEnded } from './ended.js';
 import { Lobby } from './lobby.js';
 import { element, showNotice, showScreen } from './page.js';
 import { wirePreview } from './preview.js';
+import { ReportDialog } from './report-dialog.js';
 import { SearchScreen } from './searching.js';
 import { Settings, wireSettings } from './settings.js';
 
@@ -34,6 +35,9 @@ const callScreen = new CallScreen(devices, {
   onNext: next,
   onEnd: end,
   takesFiles: () => client?.server?.features?.includes('files') === true,
+});
+const reportDialog = new ReportDialog(() => {
+  endedByMe = true;
 });
 const debug = new Debug({
   client: () => client,
@@ -119,6 +123,7 @@ function enter(matched) {
   endedByMe = false;
   debug.ended = null;
   callScreen.follow(matched);
+  reportDialog.follow(matched);
   showScreen('call');
   matched.on('quality', (quality) => {
     debug.lastQuality = quality;

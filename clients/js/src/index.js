@@ -19,6 +19,7 @@ export { filterIceServers } from './ice.js';
  * @typedef {import('./connection.js').StateEvent} StateEvent
  * @typedef {import('./ice.js').IceTransport} IceTransport
  * @typedef {import('./media.js').MediaState} MediaState
+ * @typedef {import('./protocol.js').ReportReason} ReportReason
  * @typedef {import('./search.js').QueueOptions} QueueOptions
  * @typedef {import('./search.js').QueueStatus} QueueStatus
  * @typedef {import('./room-peer.js').RoomPeer} RoomPeer

@@ -101,6 +101,8 @@ export const CloseCode = Object.freeze({
  *
  * @typedef {WireRoom & { ice_servers: WireIceServer[], ice_policy?: 'all' | 'relay' }} WireRoomOk
  *
+ * @typedef {'harassment' | 'inappropriate_content' | 'spam' | 'nudity' | 'violence' | 'minor' | 'other'} ReportReason
+ *
  * @typedef {object} WireDescription
  * @property {'offer' | 'answer' | 'rollback'} kind
  * @property {string} [sdp]

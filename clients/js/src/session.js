@@ -186,6 +186,28 @@ export class Session extends Emitter {
     await this.#port.request('block.add', { session: this.id });
   }
 
+  /**
+   * Complains to the operator about the other side, during the session or within a day after it, once.
+   * It is not told, and unless `block` is false it is also kept away for good.
+   *
+   * @param {import('./protocol.js').ReportReason} reason
+   * @param {object} [details]
+   * @param {string} [details.comment] At most 1,000 characters.
+   * @param {string[]} [details.mids] Messages that say most of all, at most 20.
+   * @param {boolean} [details.block]
+   * @returns {Promise<{ report: string }>} The name of the report.
+   * @throws {import('./errors.js').DuologueError} `conflict` when this session was reported before.
+   */
+  async report(reason, { comment, mids, block = true } = {}) {
+    return this.#port.request('report.submit', {
+      session: this.id,
+      reason,
+      ...(comment && { comment }),
+      ...(mids?.length && { evidence: { mids } }),
+      block,
+    });
+  }
+
   /** Asks for more time; both sides must ask. */
   async extend() {
     const { pending } = await this.#port.request('session.extend', { session: this.id });

@@ -157,6 +157,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
             Box::pin(async move { Ok(serde_json::json!({"user": user, "ask": format!("{ask:?}")})) })
         }),
         blocks: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"blocks": []})) })),
+        report: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"report": "r1"})) })),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),
         files: None,

@@ -130,7 +130,7 @@ impl FreshBlocks {
 }
 
 /// Whom a request means.
-enum Whom {
+pub(super) enum Whom {
     Party(Party),
     /// The other side of a session that is over: the store knows who that was.
     PeerIn(SessionId),
@@ -217,14 +217,11 @@ impl Hub {
             then(hub, outcome, now);
             block.into_iter().for_each(|block| hub.apply_block(block, now));
         };
-        match asking {
-            Some(asking) => self.write_for(asking, "block", work, then),
-            None => self.write("block", work, then),
-        }
+        self.write_by(asking, "block", work, then);
     }
 
     /// Parts those whom a block separates; the other side is told as of any other end.
-    fn apply_block(&mut self, block: Block, now: Now) {
+    pub(super) fn apply_block(&mut self, block: Block, now: Now) {
         self.keep_apart(&block);
         let owner = self.user_by_id.get(&UserId(block.owner.user.0.clone()));
         let session = owner.and_then(|owner| owner.session.clone());
@@ -276,10 +273,7 @@ impl Hub {
             };
             then(hub, outcome, now);
         };
-        match asking {
-            Some(asking) => self.write_for(asking, "block", work, then),
-            None => self.write("block", work, then),
-        }
+        self.write_by(asking, "block", work, then);
     }
 
     /// Takes away the blocks of guests who cannot come back.
@@ -344,7 +338,7 @@ impl Hub {
 }
 
 /// By user, guests also by their device (rule 39).
-fn party_of(subject: &Subject) -> Party {
+pub(super) fn party_of(subject: &Subject) -> Party {
     let device = subject.device.clone().filter(|_| subject.guest);
     Party { user: store::UserId(subject.user.clone()), device: device.map(store::DeviceId) }
 }
@@ -354,12 +348,17 @@ fn answering(asking: &Asking) -> Then {
     Box::new(move |hub, outcome, now| hub.answer(&asked, outcome.err().as_ref(), now))
 }
 
-fn block(owner: &Party, whom: Party, now: Now) -> Block {
+pub(super) fn block(owner: &Party, whom: Party, now: Now) -> Block {
     Block { id: BlockId(random_text::<12>().into()), owner: owner.clone(), whom, at: now.unix }
 }
 
 /// Stores a block, unless there is one, and returns what is in force.
-fn put(store: &mut dyn Store, owner: &Party, whom: Whom, now: Now) -> Result<Result<Block, Refusal>, StoreError> {
+pub(super) fn put(
+    store: &mut dyn Store,
+    owner: &Party,
+    whom: Whom,
+    now: Now,
+) -> Result<Result<Block, Refusal>, StoreError> {
     let Some(whom) = resolve(store, owner, whom)? else { return Ok(Err(Refusal::not_in_session())) };
     let mut blocks = store.blocks(&owner.user, BLOCKS_MAX)?;
     if let Some(at) = blocks.iter().position(|block| block.whom.user == whom.user) {

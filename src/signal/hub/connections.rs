@@ -27,6 +27,7 @@ use crate::signal::protocol;
 use crate::signal::protocol::Body;
 use crate::signal::protocol::CANDIDATE_BYTES_MAX;
 use crate::signal::protocol::CANDIDATES_MAX;
+use crate::signal::protocol::COMMENT_CHARS_MAX;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::DEPTH_MAX;
 use crate::signal::protocol::ErrorCode;
@@ -35,6 +36,7 @@ use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
 use crate::signal::protocol::PushKind;
+use crate::signal::protocol::REPORTED_MESSAGES_MAX;
 use crate::signal::protocol::ROOM_NAME_CHARS_MAX;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
@@ -304,6 +306,8 @@ impl Hub {
                 ("candidate_bytes", CANDIDATE_BYTES_MAX),
                 ("chat_chars", TEXT_CHARS_MAX),
                 ("history_messages", HISTORY_MAX),
+                ("report_chars", COMMENT_CHARS_MAX),
+                ("report_messages", REPORTED_MESSAGES_MAX),
                 ("room_occupants", OCCUPANTS_MAX),
                 ("room_name_chars", ROOM_NAME_CHARS_MAX),
             ];

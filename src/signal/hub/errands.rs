@@ -87,6 +87,20 @@ impl Hub {
         self.write(what, work, finish);
     }
 
+    /// Has something written for whoever asks: a connection, or nobody's where REST does.
+    pub(super) fn write_by<T: Send + 'static>(
+        &mut self,
+        asking: Option<&Asking>,
+        what: &'static str,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Hub, Result<T, StoreError>, Now) + Send + 'static,
+    ) {
+        match asking {
+            Some(asking) => self.write_for(asking, what, work, then),
+            None => self.write(what, work, then),
+        }
+    }
+
     /// Has something read for a request; what must not overtake it waits meanwhile.
     pub(super) fn read_for<T: Send + 'static>(
         &mut self,

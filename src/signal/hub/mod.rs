@@ -7,10 +7,12 @@ mod blocks;
 mod chain;
 mod connections;
 mod errands;
+mod evidence;
 mod handlers;
 mod logins;
 mod neighbours;
 mod records;
+mod reports;
 mod restore;
 mod resume;
 mod room_book;
@@ -72,6 +74,8 @@ pub use connections::Peer;
 use errands::Errand;
 pub(crate) use errands::Sequel;
 pub(crate) use handlers::auth::HEARTBEAT;
+use reports::REPORTERS_PER_ADDRESS;
+pub(crate) use reports::ReportAnswer;
 use rooms::Rooms;
 use timers::Timers;
 
@@ -209,6 +213,9 @@ pub(crate) struct Hub {
     /// Of `block.add`: by user, connected or not, and by address.
     block_adds: Buckets<UserId>,
     block_adds_by_address: AddressBuckets,
+    /// The same of `report.submit`.
+    report_submits: Buckets<UserId>,
+    report_submits_by_address: AddressBuckets,
     bans: Bans,
     draining: bool,
     users_online: usize,
@@ -245,6 +252,11 @@ impl Hub {
             block_adds: Buckets::new(Rate::per_minute(limits.blocks_per_minute)),
             block_adds_by_address: AddressBuckets::new(
                 Rate::per_minute(limits.blocks_per_minute.saturating_mul(BLOCKERS_PER_ADDRESS)),
+                settings.exempt.clone(),
+            ),
+            report_submits: Buckets::new(Rate::per_minute(limits.reports_per_minute)),
+            report_submits_by_address: AddressBuckets::new(
+                Rate::per_minute(limits.reports_per_minute.saturating_mul(REPORTERS_PER_ADDRESS)),
                 settings.exempt.clone(),
             ),
             bans: Bans::default(),

@@ -190,7 +190,7 @@ impl Delete {
     }
 }
 
-fn parse_mid(text: &str) -> Result<MessageId, Refusal> {
+pub(super) fn parse_mid(text: &str) -> Result<MessageId, Refusal> {
     parse_uuid(text).map(MessageId).ok_or(Refusal::bad_request("not a mid"))
 }
 

@@ -20,6 +20,7 @@ use crate::signal::protocol::Quality;
 use crate::signal::protocol::React;
 use crate::signal::protocol::ReceiptTo;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReportSubmit;
 use crate::signal::protocol::RoomJoin;
 use crate::signal::protocol::RoomLeave;
 use crate::signal::protocol::ToPeer;
@@ -53,6 +54,7 @@ pub(crate) enum Request {
     Delete(Box<ToPeer<Delete>>),
     BlockAdd(BlockTarget),
     BlockRemove(BlockTarget),
+    ReportSubmit(Box<ReportSubmit>),
 }
 
 #[derive(Deserialize)]
@@ -98,6 +100,7 @@ impl Request {
             "chat.delete" => to_peer(data, Delete::parse).map(Request::Delete),
             "block.add" => BlockTarget::parse(data).map(Request::BlockAdd),
             "block.remove" => BlockTarget::parse(data).map(Request::BlockRemove),
+            "report.submit" => ReportSubmit::parse(data).map(Box::new).map(Request::ReportSubmit),
             _ => Err(Refusal::new(ErrorCode::UnknownType, "no such message type")),
         }
     }
@@ -134,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn types_of_features_that_are_not_offered_are_unknown() {
-        for kind in ["report.submit", ""] {
+    fn types_that_are_not_in_the_contract_are_unknown() {
+        for kind in ["report.decide", "report", ""] {
             let refused = Request::parse(kind, "{}").map(|_| ()).map_err(|refusal| refusal.code);
             assert_eq!(refused, Err(ErrorCode::UnknownType), "{kind}");
         }

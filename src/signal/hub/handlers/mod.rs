@@ -61,6 +61,10 @@ impl Hub {
                 self.on_block_remove(asking, target, now);
                 Ok(())
             }
+            Request::ReportSubmit(report) => {
+                self.on_report_submit(asking, *report, now);
+                Ok(())
+            }
         }
     }
 
@@ -141,7 +145,8 @@ impl Waits {
             | Request::RoomJoin(_)
             | Request::RoomLeave(_)
             | Request::BlockAdd(_)
-            | Request::BlockRemove(_) => Waits { for_engine: false, for_store: true },
+            | Request::BlockRemove(_)
+            | Request::ReportSubmit(_) => Waits { for_engine: false, for_store: true },
             Request::AuthRefresh { .. }
             | Request::Ack { .. }
             | Request::Description(_)

@@ -11,6 +11,7 @@ mod limits;
 mod neighbours;
 mod queue;
 mod relay;
+mod reports;
 mod restart;
 mod resume;
 mod room_histories;
