@@ -1,11 +1,12 @@
 //! The composition root: makes the rooms, connects them with each other, starts and stops them.
-mod addresses;
+pub(crate) mod addresses;
 mod doors;
 mod filing;
 mod interfaces;
 mod numbers;
 mod operator;
 mod relaying;
+mod service;
 mod storing;
 
 use std::sync::Arc;
@@ -157,6 +158,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // Whoever reads that the server is there may send it a signal at once.
     let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter)?;
     listeners.print(&host)?;
+    operator.announce();
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
 
     let outcome = operator.attend(&plane, &mut tasks).await;

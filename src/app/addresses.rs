@@ -15,7 +15,7 @@ const SOMEWHERE: [IpAddr; 2] =
 
 /// The relay addresses: those configured, else for each family those with an external address, else the default route's;
 /// loopback if there is none at all.
-pub(super) fn relay_addresses(configured: &[IpAddr], external: &BTreeMap<IpAddr, IpAddr>) -> Vec<RelayAddress> {
+pub(crate) fn relay_addresses(configured: &[IpAddr], external: &BTreeMap<IpAddr, IpAddr>) -> Vec<RelayAddress> {
     let mut locals = configured.to_vec();
     if locals.is_empty() {
         for far in SOMEWHERE {
@@ -39,12 +39,17 @@ pub(super) fn relay_addresses(configured: &[IpAddr], external: &BTreeMap<IpAddr,
 /// # Errors
 ///
 /// The system does not tell its interfaces.
-pub(super) fn own_addresses(external: &BTreeMap<IpAddr, IpAddr>) -> io::Result<Vec<IpAddr>> {
+pub(crate) fn own_addresses(external: &BTreeMap<IpAddr, IpAddr>) -> io::Result<Vec<IpAddr>> {
     let mut own: Vec<IpAddr> = if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip()).collect();
     own.extend(external.values());
     own.sort_unstable();
     own.dedup();
     Ok(own)
+}
+
+/// The addresses that the default routes leave from, at most one per family.
+pub(crate) fn default_route_addresses() -> Vec<IpAddr> {
+    SOMEWHERE.into_iter().filter_map(default_route_address).collect()
 }
 
 fn default_route_address(far: IpAddr) -> Option<IpAddr> {

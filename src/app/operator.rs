@@ -20,6 +20,7 @@ use tracing::warn;
 use crate::app::addresses;
 use crate::app::interfaces::Interfaces;
 use crate::app::relaying;
+use crate::app::service::Service;
 use crate::auth::turn::Minter;
 use crate::config::Config;
 use crate::http;
@@ -65,6 +66,7 @@ pub(super) struct Operator {
     /// Of this machine, as of the last look.
     own_addresses: Vec<IpAddr>,
     interfaces: Interfaces,
+    service: Service,
     certificates: Arc<Certificates>,
     /// Signaling mints with a clone of it.
     minter: Minter,
@@ -89,12 +91,18 @@ impl Operator {
             tcp_addresses,
             own_addresses,
             interfaces: Interfaces::watch(),
+            service: Service::new(),
             certificates,
             minter,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
         })
+    }
+
+    /// Tells the service manager that the server can be used.
+    pub(super) fn announce(&self) {
+        self.service.ready();
     }
 
     /// Waits for the signal to stop; reloads meanwhile.
@@ -109,6 +117,7 @@ impl Operator {
                 _ = self.interrupt.recv() => return Ok(()),
                 _ = self.hang_up.recv() => self.reload(plane),
                 () = self.interfaces.changed() => self.review_addresses(plane),
+                () = self.service.watchdog_due() => self.report_alive(plane),
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(name) => bail!("{name} ended while the server runs"),
                     Err(accident) => bail!("a part of the server died: {accident}"),
@@ -117,7 +126,21 @@ impl Operator {
         }
     }
 
+    /// Whoever comes here is alive itself; the data plane is asked. A dead one is left to the manager's patience.
+    fn report_alive(&self, plane: &DataPlane) {
+        if plane.is_running() {
+            self.service.alive();
+        }
+    }
+
     fn reload(&mut self, plane: &DataPlane) {
+        self.service.reloading();
+        self.carry_out(plane);
+        // Whatever came of it, the server is what it was or better.
+        self.service.ready();
+    }
+
+    fn carry_out(&mut self, plane: &DataPlane) {
         match self.certificates.reload() {
             Ok(true) => info!("certificate renewed"),
             Ok(false) => {}
@@ -182,6 +205,7 @@ impl Operator {
     pub(super) async fn drain(&mut self, plane: &DataPlane, hub: &Handle, web: &http::Server) {
         let grace = self.config.server.shutdown_grace;
         info!(grace_ms = grace.as_millis() as u64, "draining");
+        self.service.stopping(grace);
         web.drain();
         plane.drain();
         let end = async {
@@ -196,8 +220,9 @@ impl Operator {
                 () = &mut end => return,
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
-                // Where clients are sent may become known only now.
-                _ = self.hang_up.recv() => self.reload(plane),
+                // Where clients are sent may become known only now. The manager knows of the stop, not of this.
+                _ = self.hang_up.recv() => self.carry_out(plane),
+                () = self.service.watchdog_due() => self.report_alive(plane),
             }
         }
         warn!("stopping at once");

@@ -1,0 +1,140 @@
+//! The built program as a service manager meets it: it says when it is ready, reloads, stops, and that it is alive.
+mod support;
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use support::require_program;
+
+/// For each step, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program, started as systemd would with `Type=notify` and `WatchdogSec=`.
+struct Service {
+    child: Child,
+    notices: UnixDatagram,
+    directory: tempfile::TempDir,
+}
+
+impl Service {
+    fn start(watchdog: Duration) -> Service {
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("notify");
+        let notices = UnixDatagram::bind(&socket).expect("a socket");
+        notices.set_read_timeout(Some(Duration::from_secs(1))).expect("set a timeout");
+        let config = directory.path().join("duologue.toml");
+        let state = directory.path().join("state");
+        let text = format!(
+            "[server]\nstate_dir = \"{}\"\nshutdown_grace = \"3s\"\n[http]\nlisten = [\"127.0.0.1:0\"]\n\
+             tls_listen = [\"127.0.0.1:0\"]\n[turn]\nudp_listen = [\"127.0.0.1:0\"]\ntcp_listen = [\"127.0.0.1:0\"]\n\
+             tls_listen = []\n[relay]\naddresses = [\"127.0.0.1\"]\n",
+            state.display()
+        );
+        std::fs::write(&config, text).expect("write the configuration");
+        let child = Command::new(env!("CARGO_BIN_EXE_duologue"))
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", watchdog.as_micros().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start the program");
+        Service { child, notices, directory }
+    }
+
+    /// Waits for a notice with this line; the whole notice.
+    fn wait_for(&self, line: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut heard = Vec::new();
+        while Instant::now() < end {
+            let mut room = [0; 4096];
+            match self.notices.recv(&mut room) {
+                Ok(len) => {
+                    let notice = String::from_utf8_lossy(&room[..len]).into_owned();
+                    if notice.lines().any(|told| told == line) {
+                        return notice;
+                    }
+                    heard.push(notice);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("{line} did not come, but {heard:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("run kill").success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_manager_is_told_of_start_reload_and_stop() {
+    let mut service = Service::start(Duration::from_secs(3600));
+    service.wait_for("READY=1");
+    service.signal("HUP");
+    let reload = service.wait_for("RELOADING=1");
+    assert!(reload.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reload}");
+    service.wait_for("READY=1");
+    service.signal("TERM");
+    let stop = service.wait_for("STOPPING=1");
+    // The grace of three seconds, and half a minute beside it.
+    assert!(stop.lines().any(|line| line == "EXTEND_TIMEOUT_USEC=33000000"), "{stop}");
+    assert!(service.child.wait().expect("it ends").success());
+}
+
+#[test]
+fn the_watchdog_hears_of_a_server_that_is_alive() {
+    let service = Service::start(Duration::from_millis(200));
+    service.wait_for("READY=1");
+    for _ in 0..3 {
+        service.wait_for("WATCHDOG=1");
+    }
+}
+
+#[test]
+fn a_broken_reload_is_over_too() {
+    let service = Service::start(Duration::from_secs(3600));
+    service.wait_for("READY=1");
+    std::fs::write(service.directory.path().join("duologue.toml"), "[serverr]\n").expect("spoil the configuration");
+    service.signal("HUP");
+    service.wait_for("RELOADING=1");
+    service.wait_for("READY=1");
+}
+
+#[test]
+fn the_unit_is_valid_and_shuts_the_server_in() {
+    let analyze = require_program("systemd-analyze", "systemd");
+    let directory = tempfile::tempdir().expect("a directory");
+    let unit = directory.path().join("duologue.service");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/duologue.service");
+    let text = std::fs::read_to_string(source).expect("the unit");
+    // The package puts the program there; this machine need not have it.
+    std::fs::write(&unit, text.replace("/usr/bin/duologue", env!("CARGO_BIN_EXE_duologue"))).expect("written");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&analyze).args(arguments).arg(&unit).output().expect("run systemd-analyze");
+        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        told
+    };
+    assert_eq!(run(&["verify", "--man=no"]), "", "no complaints");
+    // 2.0 or better, in tenths.
+    let told = run(&["security", "--offline=yes", "--no-pager", "--threshold=20"]);
+    assert!(told.contains("Overall exposure level"), "{told}");
+}
