@@ -15,7 +15,25 @@ use source::Source;
 /// A room and the rooms it may name. `app` may name every room but those above it.
 const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["app", "auth", "bench", "config", "ice", "load", "measure", "state", "store", "telemetry", "time"]),
+    // To find what is wrong with a server, its doctor looks at it from outside, and at its files as it would itself.
+    (
+        "cli",
+        &[
+            "app",
+            "auth",
+            "bench",
+            "config",
+            "ice",
+            "listener",
+            "load",
+            "measure",
+            "state",
+            "store",
+            "stun",
+            "telemetry",
+            "time",
+        ],
+    ),
     // The load generator sends and receives with the same calls as the server: else it would measure itself.
     ("bench", &["auth", "measure", "stun", "time", "transport"]),
     ("load", &["auth", "measure"]),

@@ -6,7 +6,9 @@ mod bench;
 mod check_config;
 mod creds;
 mod healthcheck;
+mod init;
 mod load;
+mod manual;
 mod serve;
 
 use std::path::PathBuf;
@@ -14,10 +16,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::CommandFactory;
 use clap::Parser;
 use clap::Subcommand;
+use clap_complete::Shell;
 
 use crate::config::Config;
+use crate::config::Problems;
 use crate::config::Sources;
 use crate::config::parse_duration;
 
@@ -55,6 +60,8 @@ enum Command {
     Serve,
     /// Print the configuration in force, secrets masked, or every mistake in it
     CheckConfig,
+    /// Write a configuration with fresh secrets, and print what firewall and kernel should be told
+    Init(init::Wishes),
     /// Print a TURN credential and the ICE servers it is for, as JSON
     Creds {
         /// How long the credential can be used to allocate, e.g. 10m, 1h, 7d
@@ -88,6 +95,18 @@ enum Command {
         #[command(subcommand)]
         task: load::Task,
     },
+    /// Print what makes a shell complete these commands
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a directory
+    Man {
+        /// The directory; it must be there
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Runs the command that the process was started with.
@@ -95,30 +114,36 @@ pub fn run() -> ExitCode {
     let Cli { command, sources } = Cli::parse();
     let sources =
         Sources::default().with_file(sources.config).with_environment(std::env::vars_os()).with_flags(sources.set);
-    let config = match Config::load(sources) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::from(WRONG_INPUT);
-        }
-    };
-    let done = match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(config),
-        Command::CheckConfig => check_config::run(&config),
-        Command::Creds { ttl, user } => creds::run(&config, ttl, &user),
-        Command::Healthcheck => healthcheck::run(&config),
-        Command::Backup { to } => backup::back_up(&config, &to),
-        Command::Restore { from } => backup::restore(&config, &from),
+    match execute(command.unwrap_or(Command::Serve), sources) {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<Problems>() {
+            Some(problems) => {
+                eprintln!("{problems}");
+                ExitCode::from(WRONG_INPUT)
+            }
+            None => {
+                eprintln!("duologue: {error:#}");
+                ExitCode::from(FAILED)
+            }
+        },
+    }
+}
+
+fn execute(command: Command, sources: Sources) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Serve => serve::run(Config::load(sources)?),
+        Command::CheckConfig => check_config::run(&Config::load(sources)?),
+        Command::Init(wishes) => init::run(&wishes),
+        Command::Creds { ttl, user } => creds::run(&Config::load(sources)?, ttl, &user),
+        Command::Healthcheck => healthcheck::run(&Config::load(sources)?),
+        Command::Backup { to } => backup::back_up(&Config::load(sources)?, &to),
+        Command::Restore { from } => backup::restore(&Config::load(sources)?, &from),
         Command::Bench { task } => bench::run(task),
         Command::Load { task } => load::run(task),
+        Command::Completions { shell } => manual::completions(&mut Cli::command(), shell),
+        Command::Man { dir } => manual::pages(Cli::command(), dir.as_deref()),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("duologue: {error:#}");
-            ExitCode::from(FAILED)
-        }
-    }
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
