@@ -5,6 +5,7 @@ mod backup;
 mod bench;
 mod check_config;
 mod creds;
+mod doctor;
 mod healthcheck;
 mod init;
 mod load;
@@ -62,6 +63,8 @@ enum Command {
     CheckConfig,
     /// Write a configuration with fresh secrets, and print what firewall and kernel should be told
     Init(init::Wishes),
+    /// Say what is wrong with this configuration, this machine or the running server, and how to mend it
+    Doctor(doctor::Questions),
     /// Print a TURN credential and the ICE servers it is for, as JSON
     Creds {
         /// How long the credential can be used to allocate, e.g. 10m, 1h, 7d
@@ -134,6 +137,7 @@ fn execute(command: Command, sources: Sources) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(Config::load(sources)?),
         Command::CheckConfig => check_config::run(&Config::load(sources)?),
         Command::Init(wishes) => init::run(&wishes),
+        Command::Doctor(questions) => return doctor::run(sources, &questions),
         Command::Creds { ttl, user } => creds::run(&Config::load(sources)?, ttl, &user),
         Command::Healthcheck => healthcheck::run(&Config::load(sources)?),
         Command::Backup { to } => backup::back_up(&Config::load(sources)?, &to),
