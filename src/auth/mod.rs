@@ -1,9 +1,11 @@
-//! Who may do what: TURN credentials, nonces, client tokens, invitations.
+//! Who may do what: TURN credentials, nonces, client tokens, passwords, invitations.
 
 pub mod file_link;
 pub mod invitation;
 pub mod nonce;
+pub mod password;
 pub mod resume;
 pub mod secret;
 pub mod token;
 pub mod turn;
+pub mod username;

@@ -18,11 +18,14 @@ use crate::auth::secret::Secret;
 use crate::time::UnixMillis;
 
 mod family;
+pub mod mint;
 
 use family::Families;
 pub use family::Family;
 pub use family::FamilyChange;
 pub use family::FamilyId;
+pub use family::Logins;
+pub use mint::Grant;
 
 /// Names of guests begin with it and have no colon, which names of users of a backend have.
 const GUEST_PREFIX: &str = "g_";
@@ -234,8 +237,32 @@ impl Tokens {
             device: Some(device.into()),
             age_band: None,
         };
-        let (family, refresh_token) = self.families.open(subject.clone(), now + self.refresh_ttl, now);
+        let (family, refresh_token) = self.families.open(subject.clone(), None, now + self.refresh_ttl, now);
         self.issued(subject, family, refresh_token, now)
+    }
+
+    /// Makes the first tokens of a login of that revision of an account. One login too many ends another.
+    pub fn issue_login(&mut self, subject: Subject, revision: u64, now: UnixMillis) -> Issued {
+        if let Some(family) = self.families.supernumerary(&subject.user) {
+            self.end_logins(&subject.user, &Logins::Of(family), now);
+        }
+        let (family, refresh_token) = self.families.open(subject.clone(), Some(revision), now + self.refresh_ttl, now);
+        self.issued(subject, family, refresh_token, now)
+    }
+
+    /// Ends logins of a user: none of their tokens is good any more. Their live sockets must go too (rule 17).
+    pub fn end_logins(&mut self, user: &Arc<str>, which: &Logins, now: UnixMillis) {
+        let mut ended = self.families.end(user, which);
+        if let Logins::Of(family) = which
+            && ended.is_empty()
+        {
+            // Forgotten, but an access token of it may be good.
+            ended.push(family.clone());
+        }
+        for family in ended {
+            // Access tokens of the family live at most that long.
+            self.families.bury(family, now + self.access_ttl);
+        }
     }
 
     /// Gives a new pair for a refresh token, which is used up by that.

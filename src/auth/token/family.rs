@@ -33,6 +33,30 @@ impl FamilyId {
     }
 }
 
+/// Families of one account; beyond it the one that expires first ends.
+const FAMILIES_PER_ACCOUNT_MAX: usize = 32;
+
+/// Which logins of a user end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Logins {
+    /// One.
+    Of(FamilyId),
+    /// All there are.
+    All,
+    /// Those of an account as it was before that revision.
+    Before(u64),
+}
+
+impl Logins {
+    fn include(&self, family: &Family) -> bool {
+        match self {
+            Logins::Of(id) => family.id == *id,
+            Logins::All => true,
+            Logins::Before(revision) => family.account.is_some_and(|account| account < *revision),
+        }
+    }
+}
+
 /// The first half of a refresh token. It is no part of access tokens, so only who has seen a refresh token can
 /// have the family killed.
 type Lookup = [u8; 16];
@@ -53,6 +77,8 @@ pub struct Family {
     pub secret_hash: [u8; 32],
     /// Until when that token is good.
     pub expires: UnixMillis,
+    /// The revision of the account that logged in; `None`: a guest, which has none.
+    pub account: Option<u64>,
 }
 
 /// What must be kept for the next start, in the order it happened.
@@ -71,6 +97,7 @@ pub enum FamilyChange {
 pub(super) struct Families {
     family_by_lookup: HashMap<Lookup, Family>,
     by_expiry: BTreeSet<(UnixMillis, Lookup)>,
+    by_user: BTreeSet<(Arc<str>, Lookup)>,
     buried: HashMap<FamilyId, UnixMillis>,
     changes: Vec<FamilyChange>,
     /// Guests whose family is no more: nobody can be them again.
@@ -81,6 +108,7 @@ impl Families {
     /// Takes back what was kept.
     pub(super) fn restore(&mut self, family: Family) {
         self.by_expiry.insert((family.expires, family.lookup));
+        self.by_user.insert((family.subject.user.clone(), family.lookup));
         if let Some(older) = self.family_by_lookup.insert(family.lookup, family.clone())
             && older.expires != family.expires
         {
@@ -102,18 +130,29 @@ impl Families {
     }
 
     fn remove(&mut self, lookup: &Lookup) {
-        let family = self.family_by_lookup.remove(lookup);
-        self.departed.extend(family.map(|family| family.subject).filter(|who| who.guest).map(|who| who.user));
+        let Some(Family { subject, .. }) = self.family_by_lookup.remove(lookup) else { return };
+        self.by_user.remove(&(subject.user.clone(), *lookup));
+        if subject.guest {
+            self.departed.push(subject.user);
+        }
     }
 
-    /// Starts a family and returns its first refresh token.
-    pub(super) fn open(&mut self, subject: Subject, expires: UnixMillis, now: UnixMillis) -> (FamilyId, String) {
+    /// Starts a family, of a guest or of that revision of an account, and returns its first refresh token.
+    pub(super) fn open(
+        &mut self,
+        subject: Subject,
+        account: Option<u64>,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> (FamilyId, String) {
         self.forget(now);
         let lookup: Lookup = random();
         let secret: [u8; SECRET_LEN] = random();
         let id = FamilyId(URL_SAFE_NO_PAD.encode(random::<12>()).into());
-        let family = Family { lookup, id: id.clone(), subject, secret_hash: Sha256::digest(secret).into(), expires };
+        let secret_hash = Sha256::digest(secret).into();
+        let family = Family { lookup, id: id.clone(), subject, secret_hash, expires, account };
         self.changes.push(FamilyChange::Put(family.clone()));
+        self.by_user.insert((family.subject.user.clone(), lookup));
         self.family_by_lookup.insert(lookup, family);
         self.by_expiry.insert((expires, lookup));
         (id, encode(lookup, secret))
@@ -143,6 +182,36 @@ impl Families {
         self.by_expiry.insert((expires, lookup));
         self.changes.push(FamilyChange::Put(family.clone()));
         Ok((family.subject.clone(), family.id.clone(), encode(lookup, next)))
+    }
+
+    /// Ends families of a user and returns which.
+    pub(super) fn end(&mut self, user: &Arc<str>, which: &Logins) -> Vec<FamilyId> {
+        let mut ended = Vec::new();
+        for lookup in self.lookups_of(user) {
+            let Some(family) = self.family_by_lookup.get(&lookup).filter(|family| which.include(family)) else {
+                continue;
+            };
+            ended.push(family.id.clone());
+            self.by_expiry.remove(&(family.expires, lookup));
+            self.remove(&lookup);
+            self.changes.push(FamilyChange::Removed(lookup));
+        }
+        ended
+    }
+
+    /// The family of an account that must end for another to begin.
+    pub(super) fn supernumerary(&self, user: &Arc<str>) -> Option<FamilyId> {
+        let lookups = self.lookups_of(user);
+        if lookups.len() < FAMILIES_PER_ACCOUNT_MAX {
+            return None;
+        }
+        let families = lookups.iter().filter_map(|lookup| self.family_by_lookup.get(lookup));
+        families.min_by_key(|family| family.expires).map(|family| family.id.clone())
+    }
+
+    fn lookups_of(&self, user: &Arc<str>) -> Vec<Lookup> {
+        let all = (user.clone(), Lookup::default())..=(user.clone(), [u8::MAX; LOOKUP_LEN]);
+        self.by_user.range(all).map(|(_, lookup)| *lookup).collect()
     }
 
     /// Refuses the access tokens of a dead family until the last of them has expired.

@@ -166,9 +166,9 @@ impl Hub {
 }
 
 fn family(kept: store::Family) -> Option<auth::token::Family> {
-    let store::Family { lookup, id, subject, secret_hash, expires } = kept;
+    let store::Family { lookup, id, subject, secret_hash, expires, account } = kept;
     let subject = serde_json::from_str(&subject).ok()?;
-    Some(auth::token::Family { lookup, id: FamilyId::new(id), subject, secret_hash, expires })
+    Some(auth::token::Family { lookup, id: FamilyId::new(id), subject, secret_hash, expires, account })
 }
 
 /// What stands for a user until its plain hello says who it is.
