@@ -2,6 +2,7 @@
 //!
 //! Everything here is plain and blocking. The rest of the process reaches a store through its [`runner`]: bounded
 //! queues into threads of the store, answers by closures.
+mod account;
 mod chat;
 mod error;
 mod id;
@@ -17,6 +18,10 @@ mod stats;
 pub mod sweeper;
 mod upload;
 
+pub use account::Account;
+pub use account::AccountRole;
+pub use account::Accounts;
+pub use account::Alteration;
 pub use chat::Appended;
 pub use chat::Chat;
 pub use chat::Content;
@@ -80,6 +85,7 @@ pub use sqlite::OpenError;
 pub use sqlite::SqliteStore;
 pub use sqlite::back_up;
 pub use sqlite::open;
+pub use sqlite::open_beside;
 pub use sqlite::restore;
 pub use stats::Stats;
 pub use upload::Upload;
@@ -88,7 +94,7 @@ pub use upload::Uploads;
 pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
-pub trait Store: Sessions + People + Rooms + Chat + Uploads + Reports + Upkeep + Send {
+pub trait Store: Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Upkeep + Send {
     /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
     ///
     /// # Errors

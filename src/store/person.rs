@@ -63,6 +63,8 @@ pub struct Family {
     pub secret_hash: [u8; 32],
     /// Until when that token is good.
     pub expires: UnixMillis,
+    /// The revision of the account that logged in; `None`: a guest, which has none.
+    pub account: Option<u64>,
 }
 
 /// A family whose access tokens are refused (rule 17).

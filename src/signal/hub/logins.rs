@@ -2,12 +2,19 @@
 //!
 //! A new resume token is told at once and kept a moment later: if the process ends in between, an access token brings the
 //! user back. A new refresh token is told once it is kept: with the one before it the whole login would be lost.
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use crate::auth::token::FamilyChange;
 use crate::auth::token::Issued;
+use crate::auth::token::Logins;
 use crate::auth::token::RefreshError;
+use crate::auth::token::Subject;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
 use crate::signal::keepsake::ChainDetails;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Refusal;
 use crate::store;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -36,6 +43,78 @@ impl Hub {
             answer(outcome);
         } else {
             self.write("login", move |store| keep(store, &changes), move |_, _, _| answer(outcome));
+        }
+        self.settle(now);
+    }
+
+    /// Makes the first tokens of somebody who has shown to own that revision of an account, unless it is kept out.
+    ///
+    /// `answer` is called with the tokens once they are kept. A store that cannot write locks nobody out.
+    pub(crate) fn handle_login(
+        &mut self,
+        subject: Subject,
+        revision: u64,
+        ip: IpAddr,
+        answer: impl FnOnce(Result<Issued, Refusal>) + Send + 'static,
+        now: Now,
+    ) {
+        if let Err(refusal) = self.check_subject(&subject, ip, now.unix) {
+            return answer(Err(refusal));
+        }
+        let issued = self.tokens.issue_login(subject, revision, now.unix);
+        self.close_ended(now, move |_| answer(Ok(issued)));
+    }
+
+    /// Ends the login that an access token is of, or all logins of its user, at once (rule 17).
+    ///
+    /// `answer` is called once that is kept: `unauthorized` for a token that is not good, `forbidden` for one that was not
+    /// made here, `unavailable` if it is dead now but could come back with a restart.
+    pub(crate) fn handle_logout(
+        &mut self,
+        access_token: &str,
+        everywhere: bool,
+        answer: impl FnOnce(Result<(), Refusal>) + Send + 'static,
+        now: Now,
+    ) {
+        // Whoever is banned may go.
+        let identity = match self.tokens.verify(access_token, now.unix) {
+            Ok(identity) => identity,
+            Err(error) => {
+                let refusal = Refusal::new(ErrorCode::Unauthorized, "");
+                return answer(Err(Refusal { message: error.to_string().into(), ..refusal }));
+            }
+        };
+        let Some(family) = identity.family else {
+            return answer(Err(Refusal::new(ErrorCode::Forbidden, "this token has no login here; let it expire")));
+        };
+        let which = if everywhere { Logins::All } else { Logins::Of(family) };
+        self.tokens.end_logins(&identity.subject.user, &which, now.unix);
+        self.close_ended(now, move |outcome| {
+            let lost = |_| Refusal::new(ErrorCode::Unavailable, "ended, but the store cannot keep that now");
+            answer(outcome.map_err(lost));
+        });
+    }
+
+    /// An account was altered: its logins of before are over.
+    pub(crate) fn handle_altered(&mut self, user: &Arc<str>, revision: u64, now: Now) {
+        self.tokens.end_logins(user, &Logins::Before(revision), now.unix);
+        self.close_ended(now, |_| {});
+    }
+
+    /// Has what changed about logins kept, closes the sockets of those that ended, here and elsewhere, and goes on.
+    fn close_ended(&mut self, now: Now, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        let changes = self.tokens.take_changes();
+        for change in &changes {
+            if let FamilyChange::Buried(family, _) = change {
+                self.close_family(family, now);
+            }
+        }
+        self.tell_killed(&changes);
+        self.forget_departed();
+        if changes.is_empty() {
+            then(Ok(()));
+        } else {
+            self.write("login", move |store| keep(store, &changes), move |_, outcome, _| then(outcome));
         }
         self.settle(now);
     }
@@ -84,6 +163,7 @@ fn keep(store: &mut dyn Store, changes: &[FamilyChange]) -> Result<(), StoreErro
             subject: serde_json::to_string(&family.subject).expect("a subject has no failing parts").into(),
             secret_hash: family.secret_hash,
             expires: family.expires,
+            account: family.account,
         }),
         FamilyChange::Removed(lookup) => store.remove_family(lookup),
         FamilyChange::Buried(family, until) => {

@@ -1,4 +1,5 @@
 //! The store without a file: `store.path = ":memory:"`, and the tests of whoever uses a store.
+mod account;
 mod chat;
 mod person;
 mod report;
@@ -12,6 +13,7 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Work;
 
+use account::AccountBook;
 use chat::Conversations;
 use person::Persons;
 use report::Desk;
@@ -29,6 +31,7 @@ pub struct MemoryStore {
     persons: Persons,
     uploads: UploadBook,
     desk: Desk,
+    accounts: AccountBook,
 }
 
 impl MemoryStore {
@@ -42,6 +45,7 @@ impl MemoryStore {
             persons: Persons::default(),
             uploads: UploadBook::default(),
             desk: Desk::default(),
+            accounts: AccountBook::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A write-ahead log with `synchronous = NORMAL`: a group that was committed survives the end of the process in any
 //! way, `kill -9` included. When the machine loses power the last groups may be missing, as far back as the last
 //! checkpoint; the file stays whole.
+mod account;
 mod backup;
 mod chat;
 mod failure;
@@ -30,6 +31,7 @@ pub use backup::restore;
 use open::Lock;
 pub use open::OpenError;
 pub use open::open;
+pub use open::open_beside;
 
 /// One connection to the file.
 #[derive(Debug)]

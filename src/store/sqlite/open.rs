@@ -15,6 +15,7 @@ use rustix::fs::flock;
 
 use crate::store::Retention;
 use crate::store::SqliteStore;
+use crate::store::Store;
 use crate::store::runner::Opened;
 use crate::store::sqlite::migration;
 
@@ -75,6 +76,12 @@ pub enum OpenError {
         found: i64,
         /// The newest schema known here.
         known: i64,
+    },
+    /// The server that uses it is of an earlier version of this program.
+    #[error("{} is in use by an older duologue; restart the server with this version first", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
     },
     /// Another program made it.
     #[error("{} is a database of another program; name another store.path", path.display())]
@@ -165,6 +172,29 @@ pub fn open(path: &Path, retention: Retention) -> Result<Opened, OpenError> {
         writer: Box::new(SqliteStore { connection, retention, _lock: Some(lock) }),
         reader: Some(Box::new(SqliteStore { connection: reader, retention, _lock: None })),
     })
+}
+
+/// Opens the database at `path` beside a server that may be using it: what is written here, the server finds when it looks.
+///
+/// One that is not there is made, and an older one brought up to date, unless a server has it.
+///
+/// # Errors
+///
+/// [`OpenError`]; the file stays as it was.
+pub fn open_beside(path: &Path, retention: Retention) -> Result<Box<dyn Store>, OpenError> {
+    let subject = Subject { path };
+    if path.exists() {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| subject.failed(error))?;
+        if migration::version(&connection, subject)? == migration::VERSION {
+            set_up_writer(&connection).map_err(|error| subject.failed(error))?;
+            return Ok(Box::new(SqliteStore { connection, retention, _lock: None }));
+        }
+    }
+    match open(path, retention) {
+        Ok(opened) => Ok(opened.writer),
+        Err(OpenError::InUse { path }) => Err(OpenError::Older { path }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens a connection to a file that is there.

@@ -35,9 +35,9 @@ const PUT_BAN: &str = "INSERT INTO ban (id, kind, banned, reason, moderator, at,
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET kind = excluded.kind, banned = excluded.banned,
     reason = excluded.reason, moderator = excluded.moderator, at = excluded.at, until = excluded.until";
 
-const PUT_FAMILY: &str = "INSERT INTO family (lookup, id, subject, secret_hash, expires) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT DO UPDATE SET id = excluded.id, subject = excluded.subject, secret_hash = excluded.secret_hash,
-    expires = excluded.expires";
+const PUT_FAMILY: &str = "INSERT INTO family (lookup, id, subject, secret_hash, expires, account)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET id = excluded.id, subject = excluded.subject,
+    secret_hash = excluded.secret_hash, expires = excluded.expires, account = excluded.account";
 
 const BURY: &str = "INSERT INTO buried_family (id, until) VALUES (?1, ?2)
     ON CONFLICT DO UPDATE SET until = excluded.until";
@@ -118,8 +118,8 @@ impl People for SqliteStore {
     }
 
     fn put_family(&mut self, family: &Family) -> Result<(), StoreError> {
-        let Family { lookup, id, subject, secret_hash, expires } = family;
-        self.execute(PUT_FAMILY, params![lookup, id, subject, secret_hash, millis(*expires)]).map(drop)
+        let Family { lookup, id, subject, secret_hash, expires, account } = family;
+        self.execute(PUT_FAMILY, params![lookup, id, subject, secret_hash, millis(*expires), account]).map(drop)
     }
 
     fn remove_family(&mut self, lookup: &[u8; 16]) -> Result<(), StoreError> {
@@ -128,7 +128,7 @@ impl People for SqliteStore {
 
     fn each_family(&self, visit: &mut dyn FnMut(Family)) -> Result<(), StoreError> {
         let mut statement =
-            self.connection.prepare_cached("SELECT lookup, id, subject, secret_hash, expires FROM family")?;
+            self.connection.prepare_cached("SELECT lookup, id, subject, secret_hash, expires, account FROM family")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             visit(Family {
@@ -137,6 +137,7 @@ impl People for SqliteStore {
                 subject: row.get(2)?,
                 secret_hash: row.get(3)?,
                 expires: time_at(row, 4)?,
+                account: row.get(5)?,
             });
         }
         Ok(())

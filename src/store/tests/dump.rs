@@ -18,6 +18,7 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     each(&mut lines, |visit| store.each_ban(visit));
     each(&mut lines, |visit| store.each_family(visit));
     each(&mut lines, |visit| store.each_buried_family(visit));
+    lines.push(format!("{:?} {:?}", store.accounts("", 100), store.accounts_altered(0, 100)));
     each(&mut lines, |visit| store.each_meeting(UnixMillis(0), visit));
     for place in places {
         let window = Window { limit: 1_000, ..Window::default() };

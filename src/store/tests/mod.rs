@@ -17,6 +17,7 @@ use crate::store::UserId;
 use crate::store::open;
 use crate::time::UnixMillis;
 
+mod account;
 pub(in crate::store) mod chat;
 mod dump;
 mod model;

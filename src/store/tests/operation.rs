@@ -2,7 +2,9 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::store::AccountRole;
 use crate::store::Alias;
+use crate::store::Alteration;
 use crate::store::BlockId;
 use crate::store::BuriedFamily;
 use crate::store::DataClass;
@@ -24,6 +26,7 @@ use crate::store::Store;
 use crate::store::UploadId;
 use crate::store::UserId;
 use crate::store::Window;
+use crate::store::tests::account::account;
 use crate::store::tests::chat::message;
 use crate::store::tests::chat::mid;
 use crate::store::tests::person::block;
@@ -68,6 +71,8 @@ pub(super) enum What {
     Login,
     Logout,
     Bury,
+    Register,
+    Alter,
     Upload,
     AbandonUpload,
     RemoveUpload,
@@ -77,7 +82,7 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 32] = [
+const ALL: [What; 34] = [
     What::Start,
     What::Progress,
     What::End,
@@ -103,6 +108,8 @@ const ALL: [What; 32] = [
     What::Login,
     What::Logout,
     What::Bury,
+    What::Register,
+    What::Alter,
     What::Upload,
     What::AbandonUpload,
     What::RemoveUpload,
@@ -217,6 +224,15 @@ impl Operation {
             What::Logout => format!("{:?}", store.remove_family(&[byte; 16])),
             What::Bury => {
                 format!("{:?}", store.bury_family(&BuriedFamily { id: id.into(), until: UnixMillis(at) }))
+            }
+            What::Register => format!("{:?}", store.add_account(&account(user, name))),
+            What::Alter => {
+                let alteration = match number % 3 {
+                    0 => Alteration::Disabled(in_room),
+                    1 => Alteration::Password(id.into()),
+                    _ => Alteration::Role(AccountRole::ALL[at as usize % 3]),
+                };
+                format!("{:?}", store.alter_account(&user_id, &alteration))
             }
             What::Upload => format!("{:?}", store.put_upload(&upload(&id, user, at, at))),
             What::AbandonUpload => format!("{:?}", store.abandon_upload(&UploadId(id.into()))),

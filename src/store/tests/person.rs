@@ -33,6 +33,7 @@ pub(super) fn family(byte: u8, expires: u64) -> Family {
         subject: "{\"user\":\"u\"}".into(),
         secret_hash: [byte + 1; 32],
         expires: UnixMillis(expires),
+        account: (byte > 1).then_some(byte.into()),
     }
 }
 

@@ -65,16 +65,35 @@ fn one_server_at_a_time() {
 }
 
 #[test]
+fn somebody_else_can_write_beside_the_server_and_is_read_by_it() {
+    let (home, opened) = Home::with_messages(1);
+    let path = home.path("duologue.db");
+    let beside = crate::store::open_beside(&path, crate::store::Retention::default());
+    beside.expect("current").append_message(&super::said(2)).expect("stored");
+    assert_eq!(numbers(&*opened.reader.expect("a second connection")), [1, 2]);
+    drop(opened.writer);
+    // One that is not there is made; one that is older, with nobody using it, is brought up to date.
+    let raw = Connection::open(home.path("older.db")).expect("opens");
+    raw.execute_batch(include_str!("../migrations/0001.sql")).expect("made");
+    raw.pragma_update(None, "user_version", 1).expect("is set");
+    drop(raw);
+    for name in ["new.db", "older.db"] {
+        let beside = crate::store::open_beside(&home.path(name), crate::store::Retention::default());
+        assert_eq!(beside.expect("made").accounts("", 1), Ok(Vec::new()), "{name}");
+    }
+}
+
+#[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let (home, opened) = Home::with_messages(1);
     drop(opened);
     let path = home.path("duologue.db");
     let raw = Connection::open(&path).expect("opens");
-    raw.pragma_update(None, "user_version", 7).expect("is set");
+    raw.pragma_update(None, "user_version", VERSION + 1).expect("is set");
     drop(raw);
     let before = fs::read(&path).expect("readable");
     let told = refusal(&home).to_string();
-    let expected = format!("was written by a newer duologue (schema 7, this one knows {VERSION})");
+    let expected = format!("was written by a newer duologue (schema {}, this one knows {VERSION})", VERSION + 1);
     assert!(told.contains(&expected), "{told}");
     assert!(told.contains("duologue restore FILE"), "{told}");
     assert!(fs::read(&path).expect("readable") == before);

@@ -1,5 +1,6 @@
 use rusqlite::Connection;
 
+use crate::store::sqlite::account;
 use crate::store::sqlite::chat;
 use crate::store::sqlite::report;
 use crate::store::sqlite::room;
@@ -49,6 +50,9 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         upload::OVERDUE,
         upload::ABANDON,
         upload::ABANDON_ALL,
+        account::ALTER,
+        account::BEHIND,
+        account::ALTERED,
     ];
     statements.extend(sweep::OVER);
     for sql in statements {
