@@ -2,6 +2,7 @@
 pub(crate) mod addresses;
 mod doors;
 mod filing;
+mod identifying;
 mod interfaces;
 mod numbers;
 mod operator;
@@ -36,6 +37,7 @@ use crate::files::Desk;
 use crate::http;
 use crate::http::Hooks;
 use crate::http::hooks::MetricsPage;
+use crate::identity;
 use crate::listener;
 use crate::listener::Certificates;
 use crate::listener::Front;
@@ -133,14 +135,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     // The only node of its process, and there is no bus between processes yet.
     let (line, carrier) = LocalBus::default().join(NodeId(settings.server.node.as_str().into()));
     tasks.spawn(named("bus", carrier));
-    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store, line, past);
+    let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store.clone(), line, past);
     tasks.spawn(named("signaling", hub_task));
+    tasks.spawn(named("accounts", identifying::watch(&store, &hub).await?.run()));
+    let accounts = identifying::open(&config, store, &hub, clock)?;
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
     let page = Arc::new(OnceLock::new());
-    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page, desk.clone()));
+    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page, desk.clone(), accounts));
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
         let mut metrics = Metrics::new(clock.now().unix);
@@ -233,6 +237,7 @@ fn signal_settings(
             connections: limits.connections,
             connections_per_address: limits.connections_per_address,
             guests_per_minute: limits.guests_per_minute,
+            logins_per_minute: limits.logins_per_minute,
             messages_per_second: limits.messages_per_second,
             messages_burst: limits.messages_burst,
             queue_joins_per_minute: limits.queue_joins_per_minute,
@@ -245,6 +250,7 @@ fn signal_settings(
         },
         exempt: limits.exempt.clone(),
         guests: config.auth.guests,
+        accounts: config.auth.accounts,
         tokens: TokenSettings {
             secret: state.token_secret.clone(),
             foreign_secrets: config.auth.jwt_secrets.clone(),
@@ -319,10 +325,16 @@ fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listen
 }
 
 /// What stands behind the routes.
-fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>, desk: Option<Desk>) -> Hooks {
+fn hooks(
+    hub: &Handle,
+    plane: &DataPlane,
+    page: &Arc<OnceLock<Metrics>>,
+    desk: Option<Desk>,
+    accounts: Option<identity::Desk>,
+) -> Hooks {
     let plane = plane.clone();
     let page = Arc::clone(page);
-    Hooks::to_signal(
+    let to_signal = Hooks::to_signal(
         hub.clone(),
         Arc::new(move || if plane.is_running() { Ok(()) } else { Err("relay") }),
         Arc::new(move || MetricsPage {
@@ -330,5 +342,6 @@ fn hooks(hub: &Handle, plane: &DataPlane, page: &Arc<OnceLock<Metrics>>, desk: O
             text: page.get().map(Metrics::render).unwrap_or_default(),
         }),
         desk,
-    )
+    );
+    Hooks { accounts, ..to_signal }
 }

@@ -14,6 +14,7 @@ pub mod files;
 pub mod histogram;
 pub mod http;
 pub mod ice;
+pub mod identity;
 pub mod listener;
 pub mod load;
 pub mod matchmaking;

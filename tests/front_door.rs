@@ -140,6 +140,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         limits: signal::Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        accounts: false,
         tokens: TokenSettings {
             secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
             foreign_secrets: Vec::new(),

@@ -49,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "files",
             "http",
             "ice",
+            "identity",
             "listener",
             "matchmaking",
             "metrics",
@@ -62,9 +63,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("http", &["admission", "auth", "bus", "files", "matchmaking", "signal", "store", "time"]),
+    ("http", &["admission", "auth", "bus", "files", "identity", "matchmaking", "signal", "store", "time"]),
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.
     ("files", &["auth", "signal", "store", "time"]),
+    // Passwords are looked up and worked out beside signaling, which issues what they are good for.
+    ("identity", &["admission", "auth", "signal", "store", "time"]),
     ("listener", &["admission", "stun", "time"]),
     ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),

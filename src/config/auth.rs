@@ -10,11 +10,15 @@ use super::mask;
 use super::problem::Complaint;
 use super::read::Section;
 
-/// `[auth]`: guests, tokens of our own and of a customer's backend.
+/// `[auth]`: guests, accounts, tokens of our own and of a customer's backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Auth {
     /// Whether people may come without an account.
     pub guests: bool,
+    /// Whether people can have an account.
+    pub accounts: bool,
+    /// Whether they can make it themselves.
+    pub registration: bool,
     /// Shared keys (HS256) of a customer's backend that mints tokens.
     #[serde(serialize_with = "mask::list")]
     pub jwt_secrets: Vec<Secret>,
@@ -36,6 +40,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             guests: true,
+            accounts: true,
+            registration: true,
             jwt_secrets: Vec::new(),
             jwks_url: String::new(),
             issuer: String::new(),
@@ -51,6 +57,8 @@ impl Auth {
         let default = Self::default();
         let read = Self {
             guests: section.value("guests", default.guests),
+            accounts: section.value("accounts", default.accounts),
+            registration: section.value("registration", default.registration),
             jwt_secrets: section.secrets("jwt_secrets"),
             jwks_url: section.checked("jwks_url", default.jwks_url, |url| check_jwks_url(url)),
             issuer: section.value("issuer", default.issuer),

@@ -13,6 +13,8 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// New guests per minute and address; IPv6 per /64.
     pub guests_per_minute: u32,
+    /// Logins and registrations per minute and address; IPv6 per /64.
+    pub logins_per_minute: u32,
     /// Messages per second and connection.
     pub messages_per_second: u32,
     /// Messages a connection may send at once after a pause.
@@ -41,6 +43,7 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 64,
             guests_per_minute: 30,
+            logins_per_minute: 30,
             messages_per_second: 50,
             messages_burst: 200,
             queue_joins_per_minute: 30,
@@ -66,6 +69,7 @@ impl Limits {
             connections: limit("connections", default.connections),
             connections_per_address: limit("connections_per_address", default.connections_per_address),
             guests_per_minute: limit("guests_per_minute", default.guests_per_minute),
+            logins_per_minute: limit("logins_per_minute", default.logins_per_minute),
             messages_per_second: limit("messages_per_second", default.messages_per_second),
             messages_burst: limit("messages_burst", default.messages_burst),
             queue_joins_per_minute: limit("queue_joins_per_minute", default.queue_joins_per_minute),

@@ -129,12 +129,20 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 ///
 /// `unauthorized` without a good access token.
 pub(crate) async fn identity(inner: &Inner, headers: &HeaderMap) -> Result<Identity, Problem> {
-    let missing = || Problem::new(ErrorCode::Unauthorized, "an access token is needed");
-    let token = bearer(headers)?.ok_or_else(missing)?;
-    (inner.hooks.verify)(token).await
+    (inner.hooks.verify)(needed_bearer(headers)?).await
 }
 
-fn tokens(issued: &Issued) -> Response {
+/// The token of a request that needs one.
+///
+/// # Errors
+///
+/// `unauthorized` as [`bearer`], and without any.
+pub(crate) fn needed_bearer(headers: &HeaderMap) -> Result<String, Problem> {
+    bearer(headers)?.ok_or_else(|| Problem::new(ErrorCode::Unauthorized, "an access token is needed"))
+}
+
+/// Fresh tokens, as they are told.
+pub(crate) fn tokens(issued: &Issued) -> Response {
     body::reply(&TokenReply {
         access_token: &issued.access_token,
         refresh_token: &issued.refresh_token,

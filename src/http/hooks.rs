@@ -14,6 +14,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::Subject;
 use crate::files::Desk;
 use crate::http::problem::Problem;
+use crate::identity;
 use crate::signal;
 use crate::signal::BlockAsk;
 use crate::signal::Handle;
@@ -48,6 +49,12 @@ pub type GuestHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Issued, Proble
 pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
 /// Verifies an access token.
 pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> + Send + Sync>;
+/// Ends the login that an access token is of, or all of its user.
+pub type LogoutHook = Arc<dyn Fn(String, bool) -> Pending<Result<(), Problem>> + Send + Sync>;
+/// Mints TURN credentials for a user whose token is verified.
+pub type IceHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// What signaling counts.
+pub type StatsHook = Arc<dyn Fn() -> Arc<signal::Stats> + Send + Sync>;
 /// Asks about rooms for a user whose token is verified.
 pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Asks about the blocks of a user whose token is verified.
@@ -73,6 +80,12 @@ pub struct Hooks {
     pub refresh: RefreshHook,
     /// Behind `/v1/auth/verify`, `/v1/auth/me` and the `Authorization` header of `/ws`.
     pub verify: VerifyHook,
+    /// Behind `/v1/auth/logout`.
+    pub logout: LogoutHook,
+    /// Behind `/v1/turn/credentials`.
+    pub ice_servers: IceHook,
+    /// Behind `/v1/stats`.
+    pub stats: StatsHook,
     /// Behind `/v1/rooms` and all below it.
     pub rooms: RoomHook,
     /// Behind `/v1/blocks`.
@@ -85,6 +98,8 @@ pub struct Hooks {
     pub metrics: MetricsHook,
     /// Behind `/v1/uploads` and `/v1/files`; `None`: there are no files here.
     pub files: Option<FileHooks>,
+    /// Behind `/v1/auth/register` and `/v1/auth/login`; `None`: there are no accounts here.
+    pub accounts: Option<identity::Desk>,
 }
 
 /// What stands behind the routes of files.
@@ -97,10 +112,11 @@ pub struct FileHooks {
 }
 
 impl Hooks {
-    /// Leads all that concerns clients to signaling.
+    /// Leads all that concerns clients to signaling; there are no accounts yet.
     pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook, desk: Option<Desk>) -> Self {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
+        let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -119,6 +135,15 @@ impl Hooks {
                 let hub = verifies.clone();
                 Box::pin(async move { Ok(hub.verify(token).await??) })
             }),
+            logout: Arc::new(move |token, everywhere| {
+                let hub = logouts.clone();
+                Box::pin(async move { Ok(hub.log_out(token, everywhere).await?) })
+            }),
+            ice_servers: Arc::new(move |user| {
+                let hub = ice.clone();
+                Box::pin(async move { Ok(hub.ice_servers(user).await?) })
+            }),
+            stats: Arc::new(move || Arc::clone(&stats)),
             rooms: Arc::new(move |user, ask| {
                 let hub = rooms.clone();
                 Box::pin(async move { Ok(hub.rooms(user, ask).await?) })
@@ -134,6 +159,7 @@ impl Hooks {
             ready,
             metrics,
             files: desk.map(|desk| FileHooks { desk, place }),
+            accounts: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod origin;
 pub mod problem;
 pub mod server;
 
+mod accounts;
 mod auth;
 mod blocks;
 mod body;
@@ -16,6 +17,7 @@ mod edge;
 mod files;
 mod health;
 mod pages;
+mod public;
 mod rate;
 mod reports;
 mod request_id;

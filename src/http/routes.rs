@@ -12,6 +12,7 @@ use axum::routing::post;
 use axum::routing::put;
 use hyper::StatusCode;
 
+use crate::http::accounts;
 use crate::http::auth;
 use crate::http::blocks;
 use crate::http::edge::edge;
@@ -19,6 +20,7 @@ use crate::http::files;
 use crate::http::health;
 use crate::http::pages;
 use crate::http::problem::Problem;
+use crate::http::public;
 use crate::http::reports;
 use crate::http::rooms;
 use crate::http::server::Inner;
@@ -33,11 +35,19 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/v1/auth/guest", post(auth::guest))
         .route("/auth/token", post(auth::guest))
+        .route("/v1/auth/register", post(accounts::register))
+        .route("/v1/auth/login", post(accounts::log_in))
+        .route("/v1/auth/logout", post(accounts::log_out))
+        .route("/v1/auth/password", post(accounts::change_password))
         .route("/v1/auth/refresh", post(auth::refresh))
         .route("/auth/refresh", post(auth::refresh))
         .route("/v1/auth/verify", get(auth::verify))
         .route("/auth/verify", get(auth::verify))
         .route("/v1/auth/me", get(auth::me))
+        .route("/v1/turn/credentials", get(public::turn_credentials).post(public::turn_credentials))
+        .route("/turn/credentials", get(public::turn_credentials).post(public::turn_credentials))
+        .route("/v1/stats", get(public::stats))
+        .route("/stats", get(public::stats))
         .route("/v1/rooms", get(rooms::list).post(rooms::create))
         .route("/v1/rooms/{id}", get(rooms::show).delete(rooms::remove))
         .route("/v1/rooms/{id}/members", get(rooms::members))

@@ -50,6 +50,11 @@ pub(crate) enum Input {
     Blocks(Subject, BlockAsk, BlockAnswer),
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
+    Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
+    Logout(String, bool, oneshot::Sender<Result<(), Refusal>>),
+    IceServers(UserId, oneshot::Sender<Value>),
+    /// An account and its revision now.
+    Altered(Arc<str>, u64),
     Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
     Drain(Duration, oneshot::Sender<()>),
 }
@@ -123,6 +128,53 @@ impl Handle {
     /// [`Stopped`] outside, [`RefreshError`] inside.
     pub async fn refresh(&self, refresh_token: String) -> Result<Result<Issued, RefreshError>, Stopped> {
         self.ask(|answer| Input::Refresh(refresh_token, answer)).await
+    }
+
+    /// Makes the first tokens of somebody who has shown to own that revision of an account.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `banned`, `unavailable`.
+    pub async fn log_in(&self, subject: Subject, revision: u64, ip: IpAddr) -> Result<Issued, Refusal> {
+        let asked = self.ask(|answer| Input::Login(subject, revision, ip, answer)).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Ends the login that an access token is of, or all of its user: `POST /v1/auth/logout` (rule 17).
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `unauthorized`, `forbidden` for a token that was not made here, `unavailable`.
+    pub async fn log_out(&self, access_token: String, everywhere: bool) -> Result<(), Refusal> {
+        let asked = self.ask(|answer| Input::Logout(access_token, everywhere, answer)).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Ends the logins of an account as it was before that revision.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]
+    pub async fn end_logins_before(&self, user: Arc<str>, revision: u64) -> Result<(), Stopped> {
+        self.send(Input::Altered(user, revision)).await
+    }
+
+    /// Mints TURN credentials for a user whose token is verified: for its live session, else for itself (rule 42).
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]
+    pub async fn ice_servers(&self, user: Arc<str>) -> Result<Value, Stopped> {
+        self.ask(|answer| Input::IceServers(UserId(user), answer)).await
+    }
+
+    /// Checks what a client calls its device (rule 1).
+    ///
+    /// # Errors
+    ///
+    /// `bad_request`, `too_large`
+    pub fn check_device(device_id: String) -> Result<String, Refusal> {
+        checked_device_id(device_id)
     }
 
     /// Asks something about rooms for a user whose token is verified (rule 38).

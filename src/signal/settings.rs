@@ -23,6 +23,8 @@ pub struct Settings {
     pub exempt: Vec<IpNet>,
     /// Whether a guest hello is accepted: `auth.guests`.
     pub guests: bool,
+    /// Whether people can register and log in: `auth.accounts`.
+    pub accounts: bool,
     /// Keys and lives of tokens: section `[auth]`.
     pub tokens: TokenSettings,
     /// After this a session ends by itself; `None`: never. `session.limit`.
@@ -76,6 +78,8 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// New guests of one address; IPv6 by /64.
     pub guests_per_minute: u32,
+    /// Logins and registrations from one address; IPv6 by /64.
+    pub logins_per_minute: u32,
     /// Messages on one connection in the long run.
     pub messages_per_second: u32,
     /// Messages on one connection at once.
@@ -102,6 +106,7 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 64,
             guests_per_minute: 30,
+            logins_per_minute: 30,
             messages_per_second: 50,
             messages_burst: 200,
             queue_joins_per_minute: 30,

@@ -253,6 +253,16 @@ impl Task {
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }
+            Input::Login(subject, revision, ip, answer) => {
+                self.hub.handle_login(subject, revision, ip, |outcome| drop(answer.send(outcome)), now);
+            }
+            Input::Logout(token, everywhere, answer) => {
+                self.hub.handle_logout(&token, everywhere, |outcome| drop(answer.send(outcome)), now);
+            }
+            Input::IceServers(user, answer) => {
+                let _ = answer.send(self.hub.handle_ice_ask(&user, now));
+            }
+            Input::Altered(user, revision) => self.hub.handle_altered(&user, revision, now),
             Input::Upload(user, target, answer) => {
                 let _ = answer.send(self.hub.handle_upload(&user, &target, now));
             }

@@ -161,6 +161,10 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),
         files: None,
+        logout: Arc::new(|_, _| Box::pin(async { Ok(()) })),
+        accounts: None,
+        ice_servers: Arc::new(|user| Box::pin(async move { Ok(serde_json::json!({"user": user})) })),
+        stats: Arc::new(Arc::default),
     }
 }
 

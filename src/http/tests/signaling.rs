@@ -28,6 +28,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         limits: signal::Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        accounts: false,
         tokens: token_settings(),
         session_limit: None,
         resume_window: Duration::from_secs(30),

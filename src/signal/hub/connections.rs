@@ -316,7 +316,8 @@ impl Hub {
         // What this node really does (rule 14).
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
         let files = self.settings.files.is_some().then_some("files");
-        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).chain(files).collect();
+        let accounts = self.settings.accounts.then_some("accounts");
+        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).chain(files).chain(accounts).collect();
         json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
@@ -128,15 +129,25 @@ impl Hub {
                 self.grant_ice(&id, side, now)
             }
             IceRefresh::Room { room, to } => self.grant_in_room(asking, room, to.as_deref(), now)?,
-            IceRefresh::Whatever => {
-                let own = self.user_by_id.get(&asking.user).and_then(|user| user.session.clone());
-                own.and_then(|(id, side)| self.grant_ice(&id, side, now))
-            }
+            IceRefresh::Whatever => None,
         };
-        let IceGrant { servers, expires, .. } =
-            grant.unwrap_or_else(|| self.ice.grant(&credential_id(&asking.user), Some(Duration::ZERO), now));
-        self.ok(asking.connection, asking.reply_to, &json!({"ice_servers": servers, "expires_at": expires}));
+        let granted = grant.unwrap_or_else(|| self.grant_whatever(&asking.user, now));
+        self.ok(asking.connection, asking.reply_to, &told(&granted));
         Ok(())
+    }
+
+    /// Mints new credentials for whoever asks over REST (rule 42).
+    pub(crate) fn handle_ice_ask(&mut self, user: &UserId, now: Now) -> Value {
+        let granted = told(&self.grant_whatever(user, now));
+        self.settle(now);
+        granted
+    }
+
+    /// For the session that is live, else for the user.
+    fn grant_whatever(&mut self, user: &UserId, now: Now) -> IceGrant {
+        let own = self.user_by_id.get(user).and_then(|user| user.session.clone());
+        let of_session = own.and_then(|(id, side)| self.grant_ice(&id, side, now));
+        of_session.unwrap_or_else(|| self.ice.grant(&credential_id(user), Some(Duration::ZERO), now))
     }
 
     fn grant_in_room(
@@ -159,6 +170,10 @@ impl Hub {
             }
         }
     }
+}
+
+fn told(grant: &IceGrant) -> Value {
+    json!({"ice_servers": grant.servers, "expires_at": grant.expires})
 }
 
 /// The id in credentials that belong to no session. Foreign user ids may hold the `.` that would end a session's id,

@@ -58,6 +58,7 @@ pub(crate) fn settings() -> Settings {
         limits: Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        accounts: false,
         tokens: TokenSettings {
             secret: Secret::new(*b"signs our own tokens"),
             foreign_secrets: vec![Secret::new(FOREIGN_KEY)],

@@ -8,6 +8,7 @@ mod identity;
 mod interleavings;
 mod kills;
 mod limits;
+mod logins;
 mod neighbours;
 mod queue;
 mod relay;

@@ -1,0 +1,36 @@
+//! Accounts as the configuration wants them.
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::identity::Desk;
+use crate::identity::Settings;
+use crate::identity::Watch;
+use crate::signal::Handle;
+use crate::store::runner;
+use crate::time::Clock;
+
+/// Ends the logins of accounts that were altered while nobody served.
+///
+/// # Errors
+///
+/// The store cannot be used.
+pub(super) async fn watch(store: &runner::Handle, hub: &Handle) -> anyhow::Result<Watch> {
+    Watch::open(store.clone(), hub.clone()).await.context("read which accounts were altered")
+}
+
+/// The desk behind the routes of accounts, where there are any.
+///
+/// # Errors
+///
+/// There is no memory to work a password out.
+pub(super) fn open(config: &Config, store: runner::Handle, hub: &Handle, clock: Clock) -> anyhow::Result<Option<Desk>> {
+    if !config.auth.accounts {
+        return Ok(None);
+    }
+    let settings = Settings {
+        registration: config.auth.registration,
+        logins_per_minute: config.limits.logins_per_minute,
+        exempt: config.limits.exempt.clone(),
+    };
+    Desk::open(settings, store, hub.clone(), clock).map(Some).context("work a password out")
+}

@@ -1,0 +1,314 @@
+//! Registering and logging in.
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ipnet::IpNet;
+
+use crate::admission::AddressKey;
+use crate::admission::lies_in;
+use crate::auth::password::Password;
+use crate::auth::password::PasswordError;
+use crate::auth::token::Issued;
+use crate::auth::token::Role;
+use crate::auth::token::Subject;
+use crate::auth::username::Username;
+use crate::identity::hasher::Busy;
+use crate::identity::hasher::Hasher;
+use crate::identity::throttle::Throttle;
+use crate::signal;
+use crate::signal::ErrorCode;
+use crate::signal::Refusal;
+use crate::store::Account;
+use crate::store::AccountRole;
+use crate::store::Alteration;
+use crate::store::StoreError;
+use crate::store::UserId;
+use crate::store::runner;
+use crate::time::Clock;
+use crate::time::Mono;
+
+/// Wrong passwords for one account from one address: so many at once, then one in that time.
+const FAILURES_OF_PAIR: (u32, Duration) = (6, Duration::from_secs(30));
+/// Wrong passwords for one account from anywhere. Far more than from one address, as whoever uses it up keeps the owner out,
+/// and still fewer than 1500 a day.
+const FAILURES_OF_ACCOUNT: (u32, Duration) = (60, Duration::from_secs(60));
+/// When somebody who finds too many passwords at work may try again.
+const BUSY_RETRY: Duration = Duration::from_secs(2);
+
+/// What the operator decides about accounts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether people may register by themselves: `auth.registration`.
+    pub registration: bool,
+    /// Logins and registrations of one address; IPv6 by /64: `limits.logins_per_minute`.
+    pub logins_per_minute: u32,
+    /// Addresses without budgets of their own: `limits.exempt`.
+    pub exempt: Vec<IpNet>,
+}
+
+/// What somebody fills in.
+pub struct Form {
+    /// The name, in any form.
+    pub username: String,
+    /// The password.
+    pub password: String,
+    /// The device, if the client tells (rule 1).
+    pub device_id: Option<String>,
+}
+
+/// Registers people and logs them in. Clones are the same desk.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    store: runner::Handle,
+    hub: signal::Handle,
+    hasher: Hasher,
+    budgets: Mutex<Budgets>,
+    /// Stands in for the password of those who do not exist, so that they take as long.
+    decoy: Arc<str>,
+    clock: Clock,
+}
+
+struct Budgets {
+    attempts: Throttle,
+    failures_of_pair: Throttle,
+    failures_of_account: Throttle,
+}
+
+impl Desk {
+    /// Works out a first password, which takes a moment.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it.
+    pub fn open(
+        settings: Settings,
+        store: runner::Handle,
+        hub: signal::Handle,
+        clock: Clock,
+    ) -> Result<Self, PasswordError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let throttle = |(capacity, interval)| Throttle::new(capacity, interval);
+        let attempts = settings.logins_per_minute.max(1);
+        let budgets = Budgets {
+            attempts: Throttle::new(attempts, Duration::from_secs(60) / attempts),
+            failures_of_pair: throttle(FAILURES_OF_PAIR),
+            failures_of_account: throttle(FAILURES_OF_ACCOUNT),
+        };
+        let decoy = Password::claimed(random_text())?.hash()?.into();
+        let inner =
+            Inner { settings, store, hub, hasher: Hasher::new(cores), budgets: Mutex::new(budgets), decoy, clock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes an account and logs it in: `POST /v1/auth/register`.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` where nobody registers by themselves, `bad_request` for what can be no name or password, `conflict` for a name
+    /// that is taken, `rate_limited`, `unavailable`, `banned`.
+    pub async fn register(&self, ip: IpAddr, form: Form) -> Result<Issued, Refusal> {
+        if !self.inner.settings.registration {
+            return Err(Refusal::new(ErrorCode::Forbidden, "accounts are made by the operator here"));
+        }
+        let Form { username, password, device_id } = form;
+        let device = device_id.map(signal::Handle::check_device).transpose()?;
+        let username = Username::new(&username).map_err(unfit)?;
+        let password = Password::chosen(password, username.folded()).map_err(unfit)?;
+        self.take_attempt(ip)?;
+        let hash = self.work_out(move || password.hash()).await?.map_err(|_| BUSY)?;
+        let account = Account {
+            id: UserId(format!("u_{}", random_text()).into()),
+            name: username.folded().clone(),
+            display_name: username.shown().clone(),
+            password: hash.into(),
+            role: AccountRole::User,
+            is_disabled: false,
+            created: self.inner.clock.now().unix,
+            revision: 0,
+        };
+        let added = account.clone();
+        let outcome = self.inner.store.write("account", move |store| store.add_account(&added)).await;
+        outcome.map_err(|error| match error {
+            StoreError::Taken => Refusal::new(ErrorCode::Conflict, "that username is taken"),
+            _ => LOST,
+        })?;
+        tracing::info!(user = %account.id.0, "somebody registered");
+        self.issue(&account, device, ip).await
+    }
+
+    /// Logs in: `POST /v1/auth/login`.
+    ///
+    /// Whether there is such an account shows neither in the answer nor in the time it takes.
+    ///
+    /// # Errors
+    ///
+    /// `unauthorized` for a wrong name or password, `forbidden` to the owner of a disabled account, `rate_limited` after too many
+    /// wrong ones, `bad_request` for a device that is none, `unavailable`, `banned`.
+    pub async fn log_in(&self, ip: IpAddr, form: Form) -> Result<Issued, Refusal> {
+        let device = form.device_id.map(signal::Handle::check_device).transpose()?;
+        let username = Username::new(&form.username).ok();
+        let account = self.prove(ip, username, form.password).await?;
+        self.issue(&account, device, ip).await
+    }
+
+    /// Changes the password of a user who knows the present one, ends all its logins and begins a new one:
+    /// `POST /v1/auth/password`.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` to who has no account, else as [`Desk::log_in`] and [`Desk::register`].
+    pub async fn change_password(
+        &self,
+        ip: IpAddr,
+        subject: &Subject,
+        present: String,
+        next: String,
+    ) -> Result<Issued, Refusal> {
+        let id = UserId(subject.user.clone());
+        let found = self.inner.store.read(move |store| store.account(&id)).await.map_err(|_| LOST)?;
+        let account = found.ok_or(Refusal::new(ErrorCode::Forbidden, "only who is registered has a password"))?;
+        let next = Password::chosen(next, &account.name).map_err(unfit)?;
+        let account = self.prove(ip, Username::new(&account.name).ok(), present).await?;
+        let hash = self.work_out(move || next.hash()).await?.map_err(|_| BUSY)?;
+        let (id, alteration) = (account.id.clone(), Alteration::Password(hash.into()));
+        let altered = self.inner.store.write("account", move |store| store.alter_account(&id, &alteration)).await;
+        let altered = altered.map_err(|_| LOST)?;
+        // At once, not when it is found out: whoever knew the old password is out before the answer is there.
+        let ended = self.inner.hub.end_logins_before(altered.id.0.clone(), altered.revision).await;
+        ended.map_err(|_| LOST)?;
+        tracing::info!(user = %altered.id.0, "somebody changed the password");
+        self.issue(&altered, subject.device.as_deref().map(str::to_owned), ip).await
+    }
+
+    /// Finds the account that this name and password are of.
+    async fn prove(&self, ip: IpAddr, username: Option<Username>, password: String) -> Result<Account, Refusal> {
+        const WRONG: Refusal = Refusal::new(ErrorCode::Unauthorized, "the username or password is wrong");
+        self.take_attempt(ip)?;
+        let name = username.map(|username| username.folded().clone());
+        let password = Password::claimed(password).unwrap_or_else(|_| Password::nobodys());
+        // Names that nobody can have share a budget.
+        let guess = Guess { name: name.clone().unwrap_or_default(), address: self.counted(ip) };
+        self.budgets(|budgets, now| budgets.take_failure(&guess, now))
+            .map_err(|wait| self.limited("too many wrong passwords", wait))?;
+        let found = match name {
+            Some(name) => self.inner.store.read(move |store| store.account_by_name(&name)).await.map_err(|_| LOST)?,
+            None => None,
+        };
+        let kept = found.as_ref().map_or(&self.inner.decoy, |account| &account.password).clone();
+        let is_right = self.work_out(move || password.is(&kept)).await?;
+        let account = found.filter(|_| is_right).ok_or(WRONG)?;
+        self.budgets(|budgets, now| budgets.give_failure_back(&guess, now));
+        if account.is_disabled {
+            return Err(Refusal::new(ErrorCode::Forbidden, "this account is disabled"));
+        }
+        Ok(account)
+    }
+
+    async fn issue(&self, account: &Account, device: Option<String>, ip: IpAddr) -> Result<Issued, Refusal> {
+        let subject = Subject {
+            user: account.id.0.clone(),
+            role: role(account.role),
+            guest: false,
+            device: device.map(Into::into),
+            age_band: None,
+        };
+        let issued = self.inner.hub.log_in(subject, account.revision, ip).await?;
+        // If it was altered since it was read, the watch may have ended its logins before there was this one.
+        let id = account.id.clone();
+        let now = self.inner.store.read(move |store| store.account(&id)).await.map_err(|_| LOST)?;
+        match now {
+            Some(now) if now.revision == account.revision => Ok(issued),
+            altered => {
+                let revision = altered.map_or(u64::MAX, |altered| altered.revision);
+                let ended = self.inner.hub.end_logins_before(account.id.0.clone(), revision).await;
+                ended.map_err(|_| LOST)?;
+                Err(Refusal::new(ErrorCode::Unauthorized, "the account has just been altered"))
+            }
+        }
+    }
+
+    async fn work_out<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        self.inner.hasher.run(work).await.map_err(|Busy| Refusal { retry_after: Some(BUSY_RETRY), ..BUSY })
+    }
+
+    fn take_attempt(&self, ip: IpAddr) -> Result<(), Refusal> {
+        let Some(address) = self.counted(ip) else { return Ok(()) };
+        self.budgets(|budgets, now| budgets.attempts.take(&address, now))
+            .map_err(|wait| self.limited("too many logins from this address", wait))
+    }
+
+    fn limited(&self, why: &'static str, wait: Duration) -> Refusal {
+        self.inner.hub.stats().rate_limit_hits_total.add_one();
+        Refusal::rate_limited(why, wait)
+    }
+
+    /// Whom an address is counted as; nobody if it is exempt.
+    fn counted(&self, ip: IpAddr) -> Option<AddressKey> {
+        (!lies_in(ip, &self.inner.settings.exempt)).then(|| AddressKey::from(ip))
+    }
+
+    fn budgets<T>(&self, act: impl FnOnce(&mut Budgets, Mono) -> T) -> T {
+        let mut budgets = self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut budgets, self.inner.clock.now().mono)
+    }
+}
+
+/// A password tried for a name.
+struct Guess {
+    name: Arc<str>,
+    address: Option<AddressKey>,
+}
+
+impl Budgets {
+    /// Takes a failure before it is known to be one: many tried at once are not more than one after the other.
+    fn take_failure(&mut self, guess: &Guess, now: Mono) -> Result<(), Duration> {
+        let pair = (&guess.name, guess.address);
+        if guess.address.is_some() {
+            self.failures_of_pair.take(&pair, now)?;
+        }
+        let taken = self.failures_of_account.take(&guess.name, now);
+        if taken.is_err() && guess.address.is_some() {
+            self.failures_of_pair.give_back(&pair, now);
+        }
+        taken
+    }
+
+    fn give_failure_back(&mut self, guess: &Guess, now: Mono) {
+        if guess.address.is_some() {
+            self.failures_of_pair.give_back(&(&guess.name, guess.address), now);
+        }
+        self.failures_of_account.give_back(&guess.name, now);
+    }
+}
+
+const BUSY: Refusal = Refusal::new(ErrorCode::Unavailable, "too many passwords are being worked on");
+const LOST: Refusal = Refusal::new(ErrorCode::Unavailable, "accounts cannot be read or stored now");
+
+fn unfit(error: impl ToString) -> Refusal {
+    Refusal { message: error.to_string().into(), ..Refusal::bad_request("") }
+}
+
+fn role(role: AccountRole) -> Role {
+    match role {
+        AccountRole::User => Role::User,
+        AccountRole::Moderator => Role::Moderator,
+        AccountRole::Admin => Role::Admin,
+    }
+}
+
+/// 128 random bits as base64url, so no colon is in it.
+fn random_text() -> String {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    URL_SAFE_NO_PAD.encode(bytes)
+}

@@ -1,0 +1,12 @@
+//! Who people are, as far as it takes time to find out: passwords.
+//!
+//! Tokens are issued, verified and ended by signaling, which waits for nobody. What waits is here.
+mod desk;
+mod hasher;
+mod throttle;
+mod watch;
+
+pub use desk::Desk;
+pub use desk::Form;
+pub use desk::Settings;
+pub use watch::Watch;
