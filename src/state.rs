@@ -123,9 +123,22 @@ impl State {
     ///
     /// [`StateError::Missing`] if no server has run with this directory; else as [`State::open`].
     pub fn existing_turn_secret(directory: &Path) -> Result<Secret, StateError> {
-        let path = directory.join(TURN_FILE);
-        read_secret(&path)?.ok_or(StateError::Missing { path })
+        existing_secret(directory, TURN_FILE)
     }
+
+    /// Reads the key that signs client tokens, and makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`State::existing_turn_secret`].
+    pub fn existing_token_secret(directory: &Path) -> Result<Secret, StateError> {
+        existing_secret(directory, TOKEN_FILE)
+    }
+}
+
+fn existing_secret(directory: &Path, name: &str) -> Result<Secret, StateError> {
+    let path = directory.join(name);
+    read_secret(&path)?.ok_or(StateError::Missing { path })
 }
 
 fn create_directory(directory: &Path) -> Result<(), StateError> {

@@ -11,6 +11,8 @@ mod init;
 mod load;
 mod manual;
 mod serve;
+mod token;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,6 +90,16 @@ enum Command {
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
+    /// Make, list and alter accounts, beside a server that runs or without it
+    User {
+        #[command(subcommand)]
+        task: user::Task,
+    },
+    /// Print an access token for tests of one's own, as JSON
+    Token {
+        #[command(flatten)]
+        wish: token::Wish,
+    },
     /// Put a TURN server under load and measure what it makes of it
     Bench {
         #[command(subcommand)]
@@ -142,6 +154,8 @@ fn execute(command: Command, sources: Sources) -> anyhow::Result<ExitCode> {
         Command::Healthcheck => healthcheck::run(&Config::load(sources)?),
         Command::Backup { to } => backup::back_up(&Config::load(sources)?, &to),
         Command::Restore { from } => backup::restore(&Config::load(sources)?, &from),
+        Command::User { task } => user::run(&Config::load(sources)?, task),
+        Command::Token { wish } => token::run(&Config::load(sources)?, &wish),
         Command::Bench { task } => bench::run(task),
         Command::Load { task } => load::run(task),
         Command::Completions { shell } => manual::completions(&mut Cli::command(), shell),
