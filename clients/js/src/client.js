@@ -16,7 +16,8 @@ import { Uploads } from './uploads.js';
  *
  * @typedef {object} ClientOptions
  * @property {string} url `wss://host/ws`.
- * @property {{ deviceId: string }} [guest] Come as a guest of this device.
+ * @property {{ deviceId: string }} [guest] Come as a guest of this device, as long as nobody logs in.
+ * @property {true} [account] Come with an account only: call `login` or `register` first.
  * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken] Supplies an access
  *   token; `refresh` says that the last one was refused.
  * @property {Partial<import('./backoff.js').ReconnectPolicy> | false} [reconnect]
@@ -38,6 +39,12 @@ import { Uploads } from './uploads.js';
  * @property {{ action: string, reason: string, until: number | null }} notice
  */
 
+/** @param {unknown} error */
+function ignoreUnauthorized(error) {
+  // Ended before: what we want.
+  if (!(error instanceof DuologueError) || error.code !== 'unauthorized') throw error;
+}
+
 /** @type {Logger} */
 const silentLogger = { debug() {}, warn() {} };
 
@@ -51,6 +58,7 @@ export class Client extends Emitter {
   #clock;
   #logger;
   #connection;
+  #rest;
   #uploads;
   /** @type {Search | null} */
   #search = null;
@@ -67,8 +75,9 @@ export class Client extends Emitter {
   /** @param {ClientOptions} options */
   constructor(options) {
     super();
-    if (!options.guest === !options.getToken) {
-      throw new DuologueError('bad_request', 'give either guest or getToken');
+    const ways = [options.guest, options.getToken, options.account].filter(Boolean);
+    if (ways.length !== 1) {
+      throw new DuologueError('bad_request', 'give either guest, getToken or account');
     }
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -82,6 +91,7 @@ export class Client extends Emitter {
     const baseUrl = options.url.replace(/^ws/, 'http');
     const fetch = options.fetch ?? ((...request) => globalThis.fetch(...request));
     const rest = new Rest({ baseUrl, accessToken: () => connection.accessToken(), fetch });
+    this.#rest = rest;
     this.#uploads = new Uploads(rest, baseUrl, { XMLHttpRequest: options.XMLHttpRequest, fetch });
     /** @readonly */
     this.blocks = new Blocks(rest);
@@ -122,6 +132,46 @@ export class Client extends Emitter {
     });
   }
 
+  /**
+   * Makes an account and is its user from then on: whoever we were says goodbye, and if we were
+   * connected, we are again.
+   *
+   * @param {string} username
+   * @param {string} password At least 8 characters.
+   * @returns {Promise<import('./protocol.js').WireUser>}
+   * @throws {DuologueError} `conflict` when the name is taken, `bad_request` for a name or password
+   *   that can be none, `rate_limited`.
+   */
+  register(username, password) {
+    return this.#enter('/v1/auth/register', username, password);
+  }
+
+  /**
+   * Logs in to an account, as `register`.
+   *
+   * @param {string} username
+   * @param {string} password
+   * @returns {Promise<import('./protocol.js').WireUser>}
+   * @throws {DuologueError} `unauthorized` for a wrong name or password, `rate_limited` after too many.
+   */
+  login(username, password) {
+    return this.#enter('/v1/auth/login', username, password);
+  }
+
+  /**
+   * Says goodbye and ends this login, or all logins of this user. A guest will be a new one.
+   *
+   * @param {{ everywhere?: boolean }} [options]
+   * @throws {DuologueError} `unavailable` when the server was not reached: the login is still good.
+   */
+  async logout({ everywhere = false } = {}) {
+    const loggedOut = this.#rest.request('POST', '/v1/auth/logout', { all: everywhere });
+    // The server closes the socket with 4401, which is no reason to come back.
+    await Promise.all([loggedOut.catch(ignoreUnauthorized), this.close()]);
+    await this.#connection.become(null);
+    this.user = null;
+  }
+
   /** Says goodbye: leaves the queue, ends the session, closes. */
   close() {
     return this.#connection.close();
@@ -152,6 +202,19 @@ export class Client extends Emitter {
    */
   request(type, data = {}) {
     return this.#connection.request(type, data);
+  }
+
+  /**
+   * @param {string} path
+   * @param {string} username
+   * @param {string} password
+   */
+  async #enter(path, username, password) {
+    const device = this.#options.guest && { device_id: this.#options.guest.deviceId };
+    const tokens = await this.#rest.requestAsNobody('POST', path, { username, password, ...device });
+    await this.#connection.become(tokens);
+    this.user = tokens.user;
+    return tokens.user;
   }
 
   /** @param {import('./connection.js').StateEvent} event */

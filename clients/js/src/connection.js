@@ -133,6 +133,19 @@ export class Connection {
     if (this.online) this.#link?.notify(type, data);
   }
 
+  /**
+   * Says goodbye as who we were, and comes back as somebody else if we were there.
+   *
+   * @param {Parameters<Identity['become']>[0] | null} tokens Null: as nobody, or as a new guest.
+   */
+  async become(tokens) {
+    const wasOpen = this.#state.state !== 'idle' && this.#state.state !== 'closed';
+    await this.close();
+    if (tokens) this.#identity.become(tokens);
+    else this.#identity.forget();
+    if (wasOpen && tokens) this.open();
+  }
+
   /** An access token for REST. */
   accessToken() {
     return this.#identity.accessToken();

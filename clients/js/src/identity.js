@@ -88,6 +88,26 @@ export class Identity {
     return this.renew();
   }
 
+  /**
+   * Is somebody else from now on.
+   *
+   * @param {{ access_token: string, refresh_token: string, expires_in?: number }} tokens As the server
+   *   answers a login.
+   */
+  become(tokens) {
+    this.#resume = null;
+    this.#accessRejected = false;
+    this.#refreshToken = tokens.refresh_token;
+    this.#access = this.#dated(tokens);
+  }
+
+  /** Is nobody: a guest will be a new one. */
+  forget() {
+    this.#resume = null;
+    this.#access = null;
+    this.#refreshToken = null;
+  }
+
   /** Notes that the connection went away: the resume window runs from here. */
   lost() {
     this.#lostAt = this.#options.clock.now();
@@ -135,7 +155,7 @@ export class Identity {
 
   /** @param {string} refreshToken */
   async #refresh(refreshToken) {
-    const { refreshUrl, clock } = this.#options;
+    const { refreshUrl } = this.#options;
     let response;
     try {
       response = await this.#options.fetch(refreshUrl, {
@@ -153,18 +173,25 @@ export class Identity {
     }
     if (!response.ok) {
       // The family is gone: a guest starts over as a new one, a user asks its page.
-      this.#refreshToken = null;
-      this.#access = null;
+      if (this.#refreshToken === refreshToken) this.forget();
       throw new DuologueError('unauthorized', `refresh: HTTP ${response.status}`, {
         retryable: true,
       });
     }
     const tokens = await response.json();
+    if (this.#refreshToken !== refreshToken) {
+      // Somebody has logged in or out meanwhile.
+      if (!this.#access) throw new DuologueError('unauthorized', 'logged out');
+      return this.#access.token;
+    }
     this.#refreshToken = tokens.refresh_token ?? refreshToken;
-    this.#access = {
-      token: tokens.access_token,
-      expiresAt: clock.now() + (tokens.expires_in ?? 0) * 1_000,
-    };
+    this.#access = this.#dated(tokens);
     return this.#access.token;
+  }
+
+  /** @param {{ access_token: string, expires_in?: number }} tokens */
+  #dated(tokens) {
+    const { clock } = this.#options;
+    return { token: tokens.access_token, expiresAt: clock.now() + (tokens.expires_in ?? 0) * 1_000 };
   }
 }

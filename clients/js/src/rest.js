@@ -24,8 +24,30 @@ export class Rest {
    * @throws {DuologueError} With the code of the server's problem; `unavailable` without an answer.
    */
   async request(method, path, body) {
-    const { baseUrl, accessToken, fetch } = this.#options;
-    const headers = { authorization: `Bearer ${await accessToken()}` };
+    return this.#send(method, path, body, { authorization: `Bearer ${await this.#options.accessToken()}` });
+  }
+
+  /**
+   * The same without saying who we are.
+   *
+   * @param {'GET' | 'POST'} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>}
+   * @throws {DuologueError} As `request`.
+   */
+  requestAsNobody(method, path, body) {
+    return this.#send(method, path, body, {});
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object | undefined} body
+   * @param {Record<string, string>} headers
+   */
+  async #send(method, path, body, headers) {
+    const { baseUrl, fetch } = this.#options;
     let response;
     try {
       response = await fetch(new URL(path, baseUrl).href, {
