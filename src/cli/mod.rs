@@ -10,6 +10,7 @@ mod healthcheck;
 mod init;
 mod load;
 mod manual;
+mod migrate_coturn;
 mod serve;
 mod token;
 mod user;
@@ -100,6 +101,8 @@ enum Command {
         #[command(flatten)]
         wish: token::Wish,
     },
+    /// Write a configuration out of one of coturn, and list what has no counterpart
+    MigrateCoturn(migrate_coturn::Wishes),
     /// Put a TURN server under load and measure what it makes of it
     Bench {
         #[command(subcommand)]
@@ -156,6 +159,7 @@ fn execute(command: Command, sources: Sources) -> anyhow::Result<ExitCode> {
         Command::Restore { from } => backup::restore(&Config::load(sources)?, &from),
         Command::User { task } => user::run(&Config::load(sources)?, task),
         Command::Token { wish } => token::run(&Config::load(sources)?, &wish),
+        Command::MigrateCoturn(wishes) => migrate_coturn::run(&wishes),
         Command::Bench { task } => bench::run(task),
         Command::Load { task } => load::run(task),
         Command::Completions { shell } => manual::completions(&mut Cli::command(), shell),
