@@ -1,6 +1,8 @@
 //! The built program as a service manager meets it: it says when it is ready, reloads, stops, and that it is alive.
 mod support;
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::process::Child;
@@ -23,6 +25,11 @@ struct Service {
 
 impl Service {
     fn start(watchdog: Duration) -> Service {
+        Service::start_by(&[], watchdog)
+    }
+
+    /// Started by a program that turns into ours.
+    fn start_by(starter: &[&str], watchdog: Duration) -> Service {
         let directory = tempfile::tempdir().expect("a directory");
         let socket = directory.path().join("notify");
         let notices = UnixDatagram::bind(&socket).expect("a socket");
@@ -36,8 +43,10 @@ impl Service {
             state.display()
         );
         std::fs::write(&config, text).expect("write the configuration");
-        let child = Command::new(env!("CARGO_BIN_EXE_duologue"))
-            .arg("serve")
+        let words = [starter, &[env!("CARGO_BIN_EXE_duologue"), "serve"]].concat();
+        let (program, arguments) = words.split_first().expect("a program");
+        let child = Command::new(program)
+            .args(arguments)
             .arg("--config")
             .arg(&config)
             .env("NOTIFY_SOCKET", &socket)
@@ -137,4 +146,69 @@ fn the_unit_is_valid_and_shuts_the_server_in() {
     // 2.0 or better, in tenths.
     let told = run(&["security", "--offline=yes", "--no-pager", "--threshold=20"]);
     assert!(told.contains("Overall exposure level"), "{told}");
+}
+
+/// The calls that a unit allows, by the sets that systemd knows.
+fn allowed_calls(unit: &str) -> BTreeSet<String> {
+    let analyze = require_program("systemd-analyze", "systemd");
+    let output = Command::new(analyze).args(["syscall-filter", "--no-pager"]).output().expect("run systemd-analyze");
+    let listed = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut calls_by_set: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut set = "";
+    for line in listed.lines() {
+        match line.trim() {
+            "" => {}
+            name if line.starts_with('@') => set = name,
+            comment if comment.starts_with('#') => {}
+            call => _ = calls_by_set.entry(set).or_default().insert(call),
+        }
+    }
+    let mut allowed = BTreeSet::new();
+    for filter in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let (is_refusal, name) = filter.strip_prefix('~').map_or((false, filter), |name| (true, name));
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            for call in calls_by_set.get(name).unwrap_or_else(|| panic!("no set {name}")) {
+                match call.strip_prefix('@') {
+                    Some(_) => open.push(call),
+                    None if is_refusal => _ = allowed.remove(*call),
+                    None => _ = allowed.insert((*call).to_owned()),
+                }
+            }
+        }
+    }
+    allowed
+}
+
+#[test]
+fn the_server_asks_the_kernel_for_nothing_that_the_unit_refuses() {
+    require_program("strace", "strace");
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/systemd/duologue.service"));
+    let allowed = allowed_calls(&unit.expect("the unit"));
+    assert!(allowed.contains("recvmmsg") && !allowed.contains("setuid"), "{allowed:?}");
+    let log = tempfile::tempdir().expect("a directory");
+    let calls = log.path().join("calls");
+    let traced = calls.display().to_string();
+    // Detached, so that the process started here is the server and gets its signals.
+    let mut service = Service::start_by(&["strace", "-D", "-f", "-qq", "-o", &traced], Duration::from_secs(1));
+    service.wait_for("READY=1");
+    service.wait_for("WATCHDOG=1");
+    service.signal("HUP");
+    service.wait_for("RELOADING=1");
+    service.wait_for("READY=1");
+    service.signal("TERM");
+    assert!(service.child.wait().expect("it ends").success());
+    let whole = support::eventually(PATIENCE, || {
+        std::fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("exit_group("))
+    });
+    assert!(whole, "the trace is written to its end");
+    let text = std::fs::read_to_string(&calls).expect("the trace");
+    let made = text.lines().filter_map(|line| line.split_once(char::is_whitespace)).filter_map(|(_, call)| {
+        let (name, _) = call.trim_start().split_once('(')?;
+        name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_').then_some(name)
+    });
+    let made: BTreeSet<&str> = made.collect();
+    assert!(made.len() > 20 && made.contains("epoll_wait"), "{made:?}");
+    let refused: Vec<&&str> = made.iter().filter(|call| !allowed.contains(**call)).collect();
+    assert!(refused.is_empty(), "the unit refuses {refused:?}");
 }
