@@ -8,6 +8,8 @@
 # make peers  throughput beside coturn and the floor (docs/PERFORMANCE.md); needs two idle cores
 # make signaling  signaling and matching beside their targets (docs/PROTOCOL.md); needs two idle cores
 # make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
+# make deb    the Debian package (needs cargo-deb)
+# make alerts judges the alerts by promtool (Debian package prometheus)
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
 SHELL := /bin/bash
@@ -67,6 +69,14 @@ long-call: set-up
 deny:
 	@command -v cargo-deny > /dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked" >&2; exit 1; }
 	cargo deny check
+
+.PHONY: deb
+deb:
+	deploy/debian/build
+
+.PHONY: alerts
+alerts:
+	promtool check rules deploy/prometheus/duologue.rules.yml
 
 .PHONY: test
 test: set-up lint rust-tests sdk-tests node-tests browser-tests
