@@ -13,6 +13,7 @@ mod storing;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ use crate::files::Desk;
 use crate::http;
 use crate::http::Hooks;
 use crate::http::hooks::MetricsPage;
+use crate::http::hooks::ReadyHook;
 use crate::identity;
 use crate::listener;
 use crate::listener::Certificates;
@@ -144,7 +146,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
     let page = Arc::new(OnceLock::new());
-    let web = http::Server::new(http_settings(&config, &listeners), hooks(&hub, &plane, &page, desk.clone(), accounts));
+    let web = http::Server::new(
+        http_settings(&config, &listeners),
+        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), accounts),
+    );
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
         let mut metrics = Metrics::new(clock.now().unix);
@@ -155,6 +160,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         if let Some(desk) = &desk {
             numbers::files(&mut metrics, desk.stats());
         }
+        numbers::certificate(&mut metrics, &certificates);
         numbers::log(&mut metrics);
         metrics
     });
@@ -324,19 +330,30 @@ fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listen
     }
 }
 
+/// Whether new clients should come here, else the check that fails.
+fn ready(plane: &DataPlane, certificates: &Arc<Certificates>, listeners: &Listeners) -> ReadyHook {
+    let plane = plane.clone();
+    let certificates = Arc::clone(certificates);
+    let speaks_tls = [Purpose::Shared, Purpose::TurnTls].iter().any(|purpose| listeners.of(*purpose).next().is_some());
+    Arc::new(move || match plane.is_running() {
+        false => Err("relay"),
+        true if speaks_tls && certificates.has_expired(SystemTime::now()) => Err("certificate"),
+        true => Ok(()),
+    })
+}
+
 /// What stands behind the routes.
 fn hooks(
     hub: &Handle,
-    plane: &DataPlane,
+    ready: ReadyHook,
     page: &Arc<OnceLock<Metrics>>,
     desk: Option<Desk>,
     accounts: Option<identity::Desk>,
 ) -> Hooks {
-    let plane = plane.clone();
     let page = Arc::clone(page);
     let to_signal = Hooks::to_signal(
         hub.clone(),
-        Arc::new(move || if plane.is_running() { Ok(()) } else { Err("relay") }),
+        ready,
         Arc::new(move || MetricsPage {
             content_type: metrics::CONTENT_TYPE,
             text: page.get().map(Metrics::render).unwrap_or_default(),

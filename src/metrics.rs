@@ -130,6 +130,12 @@ pub const RELAY_IO: Family<1> =
 /// Accepted TCP connections.
 pub const TCP_CONNECTIONS: Family<2> =
     Family::counter("duologue_tcp_connections_total", "TCP connections by door and outcome", ["door", "outcome"]);
+/// When the certificate ends.
+pub const CERTIFICATE_END: Family<0> = Family::gauge(
+    "duologue_certificate_not_after_seconds",
+    "End of the certificate in force since the Unix epoch, in seconds",
+    [],
+);
 /// Log lines that nobody will read.
 pub const LOG_LINES_LOST: Family<0> =
     Family::counter("duologue_log_lines_lost_total", "Log lines lost because their reader was too slow", []);

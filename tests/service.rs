@@ -10,11 +10,19 @@ use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
+use rcgen::CertificateParams;
+use rcgen::KeyPair;
+
+use support::Server;
+use support::eventually;
 use support::require_program;
 
 /// For each step, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The program, started as systemd would with `Type=notify` and `WatchdogSec=`.
 struct Service {
@@ -148,6 +156,31 @@ fn the_unit_is_valid_and_shuts_the_server_in() {
     assert!(told.contains("Overall exposure level"), "{told}");
 }
 
+#[test]
+fn a_server_whose_certificate_has_expired_is_not_ready_until_it_is_renewed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (cert, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+    let issue = |until: SystemTime| {
+        let pair = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.not_before = (until - 90 * DAY).into();
+        params.not_after = until.into();
+        std::fs::write(&key, pair.serialize_pem()).expect("written");
+        std::fs::write(&cert, params.self_signed(&pair).expect("signed").pem()).expect("written");
+    };
+    issue(SystemTime::now() - DAY);
+    let server = Server::start(&format!("[tls]\ncert = \"{}\"\nkey = \"{}\"\n", cert.display(), key.display()));
+    let (status, told) = server.get("/health/ready");
+    assert_eq!(status, 503);
+    assert!(told.contains("certificate"), "{told}");
+    assert_eq!(server.get("/health").0, 200, "it is alive all the same");
+    let end = SystemTime::now() + 60 * DAY;
+    issue(end);
+    assert!(eventually(PATIENCE, || server.get("/health/ready").0 == 200), "the new certificate is picked up");
+    let seconds = end.duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as f64;
+    assert_eq!(server.metric("duologue_certificate_not_after_seconds", ""), seconds);
+}
+
 /// The calls that a unit allows, by the sets that systemd knows.
 fn allowed_calls(unit: &str) -> BTreeSet<String> {
     let analyze = require_program("systemd-analyze", "systemd");
@@ -198,9 +231,8 @@ fn the_server_asks_the_kernel_for_nothing_that_the_unit_refuses() {
     service.wait_for("READY=1");
     service.signal("TERM");
     assert!(service.child.wait().expect("it ends").success());
-    let whole = support::eventually(PATIENCE, || {
-        std::fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("exit_group("))
-    });
+    let whole =
+        eventually(PATIENCE, || std::fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("exit_group(")));
     assert!(whole, "the trace is written to its end");
     let text = std::fs::read_to_string(&calls).expect("the trace");
     let made = text.lines().filter_map(|line| line.split_once(char::is_whitespace)).filter_map(|(_, call)| {

@@ -1,9 +1,11 @@
 //! Which counter of which room stands behind which metric.
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use crate::files;
 use crate::histogram::Histogram;
 use crate::listener;
+use crate::listener::Certificates;
 use crate::metrics;
 use crate::metrics::Metrics;
 use crate::relay::Mode;
@@ -164,6 +166,16 @@ pub(super) fn files(metrics: &mut Metrics, stats: &Arc<files::Stats>) {
     });
     let read = Arc::clone(stats);
     metrics.register(metrics::FILES_KEPT_BYTES, move |samples| samples.add([], read.bytes_kept()));
+}
+
+/// Registers when the certificate ends.
+pub(super) fn certificate(metrics: &mut Metrics, certificates: &Arc<Certificates>) {
+    let read = Arc::clone(certificates);
+    metrics.register(metrics::CERTIFICATE_END, move |samples| {
+        if let Some(since_epoch) = read.not_after().and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
+            samples.add([], since_epoch.as_secs());
+        }
+    });
 }
 
 /// Registers what the log lost.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
@@ -19,6 +20,7 @@ use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing::warn;
+use x509_parser::parse_x509_certificate;
 
 /// How often the files are looked at.
 pub const POLL: Duration = Duration::from_secs(5);
@@ -107,6 +109,16 @@ impl Certificates {
         }
     }
 
+    /// When the certificate in force ends, if it says so in a way that can be read.
+    pub fn not_after(&self) -> Option<SystemTime> {
+        validity(self.current.load().cert.first()?).map(|validity| validity.not_after)
+    }
+
+    /// Whether clients refuse it for its age.
+    pub fn has_expired(&self, now: SystemTime) -> bool {
+        self.not_after().is_some_and(|end| end <= now)
+    }
+
     async fn fingerprint(&self) -> [Option<FileMark>; 2] {
         [mark(&self.cert).await, mark(&self.key).await]
     }
@@ -155,6 +167,26 @@ pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
         return Err(malformed("no certificate in the file".to_owned()));
     }
     Ok(chain)
+}
+
+/// From when until when a certificate is good.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before: SystemTime,
+    /// The end.
+    pub not_after: SystemTime,
+}
+
+/// Reads the dates of a certificate; `None` if it is none, or is older than 1970. RFC 5280 §4.1.2.5.
+pub(crate) fn validity(certificate: &CertificateDer<'_>) -> Option<Validity> {
+    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+    let moment = |seconds: i64| Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?));
+    let dates = parsed.validity();
+    Some(Validity {
+        not_before: moment(dates.not_before.timestamp())?,
+        not_after: moment(dates.not_after.timestamp())?,
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {

@@ -13,11 +13,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
 use rustls::server::ParsedCertificate;
-use x509_parser::parse_x509_certificate;
 
 use crate::config::Config;
 use crate::listener::Certificates;
+use crate::listener::certificate::Validity;
 use crate::listener::certificate::read_chain;
+use crate::listener::certificate::validity;
 
 use super::finding::Finding;
 
@@ -83,7 +84,8 @@ fn look(
     let Some(leaf) = chain.first().cloned() else {
         return Err(unusable(&"the file holds no certificate"));
     };
-    let (not_before, not_after) = dates(&leaf).ok_or_else(|| unusable(&"its dates cannot be read"))?;
+    let dates = validity(&leaf).ok_or_else(|| unusable(&"its dates cannot be read"))?;
+    let Validity { not_before, not_after } = dates;
     let (now, shown) = (SystemTime::now(), cert.display());
     let before = findings.len();
     if now < not_before {
@@ -114,14 +116,6 @@ fn look(
     Ok(leaf)
 }
 
-/// From when until when it is good.
-fn dates(leaf: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
-    let (_, parsed) = parse_x509_certificate(leaf).ok()?;
-    let moment = |seconds: i64| Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?));
-    let validity = parsed.validity();
-    Some((moment(validity.not_before.timestamp())?, moment(validity.not_after.timestamp())?))
-}
-
 fn date(moment: SystemTime) -> String {
     httpdate::fmt_http_date(moment)
 }
@@ -131,8 +125,8 @@ fn is_vouched_for(leaf: &ParsedCertificate<'_>, chain: &[CertificateDer<'static>
     let trusted = read_chain(&PathBuf::from(AUTHORITIES)).ok()?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(trusted);
-    let (not_before, _) = dates(chain.first()?)?;
-    let at = UnixTime::since_unix_epoch(not_before.duration_since(UNIX_EPOCH).ok()? + Duration::from_secs(1));
+    let begin = validity(chain.first()?)?.not_before;
+    let at = UnixTime::since_unix_epoch(begin.duration_since(UNIX_EPOCH).ok()? + Duration::from_secs(1));
     let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms.all;
     let between = chain.get(1..).unwrap_or_default();
     Some(verify_server_cert_signed_by_trust_anchor(leaf, &roots, between, at, algorithms).is_ok())

@@ -85,3 +85,15 @@ async fn changed_files_are_noticed_within_two_looks() {
     stop.cancel();
     watching.await.expect("the watch ends when told");
 }
+
+#[tokio::test]
+async fn the_end_of_the_certificate_in_force_is_known() {
+    let fixture = Fixture::open(Door::Shared);
+    let end = fixture.certificates.not_after().expect("it can be read");
+    let now = std::time::SystemTime::now();
+    // A pair of this machine's own lives for 820 days, from a day before it was made.
+    let left = end.duration_since(now).expect("it is in the future").as_secs() / 86_400;
+    assert!((810..820).contains(&left), "{left} days");
+    assert!(!fixture.certificates.has_expired(now));
+    assert!(fixture.certificates.has_expired(end));
+}
