@@ -45,6 +45,7 @@ impl Patient {
     /// A machine with a running server.
     fn alive(extra: &str) -> Patient {
         let host = Host::new("patient");
+        host.ip("addr add 203.0.113.7/24 dev lo");
         let server = host.enter(|| Server::start(&format!("{PORTS}{extra}")));
         Patient { host, server: Some(server), directory: tempfile::tempdir().expect("a directory") }
     }
@@ -136,6 +137,18 @@ fn a_healthy_server_relays_an_echo_over_every_transport() {
     let server = patient.server.as_ref().expect("it runs");
     let left = || patient.host.enter(|| server.allocations());
     assert!(support::eventually(Duration::from_secs(20), || left() == 0.0), "the doctor leaves allocations behind");
+}
+
+#[test]
+fn the_echo_passes_where_nobody_may_have_peers_on_this_machine() {
+    for mode in ["ports", "single-port"] {
+        let relay = format!("[relay]\nmode = \"{mode}\"\naddresses = [\"203.0.113.7\"]\nallow_peers = []\n");
+        let diagnosis = Patient::alive(&relay).examined(&[]);
+        for check in ["relay-udp", "relay-tcp", "relay-tls"] {
+            assert!(diagnosis.is_ok(check), "{mode}: {:#}", diagnosis.report);
+        }
+        assert_eq!(diagnosis.code, Some(0), "{mode}: {:#}", diagnosis.report);
+    }
 }
 
 #[test]

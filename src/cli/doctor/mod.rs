@@ -16,6 +16,7 @@ mod turn;
 
 use std::io;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -30,6 +31,9 @@ use finding::Verdict;
 
 use super::FAILED;
 use super::WRONG_INPUT;
+
+/// Where packages keep it.
+const PACKAGED: &str = "/etc/duologue/duologue.toml";
 
 /// What the operator adds to what the configuration says.
 #[derive(Clone, Debug, Args)]
@@ -95,7 +99,15 @@ fn configuration(config: &Config) -> Vec<Finding> {
         Some(file) => file.display().to_string(),
         None => "no file, the development defaults".to_owned(),
     };
-    let sound = Finding::fine("configuration", format!("{source}: sound"));
+    let sound = match config.sources.file() {
+        // A name that was forgotten makes everything below beside the point.
+        None if Path::new(PACKAGED).exists() => Finding::warning(
+            "configuration",
+            format!("{source}, though there is {PACKAGED}"),
+            format!("name it: --config {PACKAGED}, or DUOLOGUE_CONFIG in the environment"),
+        ),
+        Some(_) | None => Finding::fine("configuration", format!("{source}: sound")),
+    };
     let unwise = config.warnings().into_iter().map(|warning| match warning.split_once("; ") {
         Some((told, remedy)) => Finding::warning("configuration", told, remedy),
         None => Finding::warning("configuration", warning, "see config/default.toml"),
