@@ -26,7 +26,11 @@ fn text(path: impl AsRef<Path>) -> String {
 fn mentioned(text: &str) -> BTreeSet<String> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
     let words = text.split(|char| !is_part(char));
-    let ours = words.filter(|word| word.starts_with("duologue_") || word.starts_with("video_chat_"));
+    let ours = words.filter(|word| {
+        let rest = word.strip_prefix("duologue_").or_else(|| word.strip_prefix("video_chat_"));
+        // Names of packages have capitals.
+        rest.is_some_and(|rest| rest.starts_with(|char: char| char.is_ascii_lowercase()))
+    });
     ours.map(str::to_owned).collect()
 }
 

@@ -241,6 +241,7 @@ fn the_server_asks_the_kernel_for_nothing_that_the_unit_refuses() {
     });
     let made: BTreeSet<&str> = made.collect();
     assert!(made.len() > 20 && made.contains("epoll_wait"), "{made:?}");
-    let refused: Vec<&&str> = made.iter().filter(|call| !allowed.contains(**call)).collect();
+    // SQLite gives its files to the owner of the database, but only where it runs as root; this test does, the unit does not.
+    let refused: Vec<&&str> = made.iter().filter(|call| **call != "fchown" && !allowed.contains(**call)).collect();
     assert!(refused.is_empty(), "the unit refuses {refused:?}");
 }
