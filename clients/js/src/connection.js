@@ -140,7 +140,7 @@ export class Connection {
    */
   async become(tokens) {
     const wasOpen = this.#state.state !== 'idle' && this.#state.state !== 'closed';
-    await this.close();
+    if (wasOpen) await this.close();
     if (tokens) this.#identity.become(tokens);
     else this.#identity.forget();
     if (wasOpen && tokens) this.open();
