@@ -26,6 +26,7 @@ use crate::admission::Limits;
 use crate::app::doors::Listeners;
 use crate::app::doors::Purpose;
 use crate::app::operator::Operator;
+use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::bus::Bus;
@@ -124,7 +125,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("matchmaking", engine_task));
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
     let sharing = filing::sharing(&config, &state);
-    let settings = signal_settings(&config, &state, &listeners, sharing.clone());
+    let mut settings = signal_settings(&config, &state, &listeners, sharing.clone());
+    if let Some((keys, fetcher)) = identifying::keys(&config, &settings.tokens.foreign_keys)? {
+        settings.keys = Some(keys);
+        tasks.spawn(named("keys of a backend", fetcher.run()));
+    }
     let minter = settings.minter.clone();
     let (store, store_threads) = store::runner::start(store).context("start the store")?;
     tasks.spawn(named("store", store_threads.ended()));
@@ -257,8 +262,11 @@ fn signal_settings(
         exempt: limits.exempt.clone(),
         guests: config.auth.guests,
         accounts: config.auth.accounts,
+        keys: None,
         tokens: TokenSettings {
             secret: state.token_secret.clone(),
+            old_secrets: state.old_token_secret.clone().into_iter().collect(),
+            foreign_keys: ForeignKeys::default(),
             foreign_secrets: config.auth.jwt_secrets.clone(),
             foreign_issuer: Some(config.auth.issuer.clone()).filter(|issuer| !issuer.is_empty()),
             foreign_audience: Some(config.auth.audience.clone()).filter(|audience| !audience.is_empty()),

@@ -25,6 +25,8 @@ const SECRET_CHARS: usize = 43;
 
 const TURN_FILE: &str = "turn.secret";
 const TOKEN_FILE: &str = "token.secret";
+/// Where an operator moves [`TOKEN_FILE`] to have another key made.
+const OLD_TOKEN_FILE: &str = "token.old.secret";
 const NONCE_FILE: &str = "nonce.secret";
 const INVITATION_FILE: &str = "invitation.secret";
 const FILES_FILE: &str = "files.secret";
@@ -90,6 +92,8 @@ pub struct State {
     pub turn_secret: Secret,
     /// Signs client tokens.
     pub token_secret: Secret,
+    /// Signed them before, if the operator has moved it aside.
+    pub old_token_secret: Option<Secret>,
     /// The key of nonces is derived from it.
     pub nonce_secret: Secret,
     /// Signs invitations to rooms.
@@ -111,6 +115,7 @@ impl State {
         Ok(Self {
             turn_secret: open_secret(directory, TURN_FILE)?,
             token_secret: open_secret(directory, TOKEN_FILE)?,
+            old_token_secret: read_secret(&directory.join(OLD_TOKEN_FILE))?,
             nonce_secret: open_secret(directory, NONCE_FILE)?,
             invitation_secret: open_secret(directory, INVITATION_FILE)?,
             files_secret: open_secret(directory, FILES_FILE)?,
@@ -248,6 +253,17 @@ mod tests {
         assert_ne!(first.turn_secret, first.nonce_secret);
         assert_eq!(first.turn_secret.expose().len(), SECRET_CHARS);
         assert_eq!(State::existing_turn_secret(&directory).expect("made above"), first.turn_secret);
+    }
+
+    #[test]
+    fn the_key_of_tokens_is_exchanged_by_moving_it_aside() {
+        let (_parent, directory) = fresh();
+        let first = State::open(&directory).expect("created");
+        assert_eq!(first.old_token_secret, None);
+        fs::rename(directory.join(TOKEN_FILE), directory.join(OLD_TOKEN_FILE)).expect("moved");
+        let second = State::open(&directory).expect("reopened");
+        assert_ne!(second.token_secret, first.token_secret);
+        assert_eq!(second.old_token_secret, Some(first.token_secret));
     }
 
     #[test]

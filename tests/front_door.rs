@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duologue::admission::Limits;
+use duologue::auth::foreign_keys::ForeignKeys;
 use duologue::auth::secret::Secret;
 use duologue::auth::token::TokenSettings;
 use duologue::auth::turn::Minter;
@@ -141,9 +142,12 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         exempt: Vec::new(),
         guests: true,
         accounts: false,
+        keys: None,
         tokens: TokenSettings {
             secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
             foreign_secrets: Vec::new(),
+            old_secrets: Vec::new(),
+            foreign_keys: ForeignKeys::default(),
             foreign_issuer: None,
             foreign_audience: None,
             access_ttl: Duration::from_secs(300),

@@ -1,11 +1,15 @@
 //! Accounts as the configuration wants them.
 use anyhow::Context;
 
+use crate::auth::foreign_keys::ForeignKeys;
 use crate::config::Config;
 use crate::identity::Desk;
+use crate::identity::KeyFetcher;
+use crate::identity::KeySource;
 use crate::identity::Settings;
 use crate::identity::Watch;
 use crate::signal::Handle;
+use crate::signal::KeyRing;
 use crate::store::runner;
 use crate::time::Clock;
 
@@ -16,6 +20,22 @@ use crate::time::Clock;
 /// The store cannot be used.
 pub(super) async fn watch(store: &runner::Handle, hub: &Handle) -> anyhow::Result<Watch> {
     Watch::open(store.clone(), hub.clone()).await.context("read which accounts were altered")
+}
+
+/// Who fetches the public keys of a backend, and how it is asked; `None`: there are none.
+///
+/// # Errors
+///
+/// The machine has no certificates to judge others by.
+pub(super) fn keys(config: &Config, keys: &ForeignKeys) -> anyhow::Result<Option<(KeyRing, KeyFetcher)>> {
+    let source = match (&config.auth.jwks_file, config.auth.jwks_url.as_str()) {
+        (Some(path), _) => KeySource::File(path.clone()),
+        (None, "") => return Ok(None),
+        (None, url) => KeySource::Url(url.to_owned()),
+    };
+    let (ring, keeper) = KeyRing::new(keys.clone());
+    let fetcher = KeyFetcher::new(source, keeper).context("auth.jwks_url")?;
+    Ok(Some((ring, fetcher)))
 }
 
 /// The desk behind the routes of accounts, where there are any.

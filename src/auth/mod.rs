@@ -1,6 +1,7 @@
 //! Who may do what: TURN credentials, nonces, client tokens, passwords, invitations.
 
 pub mod file_link;
+pub mod foreign_keys;
 pub mod invitation;
 pub mod nonce;
 pub mod password;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::Hmac;
+use hmac::KeyInit;
+use hmac::Mac;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::EncodingKey;
@@ -13,7 +16,10 @@ use jsonwebtoken::Validation;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Number;
+use sha2::Sha256;
 
+use crate::auth::foreign_keys;
+use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
 use crate::time::UnixMillis;
 
@@ -37,6 +43,10 @@ pub(crate) fn is_guest_name(user: &str) -> bool {
 
 /// The `iss` of our own tokens. Their user ids have no prefix.
 const ISSUER: &str = "duologue";
+/// Says what the name of a key is made for, so that it tells nothing about the key.
+const KEY_ID_PURPOSE: &[u8] = b"duologue token key id 1";
+/// Bytes of such a name.
+const KEY_ID_LEN: usize = 9;
 /// The prefix of users whose foreign token has no `iss`.
 const NAMELESS_ISSUER: &str = "external";
 /// Bytes of `iss`, `sub`, `device` and `age_band` in foreign tokens.
@@ -151,8 +161,12 @@ pub enum RefreshError {
 pub struct TokenSettings {
     /// Signs our own access tokens.
     pub secret: Secret,
+    /// Signed them before; what they signed is good until it expires.
+    pub old_secrets: Vec<Secret>,
     /// HS256 keys of a customer's backend: `auth.jwt_secrets`.
     pub foreign_secrets: Vec<Secret>,
+    /// Public keys of such a backend: `auth.jwks_url`, `auth.jwks_file`.
+    pub foreign_keys: ForeignKeys,
     /// The `iss` that its tokens must carry: `auth.issuer`; `None`: any, or none.
     pub foreign_issuer: Option<String>,
     /// The `aud` that its tokens must name: `auth.audience`; `None`: any, or none.
@@ -166,14 +180,29 @@ pub struct TokenSettings {
 /// Issues and verifies tokens.
 pub struct Tokens {
     signing: EncodingKey,
-    verifying: DecodingKey,
+    /// The one that signs first.
+    own: Vec<OwnKey>,
     foreign: Vec<DecodingKey>,
+    foreign_keys: ForeignKeys,
     foreign_issuer: Option<String>,
     foreign_audience: Option<String>,
-    validation: Validation,
     access_ttl: Duration,
     refresh_ttl: Duration,
     families: Families,
+}
+
+/// A key of ours by the name that our tokens give it: `kid`. RFC 7515 §4.1.4.
+struct OwnKey {
+    id: String,
+    key: DecodingKey,
+}
+
+impl OwnKey {
+    fn new(secret: &Secret) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
+        let id = mac.chain_update(KEY_ID_PURPOSE).finalize().into_bytes();
+        Self { id: URL_SAFE_NO_PAD.encode(&id[..KEY_ID_LEN]), key: DecodingKey::from_secret(secret.expose()) }
+    }
 }
 
 impl fmt::Debug for Tokens {
@@ -185,18 +214,13 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     /// Knows no family until they are restored.
     pub fn new(settings: &TokenSettings) -> Self {
-        // Times are checked against the moment given, not against a clock of the library.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
         Self {
             signing: EncodingKey::from_secret(settings.secret.expose()),
-            verifying: DecodingKey::from_secret(settings.secret.expose()),
+            own: std::iter::once(&settings.secret).chain(&settings.old_secrets).map(OwnKey::new).collect(),
             foreign: settings.foreign_secrets.iter().map(|key| DecodingKey::from_secret(key.expose())).collect(),
+            foreign_keys: settings.foreign_keys.clone(),
             foreign_issuer: settings.foreign_issuer.clone(),
             foreign_audience: settings.foreign_audience.clone(),
-            validation,
             access_ttl: settings.access_ttl,
             refresh_ttl: settings.refresh_ttl,
             families: Families::default(),
@@ -290,10 +314,19 @@ impl Tokens {
     ///
     /// [`TokenError`]
     pub fn verify(&self, access_token: &str, now: UnixMillis) -> Result<Identity, TokenError> {
-        if let Ok(claims) = self.decode(access_token, &self.verifying) {
-            return self.own_identity(claims, now);
+        let header = jsonwebtoken::decode_header(access_token).map_err(|_| TokenError::Invalid)?;
+        // Extensions that must be understood are not understood here. RFC 7515 §4.1.11.
+        if header.crit.is_some() {
+            return Err(TokenError::Invalid);
         }
-        let claims = self.foreign.iter().find_map(|key| self.decode(access_token, key).ok());
+        let claims = if foreign_keys::is_asymmetric(header.alg) {
+            self.foreign_keys.find_map(&header, |key| decode(access_token, key, header.alg))
+        } else {
+            if let Some(claims) = self.own_claims(access_token, &header) {
+                return self.own_identity(claims, now);
+            }
+            self.foreign.iter().find_map(|key| decode(access_token, key, Algorithm::HS256))
+        };
         let claims = claims.filter(|claims| self.is_meant_for_us(claims)).ok_or(TokenError::Invalid)?;
         foreign_identity(claims, now)
     }
@@ -309,8 +342,14 @@ impl Tokens {
         by_issuer && to_audience
     }
 
-    fn decode(&self, token: &str, key: &DecodingKey) -> jsonwebtoken::errors::Result<Claims> {
-        jsonwebtoken::decode::<Claims>(token, key, &self.validation).map(|token| token.claims)
+    /// What a token says that one of our own keys has signed.
+    fn own_claims(&self, token: &str, header: &Header) -> Option<Claims> {
+        let named = self.own.iter().find(|own| header.kid.as_ref() == Some(&own.id));
+        match named {
+            Some(own) => decode(token, &own.key, Algorithm::HS256),
+            // Those of earlier versions name none.
+            None => self.own.iter().find_map(|own| decode(token, &own.key, Algorithm::HS256)),
+        }
     }
 
     fn own_identity(&self, claims: Claims, now: UnixMillis) -> Result<Identity, TokenError> {
@@ -344,11 +383,23 @@ impl Tokens {
             guest: subject.guest,
             fam: Some(family.name().to_string()),
         };
-        let access_token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+        let key_id = self.own.first().map(|own| own.id.clone());
+        let header = Header { kid: key_id, ..Header::new(Algorithm::HS256) };
+        let access_token = jsonwebtoken::encode(&header, &claims, &self.signing)
             .expect("HMAC signing with a key of its own family does not fail");
         let identity = Identity { subject, expires: UnixMillis(expires_secs * 1000), family: Some(family) };
         Issued { identity, access_token, refresh_token, expires_in: self.access_ttl }
     }
+}
+
+/// Verifies the signature by that one algorithm, whatever the token names.
+fn decode(token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<Claims> {
+    // Times are checked against the moment given, not against a clock of the library.
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    jsonwebtoken::decode::<Claims>(token, key, &validation).ok().map(|token| token.claims)
 }
 
 /// RFC 7519 §4.1 and our own.

@@ -1,7 +1,9 @@
 //! `[auth]`: who people are.
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::Serializer;
 
 use crate::auth::secret::Secret;
 
@@ -9,6 +11,9 @@ use super::duration;
 use super::mask;
 use super::problem::Complaint;
 use super::read::Section;
+
+/// Hosts that nobody else answers for.
+const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// `[auth]`: guests, accounts, tokens of our own and of a customer's backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,8 +27,11 @@ pub struct Auth {
     /// Shared keys (HS256) of a customer's backend that mints tokens.
     #[serde(serialize_with = "mask::list")]
     pub jwt_secrets: Vec<Secret>,
-    /// Public keys of such a backend, as a JWK set; not fetched yet, so it must be empty.
+    /// Where the public keys of such a backend are, as a JWK set; empty: nowhere.
     pub jwks_url: String,
+    /// The file they are in.
+    #[serde(serialize_with = "path_or_empty")]
+    pub jwks_file: Option<PathBuf>,
     /// The `iss` such tokens must carry; empty: any.
     pub issuer: String,
     /// The `aud` such tokens must carry; empty: any.
@@ -44,6 +52,7 @@ impl Default for Auth {
             registration: true,
             jwt_secrets: Vec::new(),
             jwks_url: String::new(),
+            jwks_file: None,
             issuer: String::new(),
             audience: String::new(),
             access_ttl: Duration::from_secs(300),
@@ -61,6 +70,7 @@ impl Auth {
             registration: section.value("registration", default.registration),
             jwt_secrets: section.secrets("jwt_secrets"),
             jwks_url: section.checked("jwks_url", default.jwks_url, |url| check_jwks_url(url)),
+            jwks_file: section.value("jwks_file", default.jwks_file),
             issuer: section.value("issuer", default.issuer),
             audience: section.value("audience", default.audience),
             access_ttl: section.checked("access_ttl", default.access_ttl, |ttl| positive(*ttl)),
@@ -69,14 +79,36 @@ impl Auth {
         section.finish();
         read
     }
+
+    /// Whether public keys of a backend are believed.
+    pub fn has_public_keys(&self) -> bool {
+        !self.jwks_url.is_empty() || self.jwks_file.is_some()
+    }
 }
 
-/// The keys would be ignored, and with them every token that the operator wants to be accepted.
+/// Whoever can put keys in place of others can be anybody here.
 fn check_jwks_url(url: &str) -> Result<(), Complaint> {
-    if url.is_empty() {
-        return Ok(());
+    let host = |scheme: &str| url.strip_prefix(scheme).map(|rest| rest.split('/').next().unwrap_or_default());
+    let is_loopback = |host: &str| {
+        LOOPBACK_HOSTS.iter().any(|loopback| {
+            host.strip_prefix(loopback).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        })
+    };
+    // What stands before an @ is no host.
+    let is_odd = url.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@');
+    match (host("https://"), host("http://")) {
+        _ if url.is_empty() => Ok(()),
+        (Some(host), _) if !host.is_empty() && !is_odd => Ok(()),
+        (_, Some(host)) if is_loopback(host) && !is_odd => Ok(()),
+        _ => {
+            let what = format!("keys from {url:?} could be anybody's");
+            Err(Complaint::new(what, "write an address that begins with https://, or with http://localhost"))
+        }
     }
-    Err(Complaint::new("this version does not fetch public keys", "leave it empty and share a key by jwt_secrets"))
+}
+
+fn path_or_empty<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.clone().unwrap_or_default().serialize(to)
 }
 
 fn positive(ttl: Duration) -> Result<(), Complaint> {

@@ -16,6 +16,14 @@ pub(super) fn refuse_clashes(config: &Config, reader: &mut Reader) {
     refuse_external_of_nothing(config, reader);
     refuse_single_port_with_peers(config, reader);
     refuse_misordered_limits(config, reader);
+    refuse_keys_of_two_places(config, reader);
+}
+
+fn refuse_keys_of_two_places(config: &Config, reader: &mut Reader) {
+    if !config.auth.jwks_url.is_empty() && config.auth.jwks_file.is_some() {
+        let complaint = Complaint::new("auth.jwks_url is given beside it", "keep one of jwks_url and jwks_file");
+        reader.clash(&["auth.jwks_file"], complaint);
+    }
 }
 
 fn refuse_shared_tcp_ports(config: &Config, reader: &mut Reader) {

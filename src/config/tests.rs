@@ -213,8 +213,20 @@ fn each_mistake_names_its_line_its_key_and_a_remedy() {
         ("[http.listen]\nx = 1", "1: http.listen: a table is no list; write a list: [\"a\", \"b\"]"),
         ("[turn]\nsecret_file = \"x\"", "2: turn.secret_file: unknown key; did you mean secrets_file?"),
         (
-            "[auth]\njwks_url = \"https://id.example/jwks.json\"",
-            "2: auth.jwks_url: this version does not fetch public keys; leave it empty and share a key by jwt_secrets",
+            "[auth]\njwks_url = \"http://id.example/jwks.json\"",
+            "2: auth.jwks_url: keys from \"http://id.example/jwks.json\" could be anybody's; write an address that begins",
+        ),
+        (
+            "[auth]\njwks_url = \"http://localhost.id.example/\"",
+            "2: auth.jwks_url: keys from \"http://localhost.id.example/\" could be anybody's; write an address that begins",
+        ),
+        (
+            "[auth]\njwks_url = \"http://localhost:81@id.example/\"",
+            "2: auth.jwks_url: keys from \"http://localhost:81@id.example/\" could be anybody's; write an address that begins",
+        ),
+        (
+            "[auth]\njwks_url = \"http://localhost:81/k\"\njwks_file = \"k\"",
+            "3: auth.jwks_file: auth.jwks_url is given beside it; keep one of jwks_url and jwks_file",
         ),
         ("[auth]\nguests = \"yes\"", "2: auth.guests: \"yes\" is neither true nor false; write true or false"),
         ("[relay]\nshards = -1", "2: relay.shards: -1 is no whole number from 0 to 65535"),
@@ -356,6 +368,14 @@ fn weak_secrets_are_warned_of_without_being_quoted() {
     assert!(told[0].starts_with("turn.secrets: ") && told[1].starts_with("auth.jwt_secrets: "), "{told:?}");
     assert!(!told.concat().contains("hunter"));
     assert_eq!(Config::default().warnings(), [""; 0]);
+}
+
+#[test]
+fn keys_that_sign_for_others_too_are_warned_of() {
+    let keys = "[auth]\njwks_url = \"https://id.example/keys\"\n";
+    let [told] = load(keys).warnings().try_into().expect("one warning");
+    assert!(told.starts_with("auth.audience: empty"), "{told}");
+    assert_eq!(load(&format!("{keys}audience = \"calls\"\n")).warnings(), [""; 0]);
 }
 
 #[test]

@@ -35,11 +35,14 @@ use crate::signal::outbox::Full;
 use crate::signal::protocol;
 use crate::signal::protocol::BadFrame;
 use crate::signal::protocol::Body;
+use crate::signal::protocol::ClientToken;
 use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::Credentials;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Request;
 use crate::signal::websocket::Fault;
 use crate::signal::websocket::Reader;
 use crate::signal::websocket::Received;
@@ -217,10 +220,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Err(wait) = self.messages.take_several(self.hub.messages(), cost(text.len()), now) {
             return self.refuse(text, wait).err();
         }
-        let incoming = match Incoming::parse(text) {
-            Ok(incoming) => incoming,
+        let (incoming, lacking) = match self.parse(text) {
+            Ok(parsed) => parsed,
             Err(BadFrame) => return Some(Ending::Breach(CloseCode::BadFrame)),
         };
+        if let Some(token) = lacking {
+            // Boxed: it is rare, and every idle connection would hold the room for it.
+            Box::pin(prepare(self.hub.clone(), token)).await;
+        }
         // The next message may already be there, and whether it may be large depends on this one.
         let (done, hello_done) = match incoming.body {
             Body::Hello(_) => {
@@ -236,6 +243,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(done) => done.await.err().map(|_| Ending::Lost),
             None => None,
         }
+    }
+
+    /// A message, and the token in it if the key that it was signed with is not known here.
+    fn parse(&self, text: &str) -> Result<(Incoming, Option<String>), BadFrame> {
+        let incoming = Incoming::parse(text)?;
+        let lacking = access_token(&incoming.body).filter(|token| self.hub.lacks_key_of(token));
+        let lacking = lacking.map(str::to_owned);
+        Ok((incoming, lacking))
     }
 
     /// Refuses a message over the budget without looking into it, and lets the next one wait (rule 2). The hub, where everybody
@@ -326,6 +341,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 sleep(REST_MAX).await;
             }
         }
+    }
+}
+
+async fn prepare(hub: Handle, token: String) {
+    hub.prepare_for(&token).await;
+}
+
+/// The access token that a message brings.
+fn access_token(body: &Body) -> Option<&str> {
+    match body {
+        Body::Hello(Ok(hello)) => match &hello.credentials {
+            Credentials::Token(ClientToken(token)) => Some(token),
+            Credentials::Omitted | Credentials::Guest(_) | Credentials::Resume(_) => None,
+        },
+        Body::Request(Ok(Request::AuthRefresh { token: ClientToken(token) })) => Some(token),
+        Body::Malformed(_) | Body::Hello(Err(_)) | Body::Request(_) => None,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::signal::hub::BlockAsk;
 use crate::signal::hub::Peer;
 use crate::signal::hub::ReportAnswer;
 use crate::signal::id::ConnectionId;
+use crate::signal::key_ring::KeyRing;
 use crate::signal::limit::Rate;
 use crate::signal::link::Link;
 use crate::signal::protocol::CloseCode;
@@ -77,12 +78,32 @@ struct Shared {
     stats: Arc<Stats>,
     clock: Clock,
     messages: Rate,
+    keys: Option<KeyRing>,
 }
 
 impl Handle {
     /// `messages` is what one connection may send.
-    pub(crate) fn new(inputs: mpsc::Sender<Input>, stats: Arc<Stats>, clock: Clock, messages: Rate) -> Self {
-        Self { inputs, shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages }) }
+    pub(crate) fn new(
+        inputs: mpsc::Sender<Input>,
+        stats: Arc<Stats>,
+        clock: Clock,
+        messages: Rate,
+        keys: Option<KeyRing>,
+    ) -> Self {
+        Self { inputs, shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages, keys }) }
+    }
+
+    /// Whether a token is signed with a public key that is not known here.
+    pub(crate) fn lacks_key_of(&self, access_token: &str) -> bool {
+        self.shared.keys.as_ref().is_some_and(|keys| keys.lacks_key_of(access_token))
+    }
+
+    /// Waits a moment for the public key of a token, if it is not known here. To be done before the hub verifies it, which
+    /// waits for nobody.
+    pub(crate) async fn prepare_for(&self, access_token: &str) {
+        if let Some(keys) = &self.shared.keys {
+            keys.prepare_for(access_token).await;
+        }
     }
 
     /// What signaling counts.
@@ -117,6 +138,7 @@ impl Handle {
     ///
     /// [`Stopped`] outside; inside `unauthorized`, or `banned`.
     pub async fn verify(&self, access_token: String) -> Result<Result<Identity, Refusal>, Stopped> {
+        self.prepare_for(&access_token).await;
         self.ask(|answer| Input::Verify(access_token, answer)).await
     }
 

@@ -10,6 +10,7 @@ use crate::auth::file_link::FileLinks;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
+use crate::signal::key_ring::KeyRing;
 use crate::store::Retention;
 
 /// Everything the hub is told at its start.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub accounts: bool,
     /// Keys and lives of tokens: section `[auth]`.
     pub tokens: TokenSettings,
+    /// Asks for newer public keys of a backend; `None`: it has none.
+    pub keys: Option<KeyRing>,
     /// After this a session ends by itself; `None`: never. `session.limit`.
     pub session_limit: Option<Duration>,
     /// How long a lost connection may take to come back; zero: it cannot. `session.resume_window`.

@@ -93,6 +93,7 @@ pub fn start(
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
+    let keys = settings.keys.clone();
     let messages = Rate::per_second(settings.limits.messages_per_second, settings.limits.messages_burst);
     let mut task = Task {
         hub: Hub::new(settings, stats.clone()),
@@ -113,7 +114,7 @@ pub fn start(
     };
     let now = task.now();
     task.hub.restore(past, now);
-    (Handle::new(inputs, stats, clock, messages), task.run())
+    (Handle::new(inputs, stats, clock, messages, keys), task.run())
 }
 
 /// A session that is over, and what the relay did for it if that could be learned.

@@ -14,6 +14,8 @@ fn settings() -> TokenSettings {
     TokenSettings {
         secret: Secret::new(*b"the key that signs our own tokens"),
         foreign_secrets: vec![Secret::new(*b"an older key"), Secret::new(FOREIGN)],
+        old_secrets: Vec::new(),
+        foreign_keys: ForeignKeys::default(),
         foreign_issuer: None,
         foreign_audience: None,
         access_ttl: Duration::from_secs(300),
@@ -199,6 +201,29 @@ fn rule_17_other_algorithms_and_none_are_refused() {
         assert_eq!(tokens().verify(&unsigned, NOW), Err(TokenError::Invalid));
     }
     assert_eq!(tokens().verify(&signed(Algorithm::HS256, &claims, b"unknown"), NOW), Err(TokenError::Invalid));
+}
+
+#[test]
+fn our_own_tokens_name_their_key_and_an_older_key_is_believed_until_it_is_taken_away() {
+    let exchanged = |secret: &[u8], old: &[&[u8]]| {
+        let old_secrets = old.iter().map(|key| Secret::new(*key)).collect();
+        Tokens::new(&TokenSettings { secret: Secret::new(secret), old_secrets, ..settings() })
+    };
+    let (first, second): (&[u8], &[u8]) = (b"the first key", b"the second key");
+    let by_first = exchanged(first, &[]).issue_guest("d", NOW);
+    let key_id = |token: &str| jsonwebtoken::decode_header(token).expect("a JWT").kid.expect("a name");
+    let mut after = exchanged(second, &[first]);
+    let by_second = after.issue_guest("d", NOW);
+    assert_ne!(key_id(&by_first.access_token), key_id(&by_second.access_token));
+    assert_eq!(key_id(&by_first.access_token), key_id(&exchanged(first, &[]).issue_guest("e", NOW).access_token));
+    for issued in [&by_first, &by_second] {
+        assert_eq!(after.verify(&issued.access_token, NOW), Ok(issued.identity.clone()));
+    }
+    assert_eq!(exchanged(second, &[]).verify(&by_first.access_token, NOW), Err(TokenError::Invalid));
+    // Tokens of earlier versions name no key.
+    let claims = json!({"sub": "g_1", "exp": 1_763_630_100, "iss": "duologue", "guest": true});
+    let nameless = signed(Algorithm::HS256, &claims, first);
+    assert_eq!(&*after.verify(&nameless, NOW).expect("is good").subject.user, "g_1");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::admission::Limits;
+use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
@@ -118,6 +119,8 @@ fn token_settings() -> TokenSettings {
     TokenSettings {
         secret: Secret::new(*b"a secret of thirty-two bytes, ok"),
         foreign_secrets: Vec::new(),
+        old_secrets: Vec::new(),
+        foreign_keys: ForeignKeys::default(),
         foreign_issuer: None,
         foreign_audience: None,
         access_ttl: Duration::from_secs(300),

@@ -29,6 +29,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         exempt: Vec::new(),
         guests: true,
         accounts: false,
+        keys: None,
         tokens: token_settings(),
         session_limit: None,
         resume_window: Duration::from_secs(30),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
@@ -59,9 +60,12 @@ pub(crate) fn settings() -> Settings {
         exempt: Vec::new(),
         guests: true,
         accounts: false,
+        keys: None,
         tokens: TokenSettings {
             secret: Secret::new(*b"signs our own tokens"),
             foreign_secrets: vec![Secret::new(FOREIGN_KEY)],
+            old_secrets: Vec::new(),
+            foreign_keys: ForeignKeys::default(),
             foreign_issuer: None,
             foreign_audience: None,
             access_ttl: Duration::from_secs(300),
