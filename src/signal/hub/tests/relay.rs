@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 use super::fixture::START;
+use crate::matchmaking::UserId;
 
 const CID: &str = "0d4b5a70-3a5f-4a71-9d5c-1f1f6b6a0d11";
 
@@ -42,6 +43,24 @@ fn rule_27_a_wrong_receiver_and_oneself_are_not_found() {
         assert_eq!(hub.ask(a, "rtc.candidates", data), Err("not_found".into()));
     }
     assert!(hub.take(b).is_empty());
+}
+
+#[test]
+fn rule_42_credentials_over_rest_belong_to_the_live_session_else_to_the_user() {
+    let mut hub = Fixture::new();
+    let (a, b) = (hub.user("ann"), hub.user("bob"));
+    let (a, _, session, _) = hub.pair_up(a, b);
+    let ann = UserId("shop:ann".into());
+    let name = |hub: &mut Fixture| {
+        let told = hub.hub.handle_ice_ask(&ann, hub.now);
+        assert!(told["expires_at"].as_u64().is_some_and(|expires| expires > START.0), "{told}");
+        told["ice_servers"][1]["username"].as_str().expect("a name").to_owned()
+    };
+    assert!(name(&mut hub).contains(&format!(":{session}.")));
+    hub.ask(a, "session.end", json!({"session": session})).expect("ends");
+    let alone = name(&mut hub);
+    assert!(!alone.contains(&session) && !alone.contains("ann"), "{alone}");
+    assert_eq!(name(&mut hub), alone, "the quotas of the relay count by this name");
 }
 
 #[test]
