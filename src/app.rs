@@ -151,6 +151,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
     let page = Arc::new(OnceLock::new());
+    let passwords = accounts.as_ref().map(|desk| Arc::clone(desk.stats()));
     let web = http::Server::new(
         http_settings(&config, &listeners),
         hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), accounts),
@@ -166,6 +167,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             numbers::files(&mut metrics, desk.stats());
         }
         numbers::certificate(&mut metrics, &certificates);
+        if let Some(stats) = &passwords {
+            numbers::passwords(&mut metrics, stats);
+        }
         numbers::log(&mut metrics);
         metrics
     });

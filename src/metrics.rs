@@ -68,6 +68,12 @@ pub const ROOMS_ACTIVE: Family<0> = Family::gauge("duologue_rooms_active", "Room
 /// Calls that ended.
 pub const SESSIONS_ENDED: Family<1> =
     Family::counter("video_chat_sessions_ended_total", "Sessions ended since the start, by reason", ["reason"]);
+/// Those who showed a password, by what became of them.
+pub const PASSWORDS: Family<1> = Family::counter(
+    "duologue_passwords_total",
+    "Passwords that were right, wrong, refused after too many, or not worked on for too many at once",
+    ["result"],
+);
 /// Files of chat messages, by what became of them.
 pub const FILES: Family<1> = Family::counter(
     "duologue_files_total",

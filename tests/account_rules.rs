@@ -306,6 +306,8 @@ fn guessing_is_slowed_down_for_one_account_and_one_address_alone() {
         assert!([401, 429].contains(&reply.status), "{reply:?}");
     }
     assert!(refused > 0, "one address has a budget for all accounts");
+    let counted = |result: &str| server.metric("duologue_passwords_total", &format!("result=\"{result}\"")) as usize;
+    assert_eq!((counted("wrong"), counted("limited"), counted("right")), (6 + 1 + 20 - refused, 2 + refused, 0));
 }
 
 #[test]

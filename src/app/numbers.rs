@@ -4,6 +4,8 @@ use std::time::UNIX_EPOCH;
 
 use crate::files;
 use crate::histogram::Histogram;
+use crate::identity;
+use crate::identity::Proof;
 use crate::listener;
 use crate::listener::Certificates;
 use crate::metrics;
@@ -174,6 +176,16 @@ pub(super) fn certificate(metrics: &mut Metrics, certificates: &Arc<Certificates
     metrics.register(metrics::CERTIFICATE_END, move |samples| {
         if let Some(since_epoch) = read.not_after().and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
             samples.add([], since_epoch.as_secs());
+        }
+    });
+}
+
+/// Registers what becomes of those who show a password.
+pub(super) fn passwords(metrics: &mut Metrics, stats: &Arc<identity::Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::PASSWORDS, move |samples| {
+        for proof in Proof::ALL {
+            samples.add([proof.as_str()], read.count(proof));
         }
     });
 }

@@ -19,6 +19,8 @@ use crate::auth::token::Subject;
 use crate::auth::username::Username;
 use crate::identity::hasher::Busy;
 use crate::identity::hasher::Hasher;
+use crate::identity::stats::Proof;
+use crate::identity::stats::Stats;
 use crate::identity::throttle::Throttle;
 use crate::signal;
 use crate::signal::ErrorCode;
@@ -76,6 +78,7 @@ struct Inner {
     /// Stands in for the password of those who do not exist, so that they take as long.
     decoy: Arc<str>,
     clock: Clock,
+    stats: Arc<Stats>,
 }
 
 struct Budgets {
@@ -105,9 +108,22 @@ impl Desk {
             failures_of_account: throttle(FAILURES_OF_ACCOUNT),
         };
         let decoy = Password::claimed(random_text())?.hash()?.into();
-        let inner =
-            Inner { settings, store, hub, hasher: Hasher::new(cores), budgets: Mutex::new(budgets), decoy, clock };
+        let inner = Inner {
+            settings,
+            store,
+            hub,
+            hasher: Hasher::new(cores),
+            budgets: Mutex::new(budgets),
+            decoy,
+            clock,
+            stats: Arc::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What becomes of those who show a password.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.inner.stats
     }
 
     /// Makes an account and logs it in: `POST /v1/auth/register`.
@@ -206,6 +222,7 @@ impl Desk {
         };
         let kept = found.as_ref().map_or(&self.inner.decoy, |account| &account.password).clone();
         let is_right = self.work_out(move || password.is(&kept)).await?;
+        self.inner.stats.add_one(if is_right && found.is_some() { Proof::Right } else { Proof::Wrong });
         let account = found.filter(|_| is_right).ok_or(WRONG)?;
         self.budgets(|budgets, now| budgets.give_failure_back(&guess, now));
         if account.is_disabled {
@@ -238,7 +255,10 @@ impl Desk {
     }
 
     async fn work_out<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        self.inner.hasher.run(work).await.map_err(|Busy| Refusal { retry_after: Some(BUSY_RETRY), ..BUSY })
+        self.inner.hasher.run(work).await.map_err(|Busy| {
+            self.inner.stats.add_one(Proof::Busy);
+            Refusal { retry_after: Some(BUSY_RETRY), ..BUSY }
+        })
     }
 
     fn take_attempt(&self, ip: IpAddr) -> Result<(), Refusal> {
@@ -248,6 +268,7 @@ impl Desk {
     }
 
     fn limited(&self, why: &'static str, wait: Duration) -> Refusal {
+        self.inner.stats.add_one(Proof::Limited);
         self.inner.hub.stats().rate_limit_hits_total.add_one();
         Refusal::rate_limited(why, wait)
     }

@@ -4,6 +4,7 @@
 mod desk;
 mod hasher;
 mod keys;
+mod stats;
 mod throttle;
 mod watch;
 
@@ -12,4 +13,6 @@ pub use desk::Form;
 pub use desk::Settings;
 pub use keys::KeyFetcher;
 pub use keys::KeySource;
+pub use stats::Proof;
+pub use stats::Stats;
 pub use watch::Watch;
