@@ -38,6 +38,7 @@ use crate::files;
 use crate::files::Desk;
 use crate::http;
 use crate::http::Hooks;
+use crate::http::hooks::GuestCheckHook;
 use crate::http::hooks::MetricsPage;
 use crate::http::hooks::ReadyHook;
 use crate::identity;
@@ -151,10 +152,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
     let page = Arc::new(OnceLock::new());
+    let guest_check = identifying::guest_check(&config, clock)?;
     let passwords = accounts.as_ref().map(|desk| Arc::clone(desk.stats()));
     let web = http::Server::new(
         http_settings(&config, &listeners),
-        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), accounts),
+        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), accounts, guest_check),
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
@@ -265,6 +267,7 @@ fn signal_settings(
         },
         exempt: limits.exempt.clone(),
         guests: config.auth.guests,
+        guests_by_hello: config.auth.guest_check_url.is_empty(),
         accounts: config.auth.accounts,
         keys: None,
         tokens: TokenSettings {
@@ -361,6 +364,7 @@ fn hooks(
     page: &Arc<OnceLock<Metrics>>,
     desk: Option<Desk>,
     accounts: Option<identity::Desk>,
+    guest_check: Option<GuestCheckHook>,
 ) -> Hooks {
     let page = Arc::clone(page);
     let to_signal = Hooks::to_signal(
@@ -372,5 +376,5 @@ fn hooks(
         }),
         desk,
     );
-    Hooks { accounts, ..to_signal }
+    Hooks { accounts, guest_check, ..to_signal }
 }

@@ -141,6 +141,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         limits: signal::Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        guests_by_hello: true,
         accounts: false,
         keys: None,
         tokens: TokenSettings {

@@ -1,9 +1,14 @@
 //! Accounts as the configuration wants them.
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use anyhow::Context;
 
 use crate::auth::foreign_keys::ForeignKeys;
 use crate::config::Config;
+use crate::http::hooks::GuestCheckHook;
 use crate::identity::Desk;
+use crate::identity::GuestCheck;
 use crate::identity::KeyFetcher;
 use crate::identity::KeySource;
 use crate::identity::Settings;
@@ -36,6 +41,24 @@ pub(super) fn keys(config: &Config, keys: &ForeignKeys) -> anyhow::Result<Option
     let (ring, keeper) = KeyRing::new(keys.clone());
     let fetcher = KeyFetcher::new(source, keeper).context("auth.jwks_url")?;
     Ok(Some((ring, fetcher)))
+}
+
+/// Who is asked about guests; `None`: nobody.
+///
+/// # Errors
+///
+/// The machine has no certificates to judge others by.
+pub(super) fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Option<GuestCheckHook>> {
+    if config.auth.guest_check_url.is_empty() {
+        return Ok(None);
+    }
+    let check = GuestCheck::new(config.auth.guest_check_url.clone(), config.auth.guest_check_secret.clone());
+    let check = Arc::new(check.context("auth.guest_check_url")?);
+    let ask: GuestCheckHook = Arc::new(move |ip: IpAddr, device: String, proof: String| {
+        let check = Arc::clone(&check);
+        Box::pin(async move { Ok(check.admit(ip, &device, &proof, clock.now().unix).await?) })
+    });
+    Ok(Some(ask))
 }
 
 /// The desk behind the routes of accounts, where there are any.

@@ -20,6 +20,11 @@ const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub struct Auth {
     /// Whether people may come without an account.
     pub guests: bool,
+    /// A service of the operator that judges guests; empty: everybody may come.
+    pub guest_check_url: String,
+    /// Signs what it is asked.
+    #[serde(serialize_with = "mask::one")]
+    pub guest_check_secret: Option<Secret>,
     /// Whether people can have an account.
     pub accounts: bool,
     /// Whether they can make it themselves.
@@ -48,6 +53,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             guests: true,
+            guest_check_url: String::new(),
+            guest_check_secret: None,
             accounts: true,
             registration: true,
             jwt_secrets: Vec::new(),
@@ -66,10 +73,13 @@ impl Auth {
         let default = Self::default();
         let read = Self {
             guests: section.value("guests", default.guests),
+            guest_check_url: section
+                .checked("guest_check_url", default.guest_check_url, |url| check_url(url, "answers")),
+            guest_check_secret: section.secret("guest_check_secret"),
             accounts: section.value("accounts", default.accounts),
             registration: section.value("registration", default.registration),
             jwt_secrets: section.secrets("jwt_secrets"),
-            jwks_url: section.checked("jwks_url", default.jwks_url, |url| check_jwks_url(url)),
+            jwks_url: section.checked("jwks_url", default.jwks_url, |url| check_url(url, "keys")),
             jwks_file: section.value("jwks_file", default.jwks_file),
             issuer: section.value("issuer", default.issuer),
             audience: section.value("audience", default.audience),
@@ -86,13 +96,13 @@ impl Auth {
     }
 }
 
-/// Whoever can put keys in place of others can be anybody here.
-fn check_jwks_url(url: &str) -> Result<(), Complaint> {
+/// Whoever can put answers in place of others can be anybody here.
+fn check_url(url: &str, what_comes: &str) -> Result<(), Complaint> {
     let host = |scheme: &str| url.strip_prefix(scheme).map(|rest| rest.split('/').next().unwrap_or_default());
     let is_loopback = |host: &str| {
-        LOOPBACK_HOSTS.iter().any(|loopback| {
-            host.strip_prefix(loopback).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        })
+        LOOPBACK_HOSTS
+            .iter()
+            .any(|loopback| host.strip_prefix(loopback).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
     };
     // What stands before an @ is no host.
     let is_odd = url.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@');
@@ -101,7 +111,7 @@ fn check_jwks_url(url: &str) -> Result<(), Complaint> {
         (Some(host), _) if !host.is_empty() && !is_odd => Ok(()),
         (_, Some(host)) if is_loopback(host) && !is_odd => Ok(()),
         _ => {
-            let what = format!("keys from {url:?} could be anybody's");
+            let what = format!("{what_comes} from {url:?} could be anybody's");
             Err(Complaint::new(what, "write an address that begins with https://, or with http://localhost"))
         }
     }

@@ -26,6 +26,9 @@ const REFRESH_TOKEN_MAX: usize = 1024;
 pub(crate) struct GuestRequest {
     #[serde(alias = "deviceId")]
     device_id: String,
+    /// For the service that judges guests.
+    #[serde(default)]
+    proof: String,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +76,9 @@ pub(crate) async fn guest(
     body: Body,
 ) -> Result<Response, Problem> {
     let request: GuestRequest = body::read(&headers, body).await?;
+    if let Some(check) = &inner.hooks.guest_check {
+        (check)(client.ip, request.device_id.clone(), request.proof).await?;
+    }
     (inner.hooks.guest)(client.ip, request.device_id).await.map(|issued| tokens(&issued))
 }
 

@@ -45,6 +45,8 @@ pub type NotReady = &'static str;
 pub type SocketHook = Arc<dyn Fn(UpgradedSocket, Peer) -> Pending<()> + Send + Sync>;
 /// Makes a guest for an address and a `device_id` (rule 1), which it checks.
 pub type GuestHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
+/// Asks somebody else whether a guest of that address and `device_id` may come with that proof.
+pub type GuestCheckHook = Arc<dyn Fn(IpAddr, String, String) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Trades a refresh token for a new pair.
 pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
 /// Verifies an access token.
@@ -76,6 +78,8 @@ pub struct Hooks {
     pub socket: SocketHook,
     /// Behind `/v1/auth/guest`.
     pub guest: GuestHook,
+    /// Before it; `None`: nobody is asked.
+    pub guest_check: Option<GuestCheckHook>,
     /// Behind `/v1/auth/refresh`.
     pub refresh: RefreshHook,
     /// Behind `/v1/auth/verify`, `/v1/auth/me` and the `Authorization` header of `/ws`.
@@ -160,6 +164,7 @@ impl Hooks {
             metrics,
             files: desk.map(|desk| FileHooks { desk, place }),
             accounts: None,
+            guest_check: None,
         }
     }
 }

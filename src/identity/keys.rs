@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::redirect::Policy;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
@@ -12,6 +11,7 @@ use tracing::warn;
 
 use crate::auth::foreign_keys::KEY_SET_BYTES_MAX;
 use crate::auth::foreign_keys::KeySet;
+use crate::identity::web;
 use crate::signal::KeyKeeper;
 
 /// Keys are fetched that often although nobody asks.
@@ -74,7 +74,7 @@ impl KeyFetcher {
     /// The machine has no certificates to judge others by.
     pub fn new(source: KeySource, keeper: KeyKeeper) -> reqwest::Result<Self> {
         let way = match source {
-            KeySource::Url(url) => Way::Web(client(&url)?, url),
+            KeySource::Url(url) => Way::Web(web::client(&url, PATIENCE)?, url),
             KeySource::File(path) => Way::File(path),
         };
         Ok(Self { way, keeper })
@@ -118,17 +118,6 @@ async fn keep(way: &Way, mut keeper: KeyKeeper) {
             },
             () = sleep_until(next) => {}
         }
-    }
-}
-
-fn client(url: &str) -> reqwest::Result<Client> {
-    // Who answers for the backend is who the operator has named, nobody that it names in turn.
-    let builder = Client::builder().redirect(Policy::none()).timeout(PATIENCE).user_agent("duologue");
-    if url.starts_with("https:") {
-        builder.https_only(true).build()
-    } else {
-        // This machine is reached without a proxy.
-        builder.no_proxy().build()
     }
 }
 

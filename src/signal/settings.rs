@@ -24,6 +24,8 @@ pub struct Settings {
     pub exempt: Vec<IpNet>,
     /// Whether a guest hello is accepted: `auth.guests`.
     pub guests: bool,
+    /// Whether a guest may come by hello; where somebody else judges guests, they come by REST alone: `auth.guest_check_url`.
+    pub guests_by_hello: bool,
     /// Whether people can register and log in: `auth.accounts`.
     pub accounts: bool,
     /// Keys and lives of tokens: section `[auth]`.

@@ -17,7 +17,7 @@ import { Uploads } from './uploads.js';
  * @typedef {object} ClientOptions
  * @property {string} url `wss://host/ws`.
  * @property {{ deviceId: string }} [guest] Come as a guest of this device, as long as nobody logs in.
- * @property {true} [account] Come with an account only: call `login` or `register` first.
+ * @property {true} [account] Come with tokens only: call `login`, `register` or `enterAsGuest` first.
  * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken] Supplies an access
  *   token; `refresh` says that the last one was refused.
  * @property {Partial<import('./backoff.js').ReconnectPolicy> | false} [reconnect]
@@ -147,6 +147,19 @@ export class Client extends Emitter {
   }
 
   /**
+   * Becomes a new guest by REST, where the operator judges guests: with a proof, such as the answer of a captcha.
+   * For clients made with `account`.
+   *
+   * @param {string} deviceId
+   * @param {string} [proof]
+   * @returns {Promise<import('./protocol.js').WireUser>}
+   * @throws {DuologueError} `forbidden` when the proof is not accepted, `unavailable` when nobody could tell.
+   */
+  enterAsGuest(deviceId, proof) {
+    return this.#become('/v1/auth/guest', { device_id: deviceId, ...(proof !== undefined && { proof }) });
+  }
+
+  /**
    * Logs in to an account, as `register`.
    *
    * @param {string} username
@@ -209,9 +222,17 @@ export class Client extends Emitter {
    * @param {string} username
    * @param {string} password
    */
-  async #enter(path, username, password) {
+  #enter(path, username, password) {
     const device = this.#options.guest && { device_id: this.#options.guest.deviceId };
-    const tokens = await this.#rest.requestAsNobody('POST', path, { username, password, ...device });
+    return this.#become(path, { username, password, ...device });
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} form
+   */
+  async #become(path, form) {
+    const tokens = await this.#rest.requestAsNobody('POST', path, form);
     await this.#connection.become(tokens);
     this.user = tokens.user;
     return tokens.user;

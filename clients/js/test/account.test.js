@@ -56,6 +56,15 @@ test('who is not connected registers first and connects later', async () => {
   assert.equal(socket().take('hello').data.token, 'access-2');
 });
 
+test('a guest brings a proof where guests are judged', async () => {
+  const { asked, fetch } = server();
+  const { client } = fixture({ fetch, guest: undefined, account: true });
+  assert.deepEqual(await client.enterAsGuest('d1', 'captcha'), user);
+  assert.deepEqual(asked[0].body, { device_id: 'd1', proof: 'captcha' });
+  await client.enterAsGuest('d1');
+  assert.deepEqual(asked[1].body, { device_id: 'd1' });
+});
+
 test('a wrong password changes nothing', async () => {
   const { fetch } = server({ '/v1/auth/login': problem(401, 'unauthorized') });
   const { online, client, sockets } = fixture({ fetch });

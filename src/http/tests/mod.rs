@@ -166,6 +166,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         files: None,
         logout: Arc::new(|_, _| Box::pin(async { Ok(()) })),
         accounts: None,
+        guest_check: None,
         ice_servers: Arc::new(|user| Box::pin(async move { Ok(serde_json::json!({"user": user})) })),
         stats: Arc::new(Arc::default),
     }

@@ -28,6 +28,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         limits: signal::Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        guests_by_hello: true,
         accounts: false,
         keys: None,
         tokens: token_settings(),

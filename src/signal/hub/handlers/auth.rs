@@ -51,6 +51,9 @@ impl Hub {
             (Credentials::Token(ClientToken(token)), _) | (Credentials::Omitted, Some(token)) => {
                 self.identify(&token, ip, now)
             }
+            (Credentials::Guest(_), _) if !self.settings.guests_by_hello => {
+                Err(Refusal::new(ErrorCode::Forbidden, "guests come by POST /v1/auth/guest, with a proof"))
+            }
             (Credentials::Guest(device), _) => self.handle_guest(ip, &device, now).map(Welcomed::Guest),
             (Credentials::Resume(resume), _) => self.find_return(&resume, ip, now).map(Welcomed::Back),
             (Credentials::Omitted, None) => Err(Refusal::bad_request("one of token, guest, resume is needed")),

@@ -59,6 +59,7 @@ pub(crate) fn settings() -> Settings {
         limits: Limits::default(),
         exempt: Vec::new(),
         guests: true,
+        guests_by_hello: true,
         accounts: false,
         keys: None,
         tokens: TokenSettings {

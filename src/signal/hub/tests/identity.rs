@@ -111,6 +111,18 @@ fn where_guests_are_not_accepted_their_hello_is_forbidden() {
 }
 
 #[test]
+fn where_somebody_judges_guests_their_hello_is_forbidden_and_their_token_is_welcome() {
+    let mut hub = Fixture::with(crate::signal::Settings { guests_by_hello: false, ..settings() });
+    let id = hub.connect();
+    assert_eq!(hub.ask(id, "hello", json!({"guest": {"device_id": "d"}})), Err("forbidden".into()));
+    assert_eq!(hub.close_code(id), Some(CloseCode::Forbidden));
+    let judged =
+        hub.hub.handle_guest("192.0.2.1".parse().expect("an address"), "d", hub.now).expect("within the budget");
+    let id = hub.connect();
+    assert!(hub.ask(id, "hello", json!({"token": judged.access_token})).is_ok());
+}
+
+#[test]
 fn rule_7_hello_is_answered_without_an_id_and_other_failures_are_not() {
     let mut hub = Fixture::new();
     let id = hub.connect();
