@@ -122,6 +122,34 @@ async fn rule_16_who_registers_is_known_by_name_and_password_from_then_on() {
     }
 }
 
+#[tokio::test]
+async fn a_guest_who_registers_keeps_its_call_its_rooms_and_its_name_for_good() {
+    let mut server = Server::start("");
+    let http = server.addr("http");
+    let ((mut a, a_user, found), (mut b, ..)) = support::ws::matched_pair_of_users(http, "tea").await;
+    let token = text(&a_user, "access_token");
+    let room = bearer(http, "POST /v1/rooms", &token, Some(&json!({"name": "Tea"}))).json();
+    let reply = bearer(http, "POST /v1/auth/register", &token, Some(&form("ann", PASSWORD)));
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let registered = reply.json();
+    assert_eq!(registered["user"], json!({"id": a_user["user"]["id"], "role": "user", "guest": false}));
+    a.ask("auth.refresh", json!({"token": registered["access_token"]})).await;
+    a.ask("rtc.state", json!({"session": found["session"], "state": "connected", "path": "direct"})).await;
+    assert_eq!(b.push("peer.state").await["state"], "connected");
+    // Once is enough.
+    let again = |token: &Value| {
+        let token = token.as_str().expect("a token");
+        bearer(http, "POST /v1/auth/register", token, Some(&form("other", PASSWORD))).problem(409)
+    };
+    assert_eq!([again(&a_user["access_token"]), again(&registered["access_token"])], ["conflict", "conflict"]);
+    server.crash_and_restart();
+    let http = server.addr("http");
+    let back = log_in(http, "ann");
+    assert_eq!(back["user"], registered["user"]);
+    let rooms = bearer(http, "GET /v1/rooms", &text(&back, "access_token"), None).json();
+    assert_eq!(rooms["rooms"][0]["id"], room["id"]);
+}
+
 #[test]
 fn whether_somebody_exists_does_not_show_in_what_a_login_is_answered() {
     let server = Server::start("");

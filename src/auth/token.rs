@@ -33,10 +33,10 @@ pub use family::FamilyId;
 pub use family::Logins;
 pub use mint::Grant;
 
-/// Names of guests begin with it and have no colon, which names of users of a backend have.
+/// Names of those who came as guests begin with it and have no colon, which names of users of a backend have.
 const GUEST_PREFIX: &str = "g_";
 
-/// Whether a user is a guest, by its name alone.
+/// Whether a user came as a guest, by its name alone; it may have registered since.
 pub(crate) fn is_guest_name(user: &str) -> bool {
     user.starts_with(GUEST_PREFIX) && !user.contains(':')
 }
@@ -272,6 +272,18 @@ impl Tokens {
         }
         let (family, refresh_token) = self.families.open(subject.clone(), Some(revision), now + self.refresh_ttl, now);
         self.issued(subject, family, refresh_token, now)
+    }
+
+    /// Makes the login of a guest one of that revision of an account, with the same user; `None` if it is over.
+    pub fn settle_guest(
+        &mut self,
+        family: &FamilyId,
+        subject: Subject,
+        revision: u64,
+        now: UnixMillis,
+    ) -> Option<Issued> {
+        let refresh_token = self.families.settle(family, &subject, revision, now + self.refresh_ttl, now)?;
+        Some(self.issued(subject, family.clone(), refresh_token, now))
     }
 
     /// Ends logins of a user: none of their tokens is good any more. Their live sockets must go too (rule 17).

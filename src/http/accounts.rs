@@ -48,7 +48,7 @@ struct LogoutRequest {
     all: bool,
 }
 
-/// `POST /v1/auth/register`: a new account and its first tokens.
+/// `POST /v1/auth/register`: a new account and its first tokens. A guest's access token may come along.
 pub(crate) async fn register(
     State(inner): State<Arc<Inner>>,
     Extension(client): Extension<Client>,
@@ -56,8 +56,12 @@ pub(crate) async fn register(
     body: Body,
 ) -> Result<Response, Problem> {
     let desk = desk(&inner)?;
+    let who = match auth::bearer(&headers)? {
+        Some(token) => Some((inner.hooks.verify)(token).await?),
+        None => None,
+    };
     let request: AccountRequest = body::read(&headers, body).await?;
-    let issued = desk.register(client.ip, request.into()).await?;
+    let issued = desk.register(client.ip, request.into(), who).await?;
     let mut response = auth::tokens(&issued);
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

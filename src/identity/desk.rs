@@ -13,6 +13,7 @@ use crate::admission::AddressKey;
 use crate::admission::lies_in;
 use crate::auth::password::Password;
 use crate::auth::password::PasswordError;
+use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
@@ -126,24 +127,33 @@ impl Desk {
         &self.inner.stats
     }
 
-    /// Makes an account and logs it in: `POST /v1/auth/register`.
+    /// Makes an account and logs it in: `POST /v1/auth/register`. A guest stays the user that it is.
     ///
     /// # Errors
     ///
     /// `forbidden` where nobody registers by themselves, `bad_request` for what can be no name or password, `conflict` for a name
-    /// that is taken, `rate_limited`, `unavailable`, `banned`.
-    pub async fn register(&self, ip: IpAddr, form: Form) -> Result<Issued, Refusal> {
+    /// that is taken and for whoever is registered, `rate_limited`, `unavailable`, `banned`.
+    pub async fn register(&self, ip: IpAddr, form: Form, who: Option<Identity>) -> Result<Issued, Refusal> {
         if !self.inner.settings.registration {
             return Err(Refusal::new(ErrorCode::Forbidden, "accounts are made by the operator here"));
         }
         let Form { username, password, device_id } = form;
         let device = device_id.map(signal::Handle::check_device).transpose()?;
+        let guest = match who {
+            Some(Identity { subject, family: Some(family), .. }) if subject.guest => Some((subject, family)),
+            Some(_) => return Err(Refusal::new(ErrorCode::Conflict, "log out before you register anew")),
+            None => None,
+        };
         let username = Username::new(&username).map_err(unfit)?;
         let password = Password::chosen(password, username.folded()).map_err(unfit)?;
         self.take_attempt(ip)?;
         let hash = self.work_out(move || password.hash()).await?.map_err(|_| BUSY)?;
         let account = Account {
-            id: UserId(format!("u_{}", random_text()).into()),
+            id: UserId(
+                guest
+                    .as_ref()
+                    .map_or_else(|| format!("u_{}", random_text()).into(), |(subject, _)| subject.user.clone()),
+            ),
             name: username.folded().clone(),
             display_name: username.shown().clone(),
             password: hash.into(),
@@ -155,11 +165,21 @@ impl Desk {
         let added = account.clone();
         let outcome = self.inner.store.write("account", move |store| store.add_account(&added)).await;
         outcome.map_err(|error| match error {
-            StoreError::Taken => Refusal::new(ErrorCode::Conflict, "that username is taken"),
+            StoreError::Taken => {
+                Refusal::new(ErrorCode::Conflict, "that username is taken, or you are registered already")
+            }
             _ => LOST,
         })?;
         tracing::info!(user = %account.id.0, "somebody registered");
-        self.issue(&account, device, ip).await
+        let Some((subject, family)) = guest else { return self.issue(&account, device, ip).await };
+        let device = device.or_else(|| subject.device.as_deref().map(str::to_owned));
+        let settled = subject_of(&account, device.clone());
+        match self.inner.hub.settle_guest(family, settled, account.revision).await {
+            Ok(issued) => self.checked(&account, issued).await,
+            // The guest logged out meanwhile; the account is there.
+            Err(Refusal { code: ErrorCode::Unauthorized, .. }) => self.issue(&account, device, ip).await,
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Logs in: `POST /v1/auth/login`.
@@ -232,14 +252,12 @@ impl Desk {
     }
 
     async fn issue(&self, account: &Account, device: Option<String>, ip: IpAddr) -> Result<Issued, Refusal> {
-        let subject = Subject {
-            user: account.id.0.clone(),
-            role: role(account.role),
-            guest: false,
-            device: device.map(Into::into),
-            age_band: None,
-        };
-        let issued = self.inner.hub.log_in(subject, account.revision, ip).await?;
+        let issued = self.inner.hub.log_in(subject_of(account, device), account.revision, ip).await?;
+        self.checked(account, issued).await
+    }
+
+    /// Tokens of a login that has just begun, unless it has to end at once.
+    async fn checked(&self, account: &Account, issued: Issued) -> Result<Issued, Refusal> {
         // If it was altered since it was read, the watch may have ended its logins before there was this one.
         let id = account.id.clone();
         let now = self.inner.store.read(move |store| store.account(&id)).await.map_err(|_| LOST)?;
@@ -317,6 +335,16 @@ const LOST: Refusal = Refusal::new(ErrorCode::Unavailable, "accounts cannot be r
 
 fn unfit(error: impl ToString) -> Refusal {
     Refusal { message: error.to_string().into(), ..Refusal::bad_request("") }
+}
+
+fn subject_of(account: &Account, device: Option<String>) -> Subject {
+    Subject {
+        user: account.id.0.clone(),
+        role: role(account.role),
+        guest: false,
+        device: device.map(Into::into),
+        age_band: None,
+    }
 }
 
 fn role(role: AccountRole) -> Role {

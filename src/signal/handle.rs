@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
@@ -52,6 +53,7 @@ pub(crate) enum Input {
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
+    Settle(FamilyId, Subject, u64, oneshot::Sender<Result<Issued, Refusal>>),
     Logout(String, bool, oneshot::Sender<Result<(), Refusal>>),
     IceServers(UserId, oneshot::Sender<Value>),
     /// An account and its revision now.
@@ -159,6 +161,16 @@ impl Handle {
     /// A refusal by its code: `banned`, `unavailable`.
     pub async fn log_in(&self, subject: Subject, revision: u64, ip: IpAddr) -> Result<Issued, Refusal> {
         let asked = self.ask(|answer| Input::Login(subject, revision, ip, answer)).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Makes a guest the user of that revision of an account: its login and whatever it is in go on.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `unauthorized` if its login is over, `unavailable`.
+    pub async fn settle_guest(&self, family: FamilyId, subject: Subject, revision: u64) -> Result<Issued, Refusal> {
+        let asked = self.ask(|answer| Input::Settle(family, subject, revision, answer)).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

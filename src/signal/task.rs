@@ -257,6 +257,9 @@ impl Task {
             Input::Login(subject, revision, ip, answer) => {
                 self.hub.handle_login(subject, revision, ip, |outcome| drop(answer.send(outcome)), now);
             }
+            Input::Settle(family, subject, revision, answer) => {
+                self.hub.handle_settle(&family, subject, revision, |outcome| drop(answer.send(outcome)), now);
+            }
             Input::Logout(token, everywhere, answer) => {
                 self.hub.handle_logout(&token, everywhere, |outcome| drop(answer.send(outcome)), now);
             }

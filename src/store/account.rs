@@ -86,7 +86,7 @@ impl fmt::Debug for Alteration {
 
 /// Everybody registered.
 pub trait Accounts {
-    /// Stores a new account.
+    /// Stores a new account. What its user had as a guest is the account's: it does not go with the guest's login any more.
     ///
     /// # Errors
     ///

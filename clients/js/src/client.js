@@ -133,8 +133,8 @@ export class Client extends Emitter {
   }
 
   /**
-   * Makes an account and is its user from then on: whoever we were says goodbye, and if we were
-   * connected, we are again.
+   * Makes an account. A guest who is here stays the user that it is, with its call and its rooms;
+   * whoever else we were says goodbye, and if we were connected, we are again.
    *
    * @param {string} username
    * @param {string} password At least 8 characters.
@@ -142,8 +142,13 @@ export class Client extends Emitter {
    * @throws {DuologueError} `conflict` when the name is taken, `bad_request` for a name or password
    *   that can be none, `rate_limited`.
    */
-  register(username, password) {
-    return this.#enter('/v1/auth/register', username, password);
+  async register(username, password) {
+    const path = '/v1/auth/register';
+    if (!this.user?.guest) return this.#enter(path, username, password);
+    const tokens = await this.#rest.request('POST', path, { username, password });
+    await this.#connection.settle(tokens);
+    this.user = tokens.user;
+    return tokens.user;
   }
 
   /**
@@ -160,7 +165,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * Logs in to an account, as `register`.
+   * Logs in to an account: whoever we were says goodbye, and if we were connected, we are again.
    *
    * @param {string} username
    * @param {string} password

@@ -146,6 +146,21 @@ export class Connection {
     if (wasOpen && tokens) this.open();
   }
 
+  /**
+   * Goes on as the same user with an account.
+   *
+   * @param {Parameters<Identity['become']>[0]} tokens
+   */
+  async settle(tokens) {
+    this.#identity.settle(tokens);
+    try {
+      await this.request('auth.refresh', { token: tokens.access_token });
+    } catch (error) {
+      // Without a connection the next hello says it.
+      this.#logger.debug('auth.refresh', error);
+    }
+  }
+
   /** An access token for REST. */
   accessToken() {
     return this.#identity.accessToken();

@@ -96,6 +96,15 @@ export class Identity {
    */
   become(tokens) {
     this.#resume = null;
+    this.settle(tokens);
+  }
+
+  /**
+   * Is the same user with an account from now on.
+   *
+   * @param {Parameters<Identity['become']>[0]} tokens
+   */
+  settle(tokens) {
     this.#accessRejected = false;
     this.#refreshToken = tokens.refresh_token;
     this.#access = this.#dated(tokens);

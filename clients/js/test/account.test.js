@@ -56,6 +56,27 @@ test('who is not connected registers first and connects later', async () => {
   assert.equal(socket().take('hello').data.token, 'access-2');
 });
 
+test('a guest who registers stays where it is', async () => {
+  const { asked, fetch } = server();
+  const { online, client, sockets } = fixture({ fetch });
+  const ws = await online();
+  const registered = client.register('ann', 'correct horse');
+  await settle();
+  assert.deepEqual(asked, [
+    {
+      path: '/v1/auth/register',
+      method: 'POST',
+      token: 'Bearer access-1',
+      body: { username: 'ann', password: 'correct horse' },
+    },
+  ]);
+  assert.deepEqual(ws.sent.at(-1).data, { token: 'access-2' });
+  ws.ok('auth.refresh', { auth_expires_at: 1 });
+  assert.deepEqual(await registered, user);
+  assert.equal(client.state, 'online');
+  assert.equal(sockets.length, 1);
+});
+
 test('a guest brings a proof where guests are judged', async () => {
   const { asked, fetch } = server();
   const { client } = fixture({ fetch, guest: undefined, account: true });

@@ -199,6 +199,34 @@ impl Families {
         ended
     }
 
+    /// Makes the family of a guest one of that revision of an account, and returns its next refresh token; `None` if it is dead.
+    pub(super) fn settle(
+        &mut self,
+        id: &FamilyId,
+        subject: &Subject,
+        account: u64,
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Option<String> {
+        self.forget(now);
+        let lookups = self.lookups_of(&subject.user);
+        let is_it = |lookup: &Lookup| self.family_by_lookup.get(lookup).is_some_and(|family| family.id == *id);
+        let lookup = lookups.into_iter().find(is_it)?;
+        let family = self.family_by_lookup.get_mut(&lookup)?;
+        self.by_expiry.remove(&(family.expires, lookup));
+        let next: [u8; SECRET_LEN] = random();
+        *family = Family {
+            subject: subject.clone(),
+            secret_hash: Sha256::digest(next).into(),
+            expires,
+            account: Some(account),
+            ..family.clone()
+        };
+        self.by_expiry.insert((expires, lookup));
+        self.changes.push(FamilyChange::Put(family.clone()));
+        Some(encode(lookup, next))
+    }
+
     /// The family of an account that must end for another to begin.
     pub(super) fn supernumerary(&self, user: &Arc<str>) -> Option<FamilyId> {
         let lookups = self.lookups_of(user);

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::token::FamilyChange;
+use crate::auth::token::FamilyId;
 use crate::auth::token::Issued;
 use crate::auth::token::Logins;
 use crate::auth::token::RefreshError;
@@ -62,6 +63,29 @@ impl Hub {
             return answer(Err(refusal));
         }
         let issued = self.tokens.issue_login(subject, revision, now.unix);
+        self.close_ended(now, move |_| answer(Ok(issued)));
+    }
+
+    /// Makes a guest the user of an account that it has registered, whatever it is in; see [`Hub::handle_login`].
+    ///
+    /// `unauthorized` if the guest's login is over.
+    pub(crate) fn handle_settle(
+        &mut self,
+        family: &FamilyId,
+        subject: Subject,
+        revision: u64,
+        answer: impl FnOnce(Result<Issued, Refusal>) + Send + 'static,
+        now: Now,
+    ) {
+        let user = UserId(subject.user.clone());
+        let Some(issued) = self.tokens.settle_guest(family, subject.clone(), revision, now.unix) else {
+            return answer(Err(Refusal::new(ErrorCode::Unauthorized, "the guest has gone")));
+        };
+        let chain = self.user_by_id.get_mut(&user).and_then(|user| user.presence.chain_mut());
+        if let Some(chain) = chain.filter(|chain| chain.family.as_ref() == Some(family)) {
+            chain.subject = subject;
+            self.record_chain(&user);
+        }
         self.close_ended(now, move |_| answer(Ok(issued)));
     }
 

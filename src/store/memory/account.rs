@@ -17,6 +17,8 @@ impl Accounts for MemoryStore {
             return Err(StoreError::Taken);
         }
         self.accounts.insert(account.id.clone(), account.clone());
+        self.rooms.settle(&account.id);
+        self.persons.settle(&account.id);
         Ok(())
     }
 

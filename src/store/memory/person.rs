@@ -22,6 +22,14 @@ pub(super) struct Persons {
     pub(super) buried_until: BTreeMap<Arc<str>, UnixMillis>,
 }
 
+impl Persons {
+    /// A guest is one no more.
+    pub(super) fn settle(&mut self, user: &UserId) {
+        let own = self.block_by_id.values_mut().filter(|block| block.owner.user == *user);
+        own.for_each(|block| block.owner.device = None);
+    }
+}
+
 impl People for MemoryStore {
     fn add_block(&mut self, block: &Block) -> Result<bool, StoreError> {
         let blocks = &mut self.persons.block_by_id;

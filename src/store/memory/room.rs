@@ -29,6 +29,12 @@ impl RoomBook {
         self.room_by_id.remove(id).is_some()
     }
 
+    /// A guest is one no more.
+    pub(super) fn settle(&mut self, user: &UserId) {
+        let members = self.room_by_id.values_mut().filter_map(|stored| stored.member_by_user.get_mut(user));
+        members.for_each(|member| member.device = None);
+    }
+
     /// At most `limit` rooms that nobody has come into since.
     pub(super) fn unused_since(&self, horizon: UnixMillis, limit: usize) -> Vec<RoomId> {
         let mut unused: Vec<&Room> =

@@ -28,6 +28,10 @@ const BY_NAME: &str = "SELECT id, name, display_name, password, role, is_disable
 pub(super) const ALTER: &str = "UPDATE account SET password = coalesce(?2, password), role = coalesce(?3, role),
     is_disabled = coalesce(?4, is_disabled), revision = 1 + (SELECT max(revision) FROM account) WHERE id = ?1";
 
+pub(super) const SETTLE_MEMBER: &str = "UPDATE member SET device = NULL WHERE user = ?1";
+
+pub(super) const SETTLE_BLOCKS: &str = "UPDATE block SET owner_device = NULL WHERE owner_user = ?1";
+
 pub(super) const BEHIND: &str = "SELECT id, name, display_name, password, role, is_disabled, created, revision
     FROM account WHERE name > ?1 ORDER BY name LIMIT ?2";
 
@@ -37,10 +41,14 @@ pub(super) const ALTERED: &str = "SELECT id, name, display_name, password, role,
 impl Accounts for SqliteStore {
     fn add_account(&mut self, account: &Account) -> Result<(), StoreError> {
         let Account { id, name, display_name, password, role, is_disabled, created, revision } = account;
-        let mut insert = self.connection.prepare_cached(ADD)?;
-        let role = *role as i64;
-        let params = params![id.0, name, display_name, password, role, is_disabled, millis(*created), revision];
-        insert.execute(params).map_err(taken).map(drop)
+        self.whole(|store| {
+            let mut insert = store.connection.prepare_cached(ADD)?;
+            let role = *role as i64;
+            let params = params![id.0, name, display_name, password, role, is_disabled, millis(*created), revision];
+            insert.execute(params).map_err(taken)?;
+            store.execute(SETTLE_MEMBER, params![id.0])?;
+            store.execute(SETTLE_BLOCKS, params![id.0]).map(drop)
+        })
     }
 
     fn account(&self, id: &UserId) -> Result<Option<Account>, StoreError> {

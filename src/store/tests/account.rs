@@ -1,9 +1,18 @@
 use crate::store::Account;
 use crate::store::AccountRole;
+use crate::store::Alias;
 use crate::store::Alteration;
+use crate::store::Block;
+use crate::store::BlockId;
+use crate::store::DeviceId;
+use crate::store::Member;
+use crate::store::MemberRole;
+use crate::store::Party;
 use crate::store::Retention;
+use crate::store::RoomId;
 use crate::store::StoreError;
 use crate::store::UserId;
+use crate::store::tests::room::room;
 use crate::store::tests::stores;
 use crate::time::UnixMillis;
 
@@ -86,6 +95,36 @@ fn accounts_are_listed_page_by_page_in_the_order_of_their_names() {
             (vec!["ann".into(), "bob".into()], vec!["cem".into()], vec![]),
             "{kind}"
         );
+    }
+}
+
+#[test]
+fn what_a_guest_had_is_the_accounts_that_it_becomes() {
+    for (kind, mut store) in stores(Retention::default()) {
+        let device = Some(DeviceId("d".into()));
+        let party = |user: &str| Party { user: UserId(user.into()), device: device.clone() };
+        let member = |user: &str| Member {
+            user: UserId(user.into()),
+            device: device.clone(),
+            alias: Alias(format!("alias of {user}").into()),
+            role: MemberRole::Member,
+            joined: UnixMillis(1),
+        };
+        store.create_room(&room("r", 0), &member("g_1")).expect("made");
+        store.put_member(&RoomId("r".into()), &member("g_2")).expect("stored");
+        for (id, owner, whom) in [("1", "g_1", "g_2"), ("2", "g_2", "g_1")] {
+            let block = Block { id: BlockId(id.into()), owner: party(owner), whom: party(whom), at: UnixMillis(1) };
+            store.add_block(&block).expect("stored");
+        }
+        store.add_account(&account("g_1", "ann")).expect("stored");
+        let device_in_room = |user: &str| {
+            let found = store.member(&RoomId("r".into()), &UserId(user.into())).expect("read");
+            found.expect("a member").device
+        };
+        assert_eq!((device_in_room("g_1"), device_in_room("g_2")), (None, device.clone()), "{kind}");
+        let block_of = |user: &str| store.blocks(&UserId(user.into()), 9).expect("read").remove(0);
+        assert_eq!((block_of("g_1").owner.device, block_of("g_2").owner.device), (None, device.clone()), "{kind}");
+        assert_eq!(block_of("g_2").whom.device, device, "{kind}: others keep the device away all the same");
     }
 }
 

@@ -2,7 +2,6 @@
 use serde_json::json;
 
 use crate::auth::invitation::Invitations;
-use crate::auth::token::is_guest_name;
 use crate::matchmaking::UserId;
 use crate::signal::conversation::Conversation;
 use crate::signal::hub::Asking;
@@ -216,7 +215,7 @@ fn look_up(store: &dyn Store, id: &RoomId, user: &store::UserId) -> Found<Admitt
 /// Whether a member makes way for a newcomer in a room that has no place for more: a guest who is away. Guests are easily
 /// made and many never come back; one who does comes in by the same ticket again.
 fn yields(member: &Member, present: &[store::UserId]) -> bool {
-    member.role == MemberRole::Member && is_guest_name(&member.user.0) && !present.contains(&member.user)
+    member.role == MemberRole::Member && member.device.is_some() && !present.contains(&member.user)
 }
 
 /// Finds out whether somebody may come in, and makes a member of who has a good ticket.

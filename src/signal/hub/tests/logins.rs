@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 use super::fixture::settings;
+use crate::auth::token::FamilyId;
 use crate::auth::token::Issued;
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
@@ -30,6 +31,14 @@ impl Fixture {
         let ip = "192.0.2.1".parse().expect("an address");
         let done = move |outcome: Result<Issued, Refusal>| answer.send(outcome).expect("the test waits");
         self.hub.handle_login(subject(user), revision, ip, done, self.now);
+        self.pump();
+        answered.try_recv().expect("an answer").map_err(|refusal| refusal.code.as_str().to_owned())
+    }
+
+    fn settle(&mut self, family: &FamilyId, subject: &Subject) -> Result<Issued, String> {
+        let (answer, answered) = mpsc::channel();
+        let done = move |outcome: Result<Issued, Refusal>| answer.send(outcome).expect("the test waits");
+        self.hub.handle_settle(family, subject.clone(), 0, done, self.now);
         self.pump();
         answered.try_recv().expect("an answer").map_err(|refusal| refusal.code.as_str().to_owned())
     }
@@ -123,6 +132,47 @@ fn a_guest_can_log_out_and_a_foreign_token_has_no_login_here() {
     let foreign = hub.token("ann", 60);
     assert_eq!(hub.log_out(&foreign, false), Err("forbidden".into()));
     assert_eq!(hub.log_out("nonsense", false), Err("unauthorized".into()));
+}
+
+#[test]
+fn a_guest_who_registers_goes_on_as_the_same_user_in_whatever_it_is() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    let hello = json!({"guest": {"device_id": "d"}});
+    let id = hub.connect();
+    let guest = hub.ask(id, "hello", hello).expect("is welcome");
+    let token = guest["access_token"].as_str().expect("a token");
+    let identity = hub.hub.handle_verify(token, hub.now).expect("is good");
+    let subject = Subject { guest: false, role: Role::Admin, ..identity.subject.clone() };
+    let family = identity.family.clone().expect("of a guest");
+    let issued = hub.settle(&family, &subject).expect("is alive");
+    assert_eq!(issued.identity.subject, subject);
+    assert_eq!(hub.close_code(id), None, "it stays");
+    hub.ask(id, "auth.refresh", json!({"token": issued.access_token})).expect("the same user");
+    let next = hub.refresh(&issued.refresh_token).expect("is the last one");
+    assert_eq!(next.identity.subject, subject);
+    // The refresh token of the guest is used up.
+    assert!(hub.refresh(guest["refresh_token"].as_str().expect("a token")).is_err());
+    assert_eq!(hub.close_code(id), Some(CloseCode::Unauthorized));
+    assert_eq!(hub.settle(&family, &subject).map(drop), Err("unauthorized".into()));
+    // The others notice nothing.
+    hub.ask(a, "session.end", json!({"session": session})).expect("goes on");
+    assert!(hub.take_kinds(b).contains(&"session.ended".to_owned()));
+}
+
+#[test]
+fn the_blocks_of_a_guest_who_has_registered_do_not_go_with_its_login() {
+    let mut hub = Fixture::new();
+    let id = hub.connect();
+    let guest = hub.ask(id, "hello", json!({"guest": {"device_id": "d"}})).expect("is welcome");
+    hub.ask(id, "block.add", json!({"user": "shop:bob"})).expect("is kept away");
+    let token = guest["access_token"].as_str().expect("a token");
+    let identity = hub.hub.handle_verify(token, hub.now).expect("is good");
+    let user = UserId(identity.subject.user.clone());
+    let subject = Subject { guest: false, ..identity.subject };
+    let issued = hub.settle(&identity.family.expect("of a guest"), &subject).expect("is alive");
+    assert_eq!(hub.log_out(&issued.access_token, true), Ok(()));
+    assert_eq!(hub.store.blocks(&user, 9).expect("read").len(), 1);
 }
 
 #[test]

@@ -51,6 +51,8 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         upload::ABANDON,
         upload::ABANDON_ALL,
         account::ALTER,
+        account::SETTLE_MEMBER,
+        account::SETTLE_BLOCKS,
         account::BEHIND,
         account::ALTERED,
     ];
