@@ -236,12 +236,12 @@ impl Desk {
         let guess = Guess { name: name.clone().unwrap_or_default(), address: self.counted(ip) };
         self.budgets(|budgets, now| budgets.take_failure(&guess, now))
             .map_err(|wait| self.limited("too many wrong passwords", wait))?;
-        let found = match name {
-            Some(name) => self.inner.store.read(move |store| store.account_by_name(&name)).await.map_err(|_| LOST)?,
-            None => None,
-        };
-        let kept = found.as_ref().map_or(&self.inner.decoy, |account| &account.password).clone();
-        let is_right = self.work_out(move || password.is(&kept)).await?;
+        let checked = self.check(name, password).await;
+        if checked.is_err() {
+            // Nobody has learned whether it was right.
+            self.budgets(|budgets, now| budgets.give_failure_back(&guess, now));
+        }
+        let (found, is_right) = checked?;
         self.inner.stats.add_one(if is_right && found.is_some() { Proof::Right } else { Proof::Wrong });
         let account = found.filter(|_| is_right).ok_or(WRONG)?;
         self.budgets(|budgets, now| budgets.give_failure_back(&guess, now));
@@ -249,6 +249,17 @@ impl Desk {
             return Err(Refusal::new(ErrorCode::Forbidden, "this account is disabled"));
         }
         Ok(account)
+    }
+
+    /// The account of that name, and whether the password is its own; as costly where there is none.
+    async fn check(&self, name: Option<Arc<str>>, password: Password) -> Result<(Option<Account>, bool), Refusal> {
+        let found = match name {
+            Some(name) => self.inner.store.read(move |store| store.account_by_name(&name)).await.map_err(|_| LOST)?,
+            None => None,
+        };
+        let kept = found.as_ref().map_or(&self.inner.decoy, |account| &account.password).clone();
+        let is_right = self.work_out(move || password.is(&kept)).await?;
+        Ok((found, is_right))
     }
 
     async fn issue(&self, account: &Account, device: Option<String>, ip: IpAddr) -> Result<Issued, Refusal> {
