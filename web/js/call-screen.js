@@ -1,4 +1,5 @@
 import { Away } from './away.js';
+import { CallReactions } from './call-reactions.js';
 import { ChatPanel } from './chat-panel.js';
 import { ConnectionPanel } from './connection-panel.js';
 import { announce, clockText, element, setIcon } from './page.js';
@@ -24,6 +25,7 @@ export class CallScreen {
   #remote = element('remote');
   #connection = new ConnectionPanel();
   #chat;
+  #reactions = new CallReactions();
   #away = new Away();
   #share = new ScreenShare();
   /** Tracks are exchanged one after the other. */
@@ -40,7 +42,11 @@ export class CallScreen {
    */
   constructor(devices, actions) {
     this.#devices = devices;
-    this.#chat = new ChatPanel({ microphone: () => devices.track('audio'), takesFiles: actions.takesFiles });
+    this.#chat = new ChatPanel({
+      microphone: () => devices.track('audio'),
+      takesFiles: actions.takesFiles,
+      over: 'Not sent. The call is over',
+    });
     element('toggle-mic').addEventListener('click', () => this.#toggle('audio'));
     element('toggle-cam').addEventListener('click', () => this.#toggle('video'));
     element('next').addEventListener('click', actions.onNext);
@@ -68,6 +74,8 @@ export class CallScreen {
     this.#session = session;
     this.#startedWithMs = session.remainingMs() ?? 0;
     this.#chat.follow(session);
+    session.on('typing', ({ on }) => this.#chat.setWriting('them', on));
+    this.#reactions.follow(session);
     this.#away.follow(session);
     this.#connection.clear();
     this.#connection.toggle(false);

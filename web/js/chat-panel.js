@@ -1,4 +1,3 @@
-import { CallReactions } from './call-reactions.js';
 import { ChatItem } from './chat-item.js';
 import { element } from './page.js';
 import { VoiceNotes } from './voice-note.js';
@@ -9,13 +8,22 @@ const COMPLAINTS = {
   conflict: 'Your space for files is full. Delete some first',
   rate_limited: 'Too much at once. Wait a moment',
   unavailable: 'Not sent. The server cannot take it now',
-  ended: 'Not sent. The call is over',
 };
 
 /**
- * The chat of a call.
+ * The chat of a call or room.
  *
- * @typedef {import('/sdk/index.js').Session} Session
+ * @typedef {object} Place Where people write: a session or a room.
+ * @property {string} self Our own alias there.
+ * @property {import('/sdk/index.js').Chat} chat
+ *
+ * @typedef {object} PanelAround
+ * @property {() => MediaStreamTrack | null} microphone
+ * @property {() => boolean} takesFiles Whether the server does.
+ * @property {string} over What is said of a message that comes too late.
+ * @property {(alias: string) => string} [nameOf] What people are called, where there are several: their messages bear
+ *   it then, and what was said before we came is shown.
+ *
  * @typedef {{ blob: File, kind: 'voice' | 'image' | 'file', signal: AbortController } | null} Parcel
  */
 export class ChatPanel {
@@ -24,11 +32,12 @@ export class ChatPanel {
   #list = element('messages');
   #input = element('chat-input');
   #voice;
-  #takesFiles;
-  #reactions = new CallReactions();
+  #around;
   #unread = 0;
-  /** @type {Session | null} */
-  #session = null;
+  /** @type {Place | null} */
+  #place = null;
+  /** Who writes now, by alias. @type {Set<string>} */
+  #writing = new Set();
   /** Everything said so far, in the order of sending. @type {ChatItem[]} */
   #items = [];
   /** What own items carry. @type {WeakMap<ChatItem, NonNullable<Parcel>>} */
@@ -40,9 +49,9 @@ export class ChatPanel {
   /** How far the other side has got. */
   #peer = { delivered: '', read: '' };
 
-  /** @param {{ microphone: () => MediaStreamTrack | null, takesFiles: () => boolean }} around */
-  constructor({ microphone, takesFiles }) {
-    this.#takesFiles = takesFiles;
+  /** @param {PanelAround} around */
+  constructor(around) {
+    this.#around = around;
     this.#button.addEventListener('click', () => this.toggle(this.#panel.hidden));
     this.#panel.querySelector('[data-close]').addEventListener('click', () => {
       this.toggle(false);
@@ -52,8 +61,8 @@ export class ChatPanel {
       event.preventDefault();
       this.#sendText();
     });
-    this.#input.addEventListener('input', () => this.#session?.chat.typing(this.#input.value !== ''));
-    this.#input.addEventListener('blur', () => this.#session?.chat.typing(false));
+    this.#input.addEventListener('input', () => this.#place?.chat.typing(this.#input.value !== ''));
+    this.#input.addEventListener('blur', () => this.#place?.chat.typing(false));
     this.#input.addEventListener('paste', (/** @type {ClipboardEvent} */ event) => this.#onFiles(event, event.clipboardData));
     this.#panel.addEventListener('dragover', (/** @type {Event} */ event) => event.preventDefault());
     this.#panel.addEventListener('drop', (/** @type {DragEvent} */ event) => this.#onFiles(event, event.dataTransfer));
@@ -65,7 +74,7 @@ export class ChatPanel {
     });
     element('reply-cancel').addEventListener('click', () => this.#answer(null));
     this.#voice = new VoiceNotes({
-      track: microphone,
+      track: around.microphone,
       send: (file) => this.#sendFile(file, 'voice'),
       complain: (text) => this.#complain(text),
     });
@@ -83,27 +92,51 @@ export class ChatPanel {
     return this.#items.map(({ own, mid, content, state }) => ({ own, mid, kind: content.kind, text: content.text, state }));
   }
 
-  /** @param {Session} session */
-  follow(session) {
-    this.#session = session;
-    this.#reactions.follow(session);
-    for (const id of ['attach', 'voice-record']) element(id).hidden = !this.#takesFiles();
+  /** @param {Place} place */
+  follow(place) {
+    this.#place = place;
+    for (const id of ['attach', 'voice-record']) element(id).hidden = !this.#around.takesFiles();
     this.#items = [];
     this.#peer = { delivered: '', read: '' };
     for (const url of this.#objectUrls.splice(0)) URL.revokeObjectURL(url);
     this.#list.replaceChildren();
+    this.#writing.clear();
     this.#input.value = '';
     this.#answer(null);
     this.#complain('');
     this.#voice.discard();
     this.#setUnread(0);
-    session.on('message', (message) => this.#receive(message));
-    session.on('receipt', ({ deliveredTo, readTo }) => this.#onReceipt(deliveredTo ?? '', readTo ?? ''));
-    session.on('reaction', ({ mid, from, emoji, remove }) => {
-      if (mid) this.#find(mid)?.react(from, emoji, remove, session.self);
+    const { chat } = place;
+    chat.on('message', (message) => {
+      if (!this.#receive(message, place)) return;
+      if (this.open) this.#markRead();
+      else this.#setUnread(this.#unread + 1);
     });
-    session.on('deleted', ({ mid }) => this.#find(mid)?.erase());
-    session.on('typing', ({ on }) => this.#complain(on ? 'They are writing…' : ''));
+    // Of several nobody says who has got how far.
+    if (!this.#around.nameOf) {
+      chat.on('receipt', ({ deliveredTo, readTo }) => this.#onReceipt(deliveredTo ?? '', readTo ?? ''));
+    }
+    chat.on('reaction', ({ mid, from, emoji, remove }) => {
+      if (mid) this.#find(mid)?.react(from, emoji, remove, place.self);
+    });
+    chat.on('deleted', ({ mid }) => this.#find(mid)?.erase());
+    if (this.#around.nameOf) this.#catchUp(place);
+  }
+
+  /**
+   * Shows who writes.
+   *
+   * @param {string} who An alias.
+   * @param {boolean} on
+   */
+  setWriting(who, on) {
+    if (on) this.#writing.add(who);
+    else this.#writing.delete(who);
+    const { nameOf } = this.#around;
+    const names = [...this.#writing].map((alias) => nameOf?.(alias) ?? 'They');
+    const text = names.length > 2 ? 'Several people' : names.join(' and ');
+    const isOne = names.length === 1 && nameOf;
+    this.#complain(names.length > 0 ? `${text} ${isOne ? 'is' : 'are'} writing…` : '');
   }
 
   /** @param {boolean} open */
@@ -122,9 +155,27 @@ export class ChatPanel {
     element('typing').textContent = text;
   }
 
+  /**
+   * Shows what was said before we came.
+   *
+   * @param {Place} place
+   */
+  async #catchUp(place) {
+    try {
+      const { messages } = await place.chat.history();
+      if (this.#place !== place) return;
+      for (const { deleted, reactions, ...message } of messages) {
+        if (deleted || !this.#receive(message, place)) continue;
+        for (const { from, emoji } of reactions) this.#find(message.mid)?.react(from, emoji, false, place.self);
+      }
+    } catch (error) {
+      console.warn('chat.history', error);
+    }
+  }
+
   #sendText() {
     const text = this.#input.value.trim();
-    if (!text || !this.#session) return;
+    if (!text || !this.#place) return;
     this.#input.value = '';
     this.#send({ kind: 'text', text, file: null, replyTo: this.#takeAnswered() }, null);
   }
@@ -145,7 +196,7 @@ export class ChatPanel {
    * @param {'voice' | 'image' | 'file'} [kind]
    */
   #sendFile(blob, kind = isPicture(blob) ? 'image' : 'file') {
-    if (!this.#session || !this.#takesFiles()) return;
+    if (!this.#place || !this.#around.takesFiles()) return;
     const url = URL.createObjectURL(blob);
     this.#objectUrls.push(url);
     const file = { name: blob.name, size: blob.size, url };
@@ -158,7 +209,7 @@ export class ChatPanel {
    * @param {Parcel} parcel
    */
   #send(content, parcel) {
-    const item = this.#makeItem(true, content);
+    const item = this.#makeItem(null, content);
     if (parcel) this.#parcelByItem.set(item, parcel);
     this.#items.push(item);
     this.#list.append(item.element);
@@ -168,8 +219,9 @@ export class ChatPanel {
 
   /** @param {ChatItem} item */
   async #dispatch(item) {
-    const session = this.#session;
-    if (!session) return;
+    const place = this.#place;
+    if (!place) return;
+    const { chat } = place;
     const { text, replyTo } = item.content;
     const options = replyTo ? { replyTo } : {};
     const parcel = this.#parcelByItem.get(item);
@@ -177,63 +229,84 @@ export class ChatPanel {
     item.become('pending');
     try {
       const sent = parcel
-        ? await session.chat.sendFile(parcel.blob, {
+        ? await chat.sendFile(parcel.blob, {
             ...options,
             kind: parcel.kind,
             signal: parcel.signal.signal,
             onProgress: ({ sent: bytes, total }) => item.progress(bytes / total),
           })
-        : await session.chat.send(text, options);
-      item.mid = sent.mid;
-      item.element.dataset.mid = sent.mid;
+        : await chat.send(text, options);
+      // It may be of the call before.
+      if (this.#place !== place) return;
+      // What was loaded meanwhile is the same message.
+      const loaded = this.#find(sent.mid);
+      if (loaded && loaded !== item) this.#drop(loaded);
       item.at(sent.ts);
       item.settle();
-      this.#place(item);
+      this.#put(item, sent.mid);
       this.#tick(item);
     } catch (error) {
       const code = /** @type {{ code?: string }} */ (error).code ?? '';
       if (code === 'cancelled') this.#drop(item);
-      else item.fail(COMPLAINTS[/** @type {keyof typeof COMPLAINTS} */ (code)] ?? (parcel ? 'This file is not taken' : 'Not sent'));
+      else item.fail(this.#reason(code) ?? (parcel ? 'This file is not taken' : 'Not sent'));
     }
   }
 
-  /** @param {import('/sdk/index.js').ChatMessage} message */
-  #receive({ mid, ts, kind, text, file, replyTo }) {
-    const item = this.#makeItem(false, { kind, text, file, replyTo });
-    item.mid = mid;
-    item.element.dataset.mid = mid;
-    item.at(ts);
-    item.become('sent');
-    this.#items.push(item);
-    this.#place(item);
-    this.#scrollDown();
-    if (this.open) this.#markRead();
-    else this.#setUnread(this.#unread + 1);
+  /** @param {string} code */
+  #reason(code) {
+    if (code === 'ended') return this.#around.over;
+    return COMPLAINTS[/** @type {keyof typeof COMPLAINTS} */ (code)];
   }
 
   /**
-   * @param {boolean} own
+   * @param {import('/sdk/index.js').ChatMessage} message
+   * @param {Place} place
+   * @returns {boolean} Whether it is a new one.
+   */
+  #receive({ mid, from, ts, kind, text, file, replyTo }, place) {
+    if (this.#find(mid)) return false;
+    const item = this.#makeItem(from === place.self ? null : from, { kind, text, file, replyTo });
+    item.at(ts);
+    item.become('sent');
+    this.#items.push(item);
+    this.#put(item, mid);
+    this.#scrollDown();
+    return true;
+  }
+
+  /**
+   * @param {string | null} from An alias; null: ourselves.
    * @param {import('./chat-item.js').ItemContent} content
    */
-  #makeItem(own, content) {
-    return new ChatItem(own, content, {
-      reply: (item) => this.#answer(item),
-      react: (item, emoji, remove) => this.#react(item, emoji, remove),
-      remove: (item) => this.#remove(item),
-      retry: (item) => this.#dispatch(item),
-      breakOff: (item) => this.#parcelByItem.get(item)?.signal.abort(),
+  #makeItem(from, content) {
+    const item = new ChatItem(from === null, content, {
+      reply: (answered) => this.#answer(answered),
+      react: (to, emoji, remove) => this.#react(to, emoji, remove),
+      remove: (unwanted) => this.#remove(unwanted),
+      retry: (failed) => this.#dispatch(failed),
+      breakOff: (sending) => this.#parcelByItem.get(sending)?.signal.abort(),
       find: (mid) => this.#find(mid),
     });
+    const { nameOf } = this.#around;
+    const who = item.element.querySelector('.visually-hidden');
+    if (nameOf && from !== null && who) {
+      who.className = 'message-from';
+      who.textContent = `${nameOf(from)}: `;
+    }
+    return item;
   }
 
   /**
    * Puts an item where it belongs: what was missed may come after what is new.
    *
    * @param {ChatItem} item
+   * @param {string} mid
    */
-  #place(item) {
+  #put(item, mid) {
+    item.mid = mid;
+    item.element.dataset.mid = mid;
     this.#items.splice(this.#items.indexOf(item), 1);
-    const later = this.#items.findIndex(({ mid }) => mid === null || (item.mid !== null && mid > item.mid));
+    const later = this.#items.findIndex((other) => other.mid === null || other.mid > mid);
     const at = later < 0 ? this.#items.length : later;
     const before = this.#items[at]?.element ?? null;
     this.#items.splice(at, 0, item);
@@ -271,13 +344,13 @@ export class ChatPanel {
    * @param {boolean} remove
    */
   async #react(item, emoji, remove) {
-    const session = this.#session;
-    if (!session || !item.mid) return;
-    item.react(session.self, emoji, remove, session.self);
+    const place = this.#place;
+    if (!place || !item.mid) return;
+    item.react(place.self, emoji, remove, place.self);
     try {
-      await session.chat.react(emoji, item.mid, { remove });
+      await place.chat.react(emoji, item.mid, { remove });
     } catch {
-      item.react(session.self, emoji, !remove, session.self);
+      item.react(place.self, emoji, !remove, place.self);
     }
   }
 
@@ -285,7 +358,7 @@ export class ChatPanel {
   async #remove(item) {
     if (!item.mid) return this.#drop(item);
     try {
-      await this.#session?.chat.remove(item.mid);
+      await this.#place?.chat.remove(item.mid);
       item.erase();
     } catch {
       this.#complain('Not deleted');
@@ -310,7 +383,7 @@ export class ChatPanel {
   }
 
   #markRead() {
-    if (this.open && document.visibilityState === 'visible') this.#session?.chat.markRead();
+    if (this.open && document.visibilityState === 'visible') this.#place?.chat.markRead();
   }
 
   #scrollDown() {

@@ -1,13 +1,14 @@
 import { Client, DuologueError } from '/sdk/index.js';
+import { ChatPanel } from '../chat-panel.js';
 import { deviceId } from '../device-id.js';
 import { Devices } from '../devices.js';
 import { announce, element, setIcon, showNotice } from '../page.js';
 import { wirePreview } from '../preview.js';
 import { ScreenShare } from '../screen-share.js';
 import { Settings } from '../settings.js';
-import { RoomChat } from './chat.js';
 import { Grid } from './grid.js';
 import { InvitePanel, linkTo, readInvitation } from './invitation.js';
+import { personOf } from './names.js';
 
 /** A connection that is back sooner was never missed. */
 const OFFLINE_SHOWN_AFTER_MS = 1_000;
@@ -19,9 +20,11 @@ const client = new Client({
   guest: { deviceId: deviceId() },
   ...new Settings().clientOptions,
 });
-const chat = new RoomChat({
+const chat = new ChatPanel({
   microphone: () => devices.track('audio'),
   takesFiles: () => client.server?.features?.includes('files') === true,
+  over: 'Not sent. You are not in the room any more',
+  nameOf: (alias) => personOf(alias).name,
 });
 const grid = new Grid(devices, share, dismiss);
 const invite = new InvitePanel(makeLink);
@@ -131,6 +134,7 @@ function enter(entered) {
   document.title = `${entered.name} · Duologue`;
   grid.follow(entered);
   chat.follow(entered);
+  entered.on('typing', ({ peer, on }) => chat.setWriting(peer.id, on));
   chat.toggle(false);
   invite.toggle(false);
   onOwnMedia();
