@@ -1,4 +1,4 @@
-//! The engine: waiting tickets in, matches out.
+//! The engine: waiting tickets in, matches and groups out.
 //!
 //! Every event costs a bounded amount of work, whatever the length of the queue. A search takes the best of the first
 //! 64 legal candidates, oldest first (to the millisecond). Candidates that only `want`, a block, a shared device or a
@@ -9,6 +9,7 @@
 //! No pair is lost by the pause: the ticket is listed before it, so whoever comes, widens, resumes or is unblocked
 //! meanwhile finds it by a search of its own, and whoever was there before stands at or behind that place. A pair that
 //! is legal stays apart for as long as its paused searches need: at 1 million candidates per second, all of them.
+mod groups;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,8 @@ use crate::matchmaking::ties::Recent;
 use crate::matchmaking::waiting::Search;
 use crate::matchmaking::waiting::Slots;
 use crate::time::Mono;
+
+pub use groups::Group;
 
 /// How the queue behaves. Section `[matchmaking]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +134,8 @@ pub struct Engine {
     recent: Recent,
     /// Tickets to be searched for, oldest event first.
     fresh: VecDeque<Slot>,
+    /// The same for tickets of groups, the pauses of whose searches are over too.
+    fresh_groups: VecDeque<Slot>,
     /// When each listed ticket reaches its next level.
     widenings: BTreeSet<Place>,
     /// Tickets whose search has paused. An entry may be stale; the ticket knows what it owes.
@@ -164,6 +169,7 @@ impl Engine {
             blocks: Blocks::default(),
             recent: Recent::new(settings.recent_partner_pause),
             fresh: VecDeque::new(),
+            fresh_groups: VecDeque::new(),
             widenings: BTreeSet::new(),
             paused: VecDeque::new(),
             next_turn: Mono::default(),
@@ -262,13 +268,13 @@ impl Engine {
         self.recent.add_for(self.person_keys.user(a), self.person_keys.user(b), left, now);
     }
 
-    /// Works on what is due and returns the next match.
+    /// Works on what is due and returns the next match of two; see [`Engine::poll_group`] for more of them.
     ///
     /// One call does a bounded amount of work. After `None` call again at [`Engine::next_deadline`], which may be now.
     pub fn poll_match(&mut self, now: Mono) -> Option<Match> {
         self.now = self.now.max(now);
         for _ in 0..STEPS_PER_POLL {
-            if self.next_deadline().is_none_or(|due| due > self.now) {
+            if self.next_step().is_none_or(|due| due > self.now) {
                 return None;
             }
             if let Some(found) = self.step() {
@@ -278,8 +284,13 @@ impl Engine {
         None
     }
 
-    /// When [`Engine::poll_match`] has something to do without anything else happening.
+    /// When [`Engine::poll_match`] or [`Engine::poll_group`] has something to do without anything else happening.
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.fresh_groups.is_empty() { self.next_step() } else { Some(self.now) }
+    }
+
+    /// When there is something to do but to search for groups.
+    fn next_step(&self) -> Option<Mono> {
         let fresh = (!self.fresh.is_empty()).then_some(self.now);
         let turn = (!self.paused.is_empty()).then_some(self.next_turn);
         let widening = self.widenings.first().map(|place| place.moment());

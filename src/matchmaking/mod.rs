@@ -1,10 +1,12 @@
-//! Who talks to whom: tickets, the engine that pairs them, the task that runs it.
+//! Who talks to whom: tickets, the engine that brings them together, the task that runs it.
 //!
 //! The engine is plain data: it is told what happened and at which moment, and answers with matches.
 mod attributes;
+mod clique;
 mod engine;
 mod eta;
 mod fold;
+mod gathering;
 mod index;
 mod names;
 mod notices;
@@ -14,6 +16,7 @@ mod preferences;
 mod profile;
 pub mod runner;
 mod search;
+mod size;
 mod status;
 mod tags;
 mod ticket;
@@ -24,6 +27,7 @@ pub use attributes::AttributeValue;
 pub use attributes::Attributes;
 pub use attributes::Want;
 pub use engine::Engine;
+pub use engine::Group;
 pub use engine::JoinError;
 pub use engine::Match;
 pub use engine::Settings;
@@ -33,6 +37,7 @@ pub use preferences::Preferences;
 pub use preferences::PreferencesError;
 pub use preferences::RawPreferences;
 pub use preferences::TAGS_MAX;
+pub use size::GroupSize;
 pub use status::QueueState;
 pub use status::Status;
 pub use ticket::AgeBand;

@@ -1,8 +1,9 @@
-//! Pools: mode and age band, never crossed. Within a pool tickets of equal `attrs` and `want` form a kind.
+//! Pools: mode, age band and size of group, never crossed. Within a pool tickets of equal `attrs` and `want` form a kind.
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::matchmaking::Attributes;
+use crate::matchmaking::GroupSize;
 use crate::matchmaking::Preferences;
 use crate::matchmaking::Want;
 use crate::matchmaking::eta::WaitTimes;
@@ -53,13 +54,15 @@ struct Kind {
     holders: u32,
 }
 
-/// One mode and age band.
+/// One mode, age band and size of group.
 #[derive(Debug)]
 pub(super) struct Pool {
     /// The kind of call.
     pub(super) mode: Arc<str>,
     /// The age band.
     pub(super) age_band: AgeBand,
+    /// How many are to meet.
+    pub(super) size: GroupSize,
     /// Tickets that can be matched.
     pub(super) waiting: u32,
     /// How long waits turned out to be.
@@ -124,13 +127,13 @@ pub(super) struct Pools {
     pools: Vec<Option<Pool>>,
     free: Vec<PoolId>,
     empty: usize,
-    id_by_name: HashMap<(Arc<str>, AgeBand), PoolId>,
+    id_by_name: HashMap<(Arc<str>, AgeBand, GroupSize), PoolId>,
 }
 
 impl Pools {
-    /// Counts a ticket into the pool of that mode and age band.
-    pub(super) fn hold(&mut self, mode: &Arc<str>, age_band: &AgeBand) -> PoolId {
-        let name = (mode.clone(), age_band.clone());
+    /// Counts a ticket into the pool of that mode, age band and size.
+    pub(super) fn hold(&mut self, mode: &Arc<str>, age_band: &AgeBand, size: GroupSize) -> PoolId {
+        let name = (mode.clone(), age_band.clone(), size);
         if let Some(&id) = self.id_by_name.get(&name) {
             if let Some(pool) = self.get_mut(id) {
                 pool.holders += 1;
@@ -143,6 +146,7 @@ impl Pools {
         let pool = Some(Pool {
             mode: mode.clone(),
             age_band: age_band.clone(),
+            size,
             waiting: 0,
             wait_times: WaitTimes::default(),
             holders: 1,
@@ -180,7 +184,7 @@ impl Pools {
             return;
         }
         if let Some(pool) = self.pools.get_mut(id.0 as usize).and_then(Option::take) {
-            self.id_by_name.remove(&(pool.mode, pool.age_band));
+            self.id_by_name.remove(&(pool.mode, pool.age_band, pool.size));
             self.free.push(id);
         }
     }

@@ -10,6 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::matchmaking::AttributeValue;
 use crate::matchmaking::Attributes;
+use crate::matchmaking::GroupSize;
 use crate::matchmaking::Want;
 
 /// Entries of `tags`, as sent.
@@ -34,6 +35,8 @@ const ANY: &str = "any";
 pub struct RawPreferences {
     /// Default `video`.
     pub mode: Option<String>,
+    /// How many are to meet; default 2.
+    pub size: Option<u64>,
     /// Interests.
     pub tags: Vec<String>,
     /// Spoken languages, the preferred one first.
@@ -53,6 +56,8 @@ pub struct RawPreferences {
 pub struct Preferences {
     /// The kind of call; never crossed.
     pub mode: Arc<str>,
+    /// How many are to meet; never crossed.
+    pub size: GroupSize,
     /// Normalized tags, without repeats, in the order given.
     pub tags: Vec<Arc<str>>,
     /// Normalized languages, without repeats, in the order given.
@@ -72,6 +77,7 @@ impl Default for Preferences {
     fn default() -> Self {
         Self {
             mode: Arc::from(MODE_DEFAULT),
+            size: GroupSize::PAIR,
             tags: Vec::new(),
             languages: Vec::new(),
             region: None,
@@ -87,6 +93,8 @@ impl Default for Preferences {
 pub enum Field {
     /// `mode`.
     Mode,
+    /// `size`.
+    Size,
     /// `tags`.
     Tags,
     /// `languages`.
@@ -106,6 +114,7 @@ impl Field {
     pub const fn as_str(self) -> &'static str {
         match self {
             Field::Mode => "mode",
+            Field::Size => "size",
             Field::Tags => "tags",
             Field::Languages => "languages",
             Field::Region => "region",
@@ -139,8 +148,10 @@ impl TryFrom<RawPreferences> for Preferences {
             Some(mode) => checked(Field::Mode, mode.trim().to_owned())?,
         };
         let region = raw.region.map(|region| normalized(Field::Region, &region)).transpose()?;
+        let size = raw.size.map_or(Some(GroupSize::PAIR), GroupSize::new);
         Ok(Self {
             mode,
+            size: size.ok_or(PreferencesError::Malformed(Field::Size))?,
             tags: names(Field::Tags, TAGS_MAX, raw.tags)?,
             languages: names(Field::Languages, LANGUAGES_MAX, raw.languages)?,
             region: region.filter(|region| &**region != ANY),
@@ -158,6 +169,7 @@ impl From<&Preferences> for RawPreferences {
         let want = &read.want.values_by_key;
         Self {
             mode: Some(read.mode.to_string()),
+            size: Some(read.size.people() as u64),
             tags: texts(&read.tags),
             languages: texts(&read.languages),
             region: read.region.as_deref().map(str::to_owned),
@@ -304,6 +316,8 @@ mod tests {
             (json!({"mode": long}), PreferencesError::TooLong(Field::Mode)),
             (json!({"tags": ["  "]}), PreferencesError::Malformed(Field::Tags)),
             (json!({"mode": ""}), PreferencesError::Malformed(Field::Mode)),
+            (json!({"size": 1}), PreferencesError::Malformed(Field::Size)),
+            (json!({"size": 9}), PreferencesError::Malformed(Field::Size)),
             (json!({"attrs": {"k": "x".repeat(65)}}), PreferencesError::TooLong(Field::Attrs)),
             (json!({"attrs": {"k": [1]}}), PreferencesError::Malformed(Field::Attrs)),
             (json!({"want": {"k": null}}), PreferencesError::Malformed(Field::Want)),
@@ -318,6 +332,7 @@ mod tests {
     fn what_was_read_is_kept_and_read_back_as_the_same() {
         let full = json!({
             "mode": "Audio", "tags": [" Rust ", "tea"], "languages": ["de", "en"], "region": "EU", "tag_wait_ms": 700,
+            "size": 4,
             "attrs": {"age": 30, "size": 1.85, "name": "Ann", "new": true},
             "want": {"age": [29, 30.0], "old": false, "none": []},
         });

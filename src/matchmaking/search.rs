@@ -138,7 +138,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// The postings of every kind that fits the ticket.
-    fn walks(self, kinds: Kinds, from_level: u8, next: Place) -> Vec<Walk<'a>> {
+    pub(super) fn walks(self, kinds: Kinds, from_level: u8, next: Place) -> Vec<Walk<'a>> {
         let mut walks = Vec::new();
         for (kind, traits) in self.pools.get(self.ticket.waiting.pool).into_iter().flat_map(|pool| pool.kinds()) {
             let fits = traits.map_or(kinds == Kinds::All, |traits| traits.fit(&self.ticket.waiting.traits));
@@ -156,7 +156,7 @@ impl<'a> Searcher<'a> {
 
     /// Listed tickets from place `next` on that would stand in a posting of level 0 with us if our rare tags had any, once for
     /// each tag.
-    fn holders_of_rare_tags(self, kinds: Kinds, next: Place) -> Vec<Place> {
+    pub(super) fn holders_of_rare_tags(self, kinds: Kinds, next: Place) -> Vec<Place> {
         let mut places = Vec::new();
         for tag in self.ticket.terms().tags {
             self.tags.for_each_holder(*tag, |slot| {
@@ -182,7 +182,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Whether the two may meet, mode, age band, tags, languages and region being settled by the posting.
-    fn is_legal(self, slot: Slot, other: &Profile, ties: Ties) -> bool {
+    pub(super) fn is_legal(self, slot: Slot, other: &Profile, ties: Ties) -> bool {
         let profile = self.ticket.profile;
         let (us, them) = (profile.identity, other.identity);
         let is_same_person = us.user == them.user || (us.device.is_some() && us.device == them.device);
@@ -198,7 +198,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// The points of a candidate before its wait counts.
-    fn points(self, other: &Profile) -> u32 {
+    pub(super) fn points(self, other: &Profile) -> u32 {
         let us = self.ticket.terms();
         let them = other.terms(us.pool);
         let tags = us.tags.iter().filter(|tag| them.tags.contains(tag)).count().min(TAGS_COUNTED);
@@ -227,16 +227,16 @@ impl<'a> Searcher<'a> {
     }
 }
 
-fn wait_points(waited: Duration) -> u32 {
+pub(super) fn wait_points(waited: Duration) -> u32 {
     // At most WAIT_POINTS_MAX.
     (waited.as_secs() / SECONDS_PER_WAIT_POINT).min(WAIT_POINTS_MAX) as u32
 }
 
 /// Whether the ties of a ticket need a look at all.
 #[derive(Copy, Clone, Debug)]
-struct Ties {
-    blocked: bool,
-    met: bool,
+pub(super) struct Ties {
+    pub(super) blocked: bool,
+    pub(super) met: bool,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -248,7 +248,7 @@ struct Candidate {
 }
 
 /// Whether one takes anything or both name something in common.
-fn agree(ours: &[Name], theirs: &[Name]) -> bool {
+pub(super) fn agree(ours: &[Name], theirs: &[Name]) -> bool {
     ours.is_empty() || theirs.is_empty() || ours.iter().any(|name| theirs.contains(name))
 }
 

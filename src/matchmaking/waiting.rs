@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::matchmaking::GroupSize;
 use crate::matchmaking::index::LEVEL_MAX;
 use crate::matchmaking::index::Terms;
 use crate::matchmaking::pool::PoolId;
@@ -47,6 +48,8 @@ pub(super) struct Waiting {
     pub(super) tag_wait_ms: Option<u32>,
     pub(super) search: Search,
     pub(super) pool: PoolId,
+    /// The pool's.
+    pub(super) size: GroupSize,
     /// Whether the postings know it.
     pub(super) is_listed: bool,
     /// Whether it stands in the line of paused searches.

@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn take_in(&mut self, ticket: Ticket, user: PersonKey, now: Mono) -> Result<(), JoinError> {
         self.now = self.now.max(now);
         let Ticket { id, user: user_id, device, age_band, preferences, since } = ticket;
-        let pool = self.pools.hold(&preferences.mode, &age_band);
+        let pool = self.pools.hold(&preferences.mode, &age_band, preferences.size);
         let Some(entry) = self.pools.get_mut(pool).filter(|_| self.slots.has_room()) else {
             self.pools.release(pool);
             return Err(JoinError::QueueFull);
@@ -63,6 +63,7 @@ impl Engine {
             tag_wait_ms: preferences.tag_wait.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)),
             search: Search::Done,
             pool,
+            size: preferences.size,
             is_listed: false,
             is_paused: false,
             is_suspended: false,
@@ -102,10 +103,11 @@ impl Engine {
         let pool = self.pools.get_mut(waiting.pool)?;
         pool.waiting -= u32::from(!waiting.is_suspended);
         pool.release_kind(profile.kind);
-        let (mode, age_band) = (pool.mode.clone(), pool.age_band.clone());
+        let (mode, age_band, size) = (pool.mode.clone(), pool.age_band.clone(), pool.size);
         self.pools.release(waiting.pool);
         let preferences = Preferences {
             mode,
+            size,
             tags: terms.tags.iter().filter_map(|tag| self.tags.text(*tag)).cloned().collect(),
             languages: self.texts(terms.languages),
             region: self.texts(terms.region).pop(),
@@ -147,9 +149,10 @@ impl Engine {
     pub(super) fn search_from_scratch(&mut self, slot: Slot) {
         let Some(ticket) = self.slots.get_mut(slot) else { return };
         let owed = Search::from_level(0);
-        // A search from the first place on stands in `fresh` already.
+        let line = if ticket.size.is_pair() { &mut self.fresh } else { &mut self.fresh_groups };
+        // A search from the first place on stands in line already.
         if !ticket.is_suspended && std::mem::replace(&mut ticket.search, owed) != owed {
-            self.fresh.push_back(slot);
+            line.push_back(slot);
         }
     }
 
@@ -174,6 +177,12 @@ impl Engine {
         let slot = due.slot();
         let news = self.update_level(slot)? + 1;
         let ticket = self.slots.get_mut(slot)?;
+        if !ticket.size.is_pair() {
+            // Whoever was seen before may complete a group with those who come into reach.
+            self.list(slot, news);
+            self.search_from_scratch(slot);
+            return None;
+        }
         let from_level = match ticket.search {
             Search::Done => news,
             Search::Owed { from_level, .. } => from_level.min(news),
@@ -196,6 +205,9 @@ impl Engine {
                 continue;
             }
             left -= 1;
+            if !ticket.size.is_pair() {
+                self.fresh_groups.push_back(slot);
+            }
             let found = self.search(slot);
             if found.is_some() || left == 0 {
                 return found;
@@ -204,10 +216,13 @@ impl Engine {
         None
     }
 
-    /// Goes on with the search a ticket owes.
+    /// Goes on with the search for a pair that a ticket owes.
     fn search(&mut self, slot: Slot) -> Option<Match> {
         let ticket = self.slots.get(slot)?;
         let Search::Owed { from_level, next } = ticket.waiting.search else { return None };
+        if !ticket.waiting.size.is_pair() {
+            return None;
+        }
         let searcher = Searcher {
             index: &self.index,
             tags: &self.tags,
@@ -257,7 +272,7 @@ impl Engine {
         Some(Match { a: self.take_out(a)?, b: self.take_out(b)?, tags_common, language })
     }
 
-    fn note_wait(&mut self, slot: Slot) {
+    pub(super) fn note_wait(&mut self, slot: Slot) {
         let Some(ticket) = self.slots.get(slot) else { return };
         let Some(pool) = self.pools.get_mut(ticket.waiting.pool) else { return };
         let waited = self.now.saturating_since(ticket.profile.since);
@@ -268,7 +283,7 @@ impl Engine {
     }
 
     /// Lists a ticket under its keys of `from_level` up to its level and plans the next widening.
-    fn list(&mut self, slot: Slot, from_level: u8) {
+    pub(super) fn list(&mut self, slot: Slot, from_level: u8) {
         let Some(ticket) = self.slots.get(slot) else { return };
         let (profile, place) = (ticket.profile, Place::since(ticket.profile.since, slot));
         (from_level..=profile.level)

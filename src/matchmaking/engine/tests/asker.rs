@@ -7,6 +7,8 @@ use crate::matchmaking::AgeBand;
 use crate::matchmaking::AttributeValue;
 use crate::matchmaking::DeviceId;
 use crate::matchmaking::Engine;
+use crate::matchmaking::Group;
+use crate::matchmaking::GroupSize;
 use crate::matchmaking::JoinError;
 use crate::matchmaking::Match;
 use crate::matchmaking::Person;
@@ -60,6 +62,11 @@ impl Asker {
         self
     }
 
+    pub(super) fn size(mut self, people: u64) -> Self {
+        self.0.preferences.size = GroupSize::new(people).expect("two to eight");
+        self
+    }
+
     pub(super) fn age_band(mut self, age_band: &str) -> Self {
         self.0.age_band = AgeBand(age_band.into());
         self
@@ -92,6 +99,8 @@ impl Asker {
 pub(super) struct Queue {
     pub(super) engine: Engine,
     pub(super) now: Mono,
+    /// Groups that came up and were not asked for.
+    groups: Vec<Group>,
     last_id: u64,
 }
 
@@ -101,11 +110,12 @@ impl Queue {
     }
 
     pub(super) fn with(settings: Settings) -> Self {
-        Self { engine: Engine::new(settings), now: Mono::default(), last_id: 0 }
+        Self { engine: Engine::new(settings), now: Mono::default(), groups: Vec::new(), last_id: 0 }
     }
 
     pub(super) fn with_effort(settings: Settings, effort: Effort) -> Self {
-        Self { engine: Engine::with_effort(settings, effort), now: Mono::default(), last_id: 0 }
+        let engine = Engine::with_effort(settings, effort);
+        Self { engine, now: Mono::default(), groups: Vec::new(), last_id: 0 }
     }
 
     /// Joins without looking for matches.
@@ -128,15 +138,32 @@ impl Queue {
         users(&self.settle())
     }
 
-    /// All matches that come without time passing.
+    /// All matches that come without time passing; groups wait for [`Queue::groups`].
     pub(super) fn settle(&mut self) -> Vec<Match> {
         let mut matches = Vec::new();
         loop {
             matches.extend(self.engine.poll_match(self.now));
+            self.groups.extend(self.engine.poll_group(self.now));
             if self.engine.next_deadline().is_none_or(|due| due > self.now) {
                 return matches;
             }
         }
+    }
+
+    /// Takes the groups that have come up, each by its users' names.
+    pub(super) fn groups(&mut self) -> Vec<Vec<String>> {
+        let names = |found: Group| found.tickets.iter().map(|ticket| ticket.user.0.to_string()).collect();
+        self.take_groups().into_iter().map(names).collect()
+    }
+
+    pub(super) fn take_groups(&mut self) -> Vec<Group> {
+        std::mem::take(&mut self.groups)
+    }
+
+    /// Joins and returns the groups that this completes; there must be no pair.
+    pub(super) fn gather(&mut self, asker: Asker) -> Vec<Vec<String>> {
+        assert_eq!(self.meet(asker), []);
+        self.groups()
     }
 
     /// Lets the engine work at each of its deadlines until `later` has passed.

@@ -9,6 +9,7 @@ use proptest::sample::subsequence;
 use super::asker::Asker;
 use super::asker::Queue;
 use super::asker::asker;
+use crate::matchmaking::Group;
 use crate::matchmaking::JoinError;
 use crate::matchmaking::Match;
 use crate::matchmaking::Settings;
@@ -41,8 +42,10 @@ fn any_asker() -> impl Strategy<Value = Asker> {
     let identity = (0..USERS.len(), prop::option::of(prop::sample::select(vec!["phone", "desk"])), 0..6_usize);
     let terms = (names(&["a", "b", "c"], 2), names(&["en", "tr"], 1), names(&["eu", "us"], 1));
     let traits = (names(&["red", "blue"], 1), names(&["red", "blue"], 2), prop::option::of(0..15_u64));
-    (identity, terms, traits).prop_map(|((user, device, pool), (tags, languages, region), (is, wants, tag_wait))| {
-        let mut asker = asker(USERS[user]).tags(&tags).languages(&languages);
+    let size = prop::sample::select(vec![2, 2, 2, 3, 3, 4]);
+    (identity, terms, traits, size).prop_map(|(identity, (tags, languages, region), (is, wants, tag_wait), size)| {
+        let (user, device, pool) = identity;
+        let mut asker = asker(USERS[user]).tags(&tags).languages(&languages).size(size);
         // Mostly one pool, or nobody would meet.
         asker = match pool {
             0 => asker.mode("voice"),
@@ -70,6 +73,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (who(), who()).prop_map(|(a, b)| Step::Met(a, b)),
         3 => (0..22_u64).prop_map(Step::Pass),
     ]
+}
+
+/// Many who ask for groups and for little else: kept apart by blocks, meetings and regions alone.
+fn any_step_of_a_crowd() -> impl Strategy<Value = Step> {
+    let who = || 0..USERS.len();
+    let join = (who(), 3..=4_u64, prop::option::of(prop::sample::select(vec!["eu", "us"])));
+    let join = join.prop_map(|(user, size, region)| {
+        let asker = asker(USERS[user]).size(size);
+        Step::Join(region.map_or(asker.clone(), |region| asker.region(region)))
+    });
+    prop_oneof![6 => join, 3 => any_step(), 3 => (who(), who()).prop_map(|(by, whom)| Step::Block(by, whom))]
 }
 
 /// What must be true, told from the tickets' texts alone.
@@ -117,6 +131,7 @@ impl Model {
         };
         let recently = |pair| self.met_until.get(&pair).is_some_and(|until| *until > self.queue.now);
         x.mode == y.mode
+            && x.size == y.size
             && a.age_band == b.age_band
             && ua != ub
             && (a.device.is_none() || a.device != b.device)
@@ -136,18 +151,48 @@ impl Model {
 
     fn take(&mut self, found: Match) {
         let Match { a, b, .. } = found;
-        for ticket in [&a, &b] {
+        assert!(a.preferences.size.is_pair());
+        self.take_out(vec![a, b]);
+    }
+
+    fn take_group(&mut self, found: Group) {
+        let Group { tickets, .. } = found;
+        let size = tickets.first().map(|ticket| ticket.preferences.size).expect("somebody");
+        assert!(!size.is_pair());
+        assert_eq!(tickets.len(), size.people());
+        self.take_out(tickets);
+    }
+
+    /// Those who meet: each waits, every two of them suit each other, and the oldest comes first.
+    fn take_out(&mut self, tickets: Vec<Ticket>) {
+        for ticket in &tickets {
             assert!(!self.suspended.contains(&ticket.id), "a suspended ticket was matched");
             assert_eq!(self.waiting.remove(&ticket.id).as_ref(), Some(ticket), "matched twice, or changed");
         }
-        assert!(self.is_legal(&a, &b), "illegal: {a:?} {b:?}");
-        assert!((a.since, a.id) < (b.since, b.id), "the older one is a");
-        self.gone.extend([a, b]);
+        for (at, a) in tickets.iter().enumerate() {
+            for b in tickets.iter().skip(at + 1) {
+                assert!(self.is_legal(a, b), "illegal: {a:?} {b:?}");
+                assert!((a.since, a.id) < (b.since, b.id), "the older one comes first");
+            }
+        }
+        self.gone.extend(tickets);
+    }
+
+    /// Whether some of `others` complete a group with `members`, who all suit each other.
+    fn can_grow(&self, members: &[&Ticket], others: &[&Ticket], wanted: usize) -> bool {
+        let suits_all = |other: &Ticket| members.iter().all(|member| self.is_legal(member, other));
+        wanted == 0
+            || others
+                .iter()
+                .enumerate()
+                .filter(|(_, other)| suits_all(other))
+                .any(|(at, other)| self.can_grow(&[members, &[*other]].concat(), &others[at + 1..], wanted - 1))
     }
 
     fn settle(&mut self) {
         let found = self.queue.settle();
         found.into_iter().for_each(|found| self.take(found));
+        self.queue.take_groups().into_iter().for_each(|found| self.take_group(found));
     }
 
     fn pass(&mut self, later: Duration) {
@@ -217,8 +262,9 @@ impl Model {
         }
     }
 
-    /// Nothing is lost, nobody waits beside a partner, levels only rise.
-    fn check(&mut self) {
+    /// Nothing is lost, nobody waits beside a partner, levels only rise; where all candidates are seen at once, no group waits
+    /// whose members all suit each other.
+    fn check(&mut self, sees_all: bool) {
         assert_eq!(self.queue.engine.len(), self.waiting.len(), "a ticket was lost or kept");
         for (id, ticket) in &self.waiting {
             let level = self.queue.status(*id).level;
@@ -232,8 +278,9 @@ impl Model {
         let active: Vec<&Ticket> =
             self.waiting.values().filter(|ticket| !self.suspended.contains(&ticket.id)).collect();
         for (at, a) in active.iter().enumerate() {
-            for b in active.iter().skip(at + 1) {
-                assert!(!self.is_legal(a, b), "left beside each other: {a:?} {b:?}");
+            let (size, younger) = (a.preferences.size, &active[at + 1..]);
+            if size.is_pair() || sees_all {
+                assert!(!self.can_grow(&[a], younger, size.people() - 1), "left beside each other: {a:?} {younger:?}");
             }
         }
     }
@@ -251,13 +298,18 @@ fn run(effort: Effort, steps: Vec<Step>) {
         if model.queue.engine.paused() > 0 {
             model.pass(SETTLED_WITHIN);
         }
-        model.check();
+        model.check(effort.legal_max >= USERS.len() && effort.looked_at_max >= USERS.len());
     }
 }
 
 proptest! {
     #[test]
-    fn no_pair_is_wrong_doubled_or_left_waiting(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn no_pair_or_group_is_wrong_doubled_or_left_waiting(steps in prop::collection::vec(any_step(), 1..60)) {
+        run(EFFORT, steps);
+    }
+
+    #[test]
+    fn nor_are_groups_where_everybody_suits_most_others(steps in prop::collection::vec(any_step_of_a_crowd(), 1..60)) {
         run(EFFORT, steps);
     }
 
