@@ -65,6 +65,9 @@ pub const REPORTS_SUBMITTED: Family<0> =
 pub const ACTIVE_SESSIONS: Family<0> = Family::gauge("video_chat_active_sessions", "Sessions that run now", []);
 /// Rooms with somebody in them.
 pub const ROOMS_ACTIVE: Family<0> = Family::gauge("duologue_rooms_active", "Rooms with somebody in them now", []);
+/// Groups of more than two that were matched.
+pub const GROUPS_CREATED: Family<0> =
+    Family::counter("duologue_groups_created_total", "Groups of more than two that met since the start", []);
 /// Calls that ended.
 pub const SESSIONS_ENDED: Family<1> =
     Family::counter("video_chat_sessions_ended_total", "Sessions ended since the start, by reason", ["reason"]);

@@ -292,3 +292,84 @@ async fn whoever_is_put_out_after_kill_9_has_no_credentials_of_before() {
         assert!(support::eventually(Duration::from_secs(20), is_refused), "the credential is dead");
     }
 }
+
+/// Three who were matched as a group: who they are, and what `match.found` told each.
+async fn group(server: &Server) -> Vec<(Person, Value)> {
+    let mut people = Vec::new();
+    for device in ["ann", "bob", "cat"] {
+        let mut person = Person::come(server, device).await;
+        person.client.ask("queue.join", json!({"size": 3, "tags": ["tea", device]})).await;
+        people.push(person);
+    }
+    let mut there = Vec::new();
+    for mut person in people {
+        let found = person.client.push("match.found").await;
+        there.push((person, found));
+    }
+    there
+}
+
+#[tokio::test]
+async fn a_group_is_matched_into_a_room_of_its_own() {
+    let server = Server::start("");
+    let mut there = group(&server).await;
+    let id = there[0].1["room"].clone();
+    let aliases: Vec<Value> = there.iter().map(|(_, found)| found["self"].clone()).collect();
+    for (at, (_, found)) in there.iter().enumerate() {
+        assert_eq!((&found["room"], &found["size"], &found["tags_common"]), (&id, &json!(3), &json!(["tea"])));
+        let others = (0..3).filter(|other| *other != at);
+        let members: Vec<Value> =
+            others.map(|other| json!({"peer": aliases[other], "role": "member", "initiator": other < at})).collect();
+        assert_eq!(found["members"], json!(members));
+    }
+    // Each two of them: whoever came later opens.
+    for (from, to) in [(1, 0), (2, 0), (2, 1)] {
+        let say = |to: &Value, kind: &str| json!({"room": id, "to": to, "neg": 1, "kind": kind, "sdp": "v=0\r\n"});
+        there[from].0.client.ask("rtc.description", say(&aliases[to], "offer")).await;
+        assert_eq!(there[to].0.client.push("rtc.description").await["from"], aliases[from]);
+        there[to].0.client.ask("rtc.description", say(&aliases[from], "answer")).await;
+        assert_eq!(there[from].0.client.push("rtc.description").await["from"], aliases[to]);
+    }
+    let turn = server.addr("turn-udp");
+    let between = there[2].0.client.ask("ice.refresh", json!({"room": id, "to": aliases[0]})).await;
+    for servers in [&there[0].1["ice_servers"], &between["ice_servers"]] {
+        TurnClient::allocate_udp(turn, credential(servers)).expect("allocates");
+    }
+    let mut eve = Person::come(&server, "eve").await;
+    assert_eq!(eve.client.refused("room.join", json!({"room": id})).await, "not_found");
+    assert_eq!(there[0].0.client.refused("queue.join", json!({})).await, "conflict");
+    let (status, listed) = there[0].0.rest(&server, "GET", "/v1/rooms", None);
+    assert_eq!((status, &listed["rooms"]), (200, &json!([])));
+    assert_eq!(server.metric("duologue_groups_created_total", ""), 1.0);
+    for (person, _) in &mut there {
+        person.client.ask("room.leave", json!({"room": id})).await;
+        assert_eq!(person.client.refused("room.join", json!({"room": id})).await, "not_found");
+    }
+    assert_eq!(server.metric("duologue_rooms_active", ""), 0.0);
+    assert!(support::eventually(Duration::from_secs(20), || server.allocations() == 0.0), "the relay lets go");
+    assert_eq!(TurnClient::allocate_udp(turn, credential(&between["ice_servers"])).err(), Some(401));
+    there[0].0.client.ask("queue.join", json!({"size": 3})).await;
+}
+
+#[tokio::test]
+async fn a_block_in_a_group_parts_two_and_leaves_the_rest_as_it_is() {
+    let server = Server::start("");
+    let mut there = group(&server).await;
+    let id = there[0].1["room"].clone();
+    let aliases: Vec<Value> = there.iter().map(|(_, found)| found["self"].clone()).collect();
+    let turn = server.addr("turn-udp");
+    let between = there[0].0.client.ask("ice.refresh", json!({"room": id, "to": aliases[1]})).await;
+    let mut relay = TurnClient::allocate_udp(turn, credential(&between["ice_servers"])).expect("allocates");
+    there[0].0.client.ask("block.add", json!({"room": id, "peer": aliases[1]})).await;
+    for (at, other) in [(0, 1), (1, 0)] {
+        let left = there[at].0.client.push("peer.left").await;
+        assert_eq!((&left["peer"], &left["reason"]), (&aliases[other], &json!("left")));
+        let offer = json!({"room": id, "to": aliases[other], "neg": 1, "kind": "offer", "sdp": "v=0\r\n"});
+        assert_eq!(there[at].0.client.refused("rtc.description", offer).await, "not_found");
+    }
+    assert!(support::eventually(Duration::from_secs(20), || relay.refresh(600) == Err(437)), "the relay lets go");
+    let line = json!({"room": id, "cid": "6f2b1b1e-62f5-4a53-9a52-0d8b8f9b7a11", "kind": "text", "text": "hello"});
+    there[0].0.client.ask("chat.send", line).await;
+    assert_eq!(there[2].0.client.push("chat.message").await["from"], aliases[0]);
+    there[1].0.client.nothing_of("chat.message").await;
+}

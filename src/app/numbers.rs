@@ -91,6 +91,8 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
     let read = Arc::clone(stats);
     metrics.register(metrics::ROOMS_ACTIVE, move |samples| samples.add([], read.rooms_active.value()));
     let read = Arc::clone(stats);
+    metrics.register(metrics::GROUPS_CREATED, move |samples| samples.add([], read.groups_created_total.value()));
+    let read = Arc::clone(stats);
     metrics.register(metrics::QUEUE_LENGTH, move |samples| samples.add([], read.queue_length.value()));
     let read = Arc::clone(stats);
     metrics.register(metrics::RATE_LIMIT_HITS, move |samples| samples.add([], read.rate_limit_hits_total.value()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::matchmaking::Engine;
+use crate::matchmaking::Group;
 use crate::matchmaking::JoinError;
 use crate::matchmaking::Match;
 use crate::matchmaking::Person;
@@ -30,6 +31,7 @@ const ANSWERS_MAX: usize = 1024;
 /// What one turn of the task may do of each kind, so that no kind holds up the others.
 const COMMANDS_PER_TURN: usize = 64;
 const MATCHES_PER_TURN: usize = 64;
+const GROUPS_PER_TURN: usize = 16;
 const LOOKS_PER_TURN: usize = 256;
 
 /// What the hub tells the engine. None of them is answered except `Join`.
@@ -82,6 +84,8 @@ pub enum Event {
     },
     /// Two tickets have left the queue together. The hub checks again that both sides are there.
     Matched(Box<Match>),
+    /// Three or more tickets have left the queue together. The hub checks again that all of them are there.
+    Gathered(Box<Group>),
     /// A ticket's status has changed: at most one per ticket in 2 s.
     Status {
         /// The ticket.
@@ -224,6 +228,11 @@ impl Runner {
             let Some(found) = self.engine.poll_match(now) else { break };
             permit.send(Event::Matched(Box::new(found)));
         }
+        for _ in 0..GROUPS_PER_TURN {
+            let Ok(permit) = self.events.try_reserve() else { return };
+            let Some(found) = self.engine.poll_group(now) else { break };
+            permit.send(Event::Gathered(Box::new(found)));
+        }
         for _ in 0..LOOKS_PER_TURN {
             let Ok(permit) = self.events.try_reserve() else { return };
             match self.notices.poll_change(&self.engine, now) {
@@ -325,6 +334,7 @@ mod tests {
                 Event::Joined { id, outcome } => (id.0, if outcome.is_ok() { "joined" } else { "refused" }),
                 Event::Status { id, status } => (id.0, status.state.as_str()),
                 Event::Matched(found) => (found.b.id.0, "matched"),
+                Event::Gathered(found) => panic!("nobody asked for {found:?}"),
             };
             of_second.extend((id == 2).then_some(what));
         }

@@ -49,7 +49,7 @@ pub(crate) enum Input {
     Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
     Verify(String, oneshot::Sender<Result<Identity, Refusal>>),
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
-    Blocks(Subject, BlockAsk, BlockAnswer),
+    Blocks(Subject, Box<BlockAsk>, BlockAnswer),
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
@@ -234,7 +234,7 @@ impl Handle {
     pub async fn blocks(&self, owner: Subject, ask: BlockAsk) -> Result<Value, Refusal> {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
-        let asked = self.ask(|told| Input::Blocks(owner, ask, answer(told))).await;
+        let asked = self.ask(|told| Input::Blocks(owner, Box::new(ask), answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

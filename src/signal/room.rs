@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::matchmaking::GroupSize;
 use crate::matchmaking::UserId;
 use crate::signal::conversation::Conversation;
 use crate::signal::id::Alias;
@@ -11,10 +12,12 @@ use crate::signal::id::Side;
 use crate::signal::protocol::Media;
 use crate::store::MemberRole;
 use crate::time::Mono;
+use crate::time::Now;
 use crate::time::UnixMillis;
 
 /// People in a room at once: each of them sends to all others.
 pub(crate) const OCCUPANTS_MAX: usize = 8;
+const _: () = assert!(GroupSize::MAX.people() <= OCCUPANTS_MAX, "every group has a room");
 
 /// Credentials of as long are covered by what is stored already.
 const STORED_AHEAD: Duration = Duration::from_secs(600);
@@ -28,6 +31,23 @@ pub(crate) struct Room {
     /// In the order in which they came.
     occupants: Vec<Occupant>,
     calls: Vec<Call>,
+    /// Those whom a block separates are not there for each other. A pair stays for as long as one of them is called that.
+    apart: Vec<[Alias; 2]>,
+    /// What a match has to say about it, if it was made by one.
+    pub(crate) gathering: Option<Gathering>,
+}
+
+/// The group that a room was made for: nobody else comes in, and who leaves does not come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathering {
+    /// How many met.
+    pub(crate) size: usize,
+    /// Tags all of them named.
+    pub(crate) tags_common: Vec<Arc<str>>,
+    /// The language to greet in.
+    pub(crate) language: Option<Arc<str>>,
+    /// When it is over; `None`: when the last one leaves.
+    pub(crate) deadline: Option<Now>,
 }
 
 /// Somebody who is in a room, or lost and waited for.
@@ -96,7 +116,12 @@ impl Occupant {
 impl Room {
     /// Nobody is there yet.
     pub(crate) fn new(id: RoomId, title: Arc<str>, chat: Conversation) -> Self {
-        Self { id, title, chat, occupants: Vec::new(), calls: Vec::new() }
+        Self { id, title, chat, occupants: Vec::new(), calls: Vec::new(), apart: Vec::new(), gathering: None }
+    }
+
+    /// One for a group.
+    pub(crate) fn of_group(id: RoomId, gathering: Gathering) -> Self {
+        Self { gathering: Some(gathering), ..Self::new(id, Arc::from(""), Conversation::default()) }
     }
 
     pub(crate) fn occupants(&self) -> &[Occupant] {
@@ -111,9 +136,32 @@ impl Room {
         self.occupants.len() >= OCCUPANTS_MAX
     }
 
+    /// What is left of a group's time; `None` if the room has no end.
+    pub(crate) fn left(&self, now: Now) -> Option<Duration> {
+        let deadline = self.gathering.as_ref()?.deadline?;
+        Some(deadline.mono.saturating_since(now.mono))
+    }
+
     /// Takes somebody in; the caller has checked that there is a place, and that the user has none yet.
     pub(crate) fn enter(&mut self, occupant: Occupant) {
+        // Whom it was kept from the last time is told anew.
+        self.apart.retain(|pair| !pair.contains(&occupant.alias));
         self.occupants.push(occupant);
+    }
+
+    /// Makes two occupants absent for each other, and returns what was good for credentials between them.
+    pub(crate) fn separate(&mut self, one: &Alias, other: &Alias) -> Option<Pass> {
+        if self.are_apart(one, other) {
+            return None;
+        }
+        self.apart.push([one.clone(), other.clone()]);
+        let between = |call: &Call| call.between.contains(one) && call.between.contains(other);
+        let at = self.calls.iter().position(between)?;
+        Some(self.calls.remove(at).pass).filter(|pass| pass.until > UnixMillis::default())
+    }
+
+    fn are_apart(&self, one: &Alias, other: &Alias) -> bool {
+        self.apart.iter().any(|pair| pair.contains(one) && pair.contains(other))
     }
 
     /// Takes somebody out, and returns with it what was good for credentials.
@@ -142,14 +190,14 @@ impl Room {
         self.occupants.iter_mut().find(|occupant| occupant.user == *user)
     }
 
-    /// Who is called that, unless it is `from` (rule 27).
+    /// Who is called that, unless it is `from` (rule 27) or kept apart from it.
     pub(crate) fn receiver(&self, from: &Alias, to: &str) -> Option<&Occupant> {
-        self.occupants.iter().find(|occupant| occupant.alias.as_str() == to && occupant.alias != *from)
+        self.others(from).find(|occupant| occupant.alias.as_str() == to)
     }
 
-    /// Everybody but that one.
+    /// Everybody who is there for that one, but itself.
     pub(crate) fn others(&self, than: &Alias) -> impl Iterator<Item = &Occupant> {
-        self.occupants.iter().filter(move |occupant| occupant.alias != *than)
+        self.occupants.iter().filter(move |other| other.alias != *than && !self.are_apart(&other.alias, than))
     }
 
     /// What two have between them, if anything.
@@ -201,6 +249,24 @@ mod tests {
         assert!(room.call(&a, &b).is_none() && room.call(&c, &b).is_none());
         assert!(room.leave(&user("b")).is_none());
         assert_eq!(room.leave(&user("a")).map(|(_, passes)| passes), Some(vec![kept]));
+    }
+
+    #[test]
+    fn two_who_are_apart_are_there_for_the_rest_only() {
+        let mut room = room(&["a", "b", "c"]);
+        let [a, b, c] = ["a", "b", "c"].map(|name| Alias(name.into()));
+        room.call_mut(&a, &b).0.pass.until = UnixMillis(7);
+        let pass = room.call(&a, &b).expect("made above").pass.clone();
+        assert_eq!(room.separate(&b, &a), Some(pass));
+        assert_eq!(room.separate(&a, &b), None, "once");
+        let names = |than: &Alias| room.others(than).map(|other| other.alias.clone()).collect::<Vec<_>>();
+        assert_eq!([names(&a), names(&b), names(&c)], [vec![c.clone()], vec![c.clone()], vec![a.clone(), b.clone()]]);
+        assert!(room.receiver(&a, "b").is_none() && room.receiver(&c, "b").is_some());
+        // Whoever is gone is still not heard of by the other; whoever comes again is, unless told otherwise.
+        room.leave(&user("b"));
+        assert_eq!(room.others(&b).count(), 1);
+        room.enter(Occupant::new(user("b"), b.clone(), MemberRole::Member, None));
+        assert_eq!(room.others(&b).count(), 2);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Stats {
     pub rooms_active: Gauge,
     /// Sessions ever started, one per match.
     pub sessions_created_total: Counter,
+    /// Groups of more than two that met.
+    pub groups_created_total: Counter,
     /// Users waiting for a partner now.
     pub queue_length: Gauge,
     /// From joining the queue to the match, per user, in seconds.

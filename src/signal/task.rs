@@ -249,7 +249,7 @@ impl Task {
                 let _ = answer.send(self.hub.handle_verify(&token, now));
             }
             Input::Rooms(user, ask, answer) => self.hub.handle_room_ask(&user, *ask, answer, now),
-            Input::Blocks(owner, ask, answer) => self.hub.handle_block_ask(&owner, ask, answer, now),
+            Input::Blocks(owner, ask, answer) => self.hub.handle_block_ask(&owner, *ask, answer, now),
             Input::Report(reporter, report, answer) => self.hub.handle_report(&reporter, *report, answer, now),
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);

@@ -35,6 +35,7 @@ import { Uploads } from './uploads.js';
  * @property {import('./connection.js').StateEvent} state
  * @property {import('./protocol.js').WireWelcome} welcome
  * @property {{ session: Session }} session
+ * @property {{ room: import('./room.js').Room }} room A group has met.
  * @property {{ withinMs: number, reason: string }} drain
  * @property {{ action: string, reason: string, until: number | null }} notice
  */
@@ -60,7 +61,7 @@ export class Client extends Emitter {
   #connection;
   #rest;
   #uploads;
-  /** @type {Search | null} */
+  /** @type {Search<any> | null} */
   #search = null;
   /** @type {Map<string, Session>} */
   #sessionById = new Map();
@@ -203,8 +204,27 @@ export class Client extends Emitter {
    * @returns {Search}
    */
   queue(options = {}) {
+    return this.#begin(this.#makeSearch(options));
+  }
+
+  /**
+   * Searches for a group; connects first where needed. What comes of it is a room with everybody in it,
+   * which is there until the last one has left. One search at a time, of whatever kind.
+   *
+   * @param {import('./search.js').QueueOptions & { size: number }} options `size`: 3 to 8, ourselves among them.
+   * @returns {Search<import('./room.js').Room>}
+   */
+  search(options) {
+    if (!(options.size > 2)) throw new DuologueError('bad_request', 'a group has 3 to 8 people; queue() is for two');
+    return this.#begin(this.#makeSearch(options));
+  }
+
+  /**
+   * @template {Search<any>} S
+   * @param {S} search
+   */
+  #begin(search) {
     this.#search?.cancel();
-    const search = this.#makeSearch(options);
     this.#search = search;
     if (this.#connection.online) search.join();
     else this.#connection.open();
@@ -313,11 +333,21 @@ export class Client extends Emitter {
     }
   }
 
-  /** @param {import('./protocol.js').WireMatch} match */
+  /** @param {import('./protocol.js').WireMatch | import('./protocol.js').WireRoomOk} match */
   #onMatch(match) {
     this.#connection.setServerTime(match.server_time);
     const search = this.#search;
-    if (!search) {
+    if ('room' in match) {
+      if (!search?.wantsGroup) {
+        this.rooms.decline(match.room);
+        return;
+      }
+      const room = this.rooms.enter(match, { stream: search.options.stream });
+      this.emit('room', { room });
+      search.succeed(room);
+      return;
+    }
+    if (!search || search.wantsGroup) {
       // Matched in the moment of cancelling: the other side must not wait for us.
       this.#endOnServer(match.session);
       return;
@@ -355,7 +385,10 @@ export class Client extends Emitter {
     return [...knownById.keys()];
   }
 
-  /** @param {import('./search.js').QueueOptions} options */
+  /**
+   * @param {import('./search.js').QueueOptions} options
+   * @returns {Search<any>}
+   */
   #makeSearch(options) {
     return new Search(
       {

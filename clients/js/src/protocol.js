@@ -90,6 +90,7 @@ export const CloseCode = Object.freeze({
  * @property {WireRoomRole} role
  * @property {{ audio: boolean, video: boolean, screen?: boolean }} [media]
  * @property {number} [until] Unix milliseconds; only while it is lost.
+ * @property {boolean} [initiator] Whether we open to it; only in a group.
  *
  * @typedef {object} WireRoom
  * @property {string} room
@@ -98,8 +99,11 @@ export const CloseCode = Object.freeze({
  * @property {WireRoomRole} role
  * @property {WireRoomMember[]} members
  * @property {string | null} [last_mid]
+ * @property {number} [size] Of a group, as the rest.
+ * @property {number | null} [deadline] Unix milliseconds.
+ * @property {string[]} [tags_common]
  *
- * @typedef {WireRoom & { ice_servers: WireIceServer[], ice_policy?: 'all' | 'relay' }} WireRoomOk
+ * @typedef {WireRoom & { ice_servers: WireIceServer[], ice_policy?: 'all' | 'relay', server_time?: number }} WireRoomOk
  *
  * @typedef {'harassment' | 'inappropriate_content' | 'spam' | 'nudity' | 'violence' | 'minor' | 'other'} ReportReason
  *

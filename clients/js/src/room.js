@@ -24,7 +24,8 @@ const PEER_TYPING_MS = 6_000;
  * @property {import('./chat-event.js').ChatReaction} reaction
  * @property {{ from: string, mid: string }} deleted
  * @property {{}} rejoined The server had forgotten us; everybody is connected anew.
- * @property {{ reason: string }} left We are not there any more: `left`, `kicked`, or why we could not come back.
+ * @property {{ reason: string }} left We are not there any more: `left`, `kicked`, `limit` when the time of a group is
+ *   over, or why we could not come back.
  *
  * @typedef {object} RoomPort
  * @property {(type: string, data: object) => Promise<any>} request
@@ -85,6 +86,12 @@ export class Room extends Emitter {
     this.self = ok.self;
     /** @type {'owner' | 'moderator' | 'member'} */
     this.role = ok.role;
+    /** How many met, where a match has made the room. @readonly @type {number | null} */
+    this.size = ok.size ?? null;
+    /** Tags everybody in the group named. @readonly @type {string[]} */
+    this.tagsCommon = ok.tags_common ?? [];
+    /** When the group's time is over, in local Unix milliseconds; null: never. @readonly @type {number | null} */
+    this.deadline = ok.deadline == null ? null : port.toLocalTime(ok.deadline);
     /** @readonly */
     this.chat = new Chat({
       place: { room: this.id },
@@ -148,6 +155,15 @@ export class Room extends Emitter {
       this.#port.logger.debug('room.leave', error);
       if (isRetryable(error)) this.#port.leaveLater(this);
     }
+  }
+
+  /**
+   * Keeps somebody here away for good: we are not there for each other any more, and are not matched again.
+   *
+   * @param {string} peer An alias.
+   */
+  async block(peer) {
+    await this.#port.request('block.add', { room: this.id, peer });
   }
 
   /**
@@ -305,9 +321,12 @@ export class Room extends Emitter {
     this.chat.catchUp().catch((error) => this.#port.logger.debug('chat.history', error));
   }
 
-  /** @param {import('./protocol.js').WireRoomMember[]} members Those who were there before us. */
+  /**
+   * @param {import('./protocol.js').WireRoomMember[]} members Those who were there before us; of a group everybody,
+   *   and to whom we open.
+   */
   #meet(members) {
-    for (const member of members) this.#add(member, true);
+    for (const member of members) this.#add(member, member.initiator ?? true);
   }
 
   /**

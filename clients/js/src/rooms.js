@@ -132,7 +132,17 @@ export class Rooms {
       video: (stream?.getVideoTracks().length ?? 0) > 0,
     };
     const ok = await this.#port.request('room.join', { room: id, media, ...(ticket && { ticket }) });
-    this.#leaveLater.delete(id);
+    return this.enter(ok, options);
+  }
+
+  /**
+   * Is in a room from now on: by a join, or by a match. For the SDK's own use.
+   *
+   * @param {import('./protocol.js').WireRoomOk} ok
+   * @param {import('./room.js').RoomOptions} options
+   */
+  enter(ok, options) {
+    this.#leaveLater.delete(ok.room);
     const room = new Room(
       {
         ...this.#port,
@@ -144,6 +154,15 @@ export class Rooms {
     );
     this.#roomById.set(room.id, room);
     return room;
+  }
+
+  /**
+   * Leaves the room of a group that nobody here waits for. For the SDK's own use.
+   *
+   * @param {string} id
+   */
+  decline(id) {
+    this.#leaveOnServer(id);
   }
 
   /**

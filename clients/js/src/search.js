@@ -13,7 +13,8 @@ const RETRY_POLICY = { firstMs: 1_000, maxMs: 8_000, maxAttempts: Infinity };
  * @property {Record<string, unknown>} [attrs]
  * @property {Record<string, unknown>} [want]
  * @property {number} [tagWaitMs] How long common tags are insisted on.
- * @property {MediaStream} [stream] What the session sends. Without it the session only receives.
+ * @property {number} [size] How many are to meet, see `client.search()`.
+ * @property {MediaStream} [stream] What is sent. Without it we only receive.
  *
  * @typedef {object} QueueStatus
  * @property {'searching' | 'widening'} state
@@ -28,14 +29,15 @@ const RETRY_POLICY = { firstMs: 1_000, maxMs: 8_000, maxAttempts: Infinity };
  * @typedef {object} SearchPort
  * @property {(type: string, data: object) => Promise<any>} request
  * @property {() => boolean} isOnline
- * @property {(search: Search) => void} onDone
+ * @property {(search: Search<any>) => void} onDone
  * @property {import('./clock.js').Clock} clock
  */
 
 /**
- * One wish for a partner: from `client.queue()` until a match, a cancel or a failure. It joins again
- * by itself after a lost connection.
+ * One wish for a partner or a group: from `client.queue()` or `client.search()` until a match, a cancel
+ * or a failure. It joins again by itself after a lost connection.
  *
+ * @template [T=import('./session.js').Session] What comes of it.
  * @extends {Emitter<SearchEvents>}
  */
 export class Search extends Emitter {
@@ -45,7 +47,7 @@ export class Search extends Emitter {
   #attempt = 0;
   /** @type {unknown} */
   #timer = null;
-  /** @type {(session: import('./session.js').Session) => void} */
+  /** @type {(met: T) => void} */
   #resolve;
   /** @type {(error: DuologueError) => void} */
   #reject;
@@ -53,8 +55,8 @@ export class Search extends Emitter {
   /** @type {QueueStatus | null} */
   status = null;
   /**
-   * The session, once matched. Rejects with `cancelled`, `closed` or the server's refusal.
-   * @readonly @type {Promise<import('./session.js').Session>}
+   * The session or room, once matched. Rejects with `cancelled`, `closed` or the server's refusal.
+   * @readonly @type {Promise<T>}
    */
   matched;
 
@@ -80,6 +82,11 @@ export class Search extends Emitter {
 
   get done() {
     return this.#done;
+  }
+
+  /** Whether more than two are to meet. */
+  get wantsGroup() {
+    return (this.options.size ?? 2) > 2;
   }
 
   /** Leaves the queue. Does nothing after a match. */
@@ -119,9 +126,9 @@ export class Search extends Emitter {
     this.emit('status', this.status);
   }
 
-  /** @param {import('./session.js').Session} session */
-  succeed(session) {
-    if (this.#finish()) this.#resolve(session);
+  /** @param {T} met */
+  succeed(met) {
+    if (this.#finish()) this.#resolve(met);
   }
 
   /** @param {DuologueError} error */
@@ -162,7 +169,7 @@ export class Search extends Emitter {
 }
 
 /** @param {QueueOptions} options */
-function wireOptions({ tags, languages, region, mode, attrs, want, tagWaitMs, stream }) {
+function wireOptions({ tags, languages, region, mode, attrs, want, tagWaitMs, size, stream }) {
   return {
     tags: tags ?? [],
     languages: languages ?? [],
@@ -170,6 +177,7 @@ function wireOptions({ tags, languages, region, mode, attrs, want, tagWaitMs, st
     ...(mode && { mode }),
     ...(attrs && { attrs }),
     ...(want && { want }),
+    ...(size !== undefined && { size }),
     ...(tagWaitMs !== undefined && { tag_wait_ms: tagWaitMs }),
     media: {
       audio: (stream?.getAudioTracks().length ?? 0) > 0,

@@ -1,27 +1,26 @@
 //! Who keeps whom away (rule 39): `block.add` and `block.remove`, the same over REST, and what follows for a call.
 //!
 //! The store has all blocks, the engine keeps those apart whom they separate. A pair that was matched before the engine
-//! heard of a block is caught when the match comes up.
-use std::collections::HashMap;
-use std::collections::VecDeque;
+//! heard of a block is caught when the match comes up. In a room two who are apart are not there for each other: neither
+//! sees, hears or reaches the other, and both go on with the rest.
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
 
 use crate::auth::token::Subject;
-use crate::matchmaking::DeviceId;
 use crate::matchmaking::Person;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
+use crate::signal::hub::separations::pairs;
 use crate::signal::id::random_text;
 use crate::signal::protocol::BlockTarget;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::Target;
 use crate::signal::session::EndReason;
 use crate::store;
 use crate::store::Block;
@@ -30,7 +29,6 @@ use crate::store::Party;
 use crate::store::SessionId;
 use crate::store::Store;
 use crate::store::StoreError;
-use crate::time::Mono;
 use crate::time::Now;
 
 /// Blocks of one user.
@@ -39,10 +37,6 @@ pub(super) const BLOCKS_MAX: usize = 1000;
 pub(super) const BLOCKERS_PER_ADDRESS: u32 = 4;
 /// Owners whose blocks are removed by one write, which no other may wait for long.
 const OWNERS_AT_ONCE: usize = 16;
-/// A match is told within milliseconds; so long a block is remembered for those on their way.
-const ON_THE_WAY: Duration = Duration::from_secs(60);
-/// Blocks remembered for that; beyond it the oldest are forgotten.
-const FRESH_MAX: usize = 4096;
 
 /// What is asked about blocks over REST.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,77 +51,6 @@ pub enum BlockAsk {
 
 /// Takes what a request about blocks is answered with; called once.
 pub(crate) type BlockAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
-
-/// Blocks that the engine may not have heard of when it made a match.
-#[derive(Debug, Default)]
-pub(super) struct FreshBlocks {
-    oldest_first: VecDeque<(Mono, Block)>,
-    pub(super) apart: Apart,
-}
-
-/// Who is kept from whom by some blocks, found without looking at each of them.
-#[derive(Debug, Default)]
-pub(super) struct Apart {
-    /// By how many of the blocks.
-    count_by_pair: HashMap<(Person, Person), usize>,
-}
-
-impl Apart {
-    pub(super) fn of<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Self {
-        let mut apart = Self::default();
-        blocks.into_iter().for_each(|block| apart.add(block));
-        apart
-    }
-
-    fn add(&mut self, block: &Block) {
-        for pair in pairs(block) {
-            *self.count_by_pair.entry(pair).or_default() += 1;
-        }
-    }
-
-    fn remove(&mut self, block: &Block) {
-        for pair in pairs(block) {
-            if let Some(count) = self.count_by_pair.get_mut(&pair) {
-                *count -= 1;
-                if *count == 0 {
-                    self.count_by_pair.remove(&pair);
-                }
-            }
-        }
-    }
-
-    /// Whether a block stands between two, in either direction.
-    pub(super) fn separates(&self, a: &Party, b: &Party) -> bool {
-        let (a, b) = (persons(a), persons(b));
-        let mut both_ways = a.iter().flat_map(|a| b.iter().flat_map(move |b| [(a, b), (b, a)]));
-        both_ways.any(|(by, whom)| self.count_by_pair.contains_key(&(by.clone(), whom.clone())))
-    }
-}
-
-impl FreshBlocks {
-    pub(super) fn add(&mut self, block: Block, now: Mono) {
-        let is_known = |(at, _): &(Mono, Block)| now.saturating_since(*at) > ON_THE_WAY;
-        while self.oldest_first.len() >= FRESH_MAX || self.oldest_first.front().is_some_and(is_known) {
-            if let Some((_, oldest)) = self.oldest_first.pop_front() {
-                self.apart.remove(&oldest);
-            }
-        }
-        self.apart.add(&block);
-        self.oldest_first.push_back((now, block));
-    }
-
-    /// Forgets blocks that were taken back.
-    pub(super) fn forget(&mut self, taken_back: &[(Person, Person)]) {
-        let apart = &mut self.apart;
-        self.oldest_first.retain(|(_, block)| {
-            let stays = !pairs(block).iter().any(|pair| taken_back.contains(pair));
-            if !stays {
-                apart.remove(block);
-            }
-            stays
-        });
-    }
-}
 
 /// Whom a request means.
 pub(super) enum Whom {
@@ -181,20 +104,26 @@ impl Hub {
         budget.map_err(|wait| Refusal::rate_limited("too many block.add", wait))
     }
 
-    /// Whether somebody has just kept the other away.
+    /// Whether one of two who are here, or waited for, keeps the other away.
     pub(super) fn are_apart(&self, a: &UserId, b: &UserId) -> bool {
-        if self.fresh_blocks.oldest_first.is_empty() {
+        if self.separations.is_empty() {
             return false;
         }
         let (Some(a), Some(b)) = (self.party(a), self.party(b)) else { return false };
-        self.fresh_blocks.apart.separates(&a, &b)
+        self.separations.separates(&a, &b)
     }
 
-    /// Tells the engine of a block.
+    /// Takes note of a block, and tells the engine.
     pub(super) fn keep_apart(&mut self, block: &Block) {
+        self.separations.add(block);
         for (by, whom) in pairs(block) {
             self.effects.push_back(Effect::Matchmaking(Command::Block { by, whom }));
         }
+    }
+
+    fn let_near(&mut self, by: Person, whom: Person) {
+        self.separations.remove(&by, &whom);
+        self.effects.push_back(Effect::Matchmaking(Command::Unblock { by, whom }));
     }
 
     fn add_block(&mut self, asking: Option<&Asking>, owner: Party, target: BlockTarget, then: Then, now: Now) {
@@ -215,17 +144,17 @@ impl Hub {
                 Err(_) => (Err(Refusal::new(ErrorCode::Unavailable, "the block could not be stored")), at_least),
             };
             then(hub, outcome, now);
-            block.into_iter().for_each(|block| hub.apply_block(block, now));
+            block.iter().for_each(|block| hub.apply_block(block, now));
         };
         self.write_by(asking, "block", work, then);
     }
 
     /// Parts those whom a block separates; the other side is told as of any other end.
-    pub(super) fn apply_block(&mut self, block: Block, now: Now) {
-        self.keep_apart(&block);
-        let owner = self.user_by_id.get(&UserId(block.owner.user.0.clone()));
-        let session = owner.and_then(|owner| owner.session.clone());
-        self.fresh_blocks.add(block, now.mono);
+    pub(super) fn apply_block(&mut self, block: &Block, now: Now) {
+        self.keep_apart(block);
+        let owner = UserId(block.owner.user.0.clone());
+        self.part_in_rooms(&owner, now);
+        let session = self.user_by_id.get(&owner).and_then(|owner| owner.session.clone());
         let Some((id, side)) = session else { return };
         let Some(session) = self.session_by_id.get(&id) else { return };
         let [own, peer] = [side, side.other()].map(|side| &session.participant(side).user);
@@ -238,7 +167,7 @@ impl Hub {
         // Here a name may also be that of a block.
         let (whom, name) = match target {
             BlockTarget::User(name) => (None, Some(name)),
-            BlockTarget::PeerIn(_) => match self.whom(&owner, target) {
+            BlockTarget::PeerIn(_) | BlockTarget::Member { .. } => match self.whom(&owner, target) {
                 Ok(whom) => (Some(whom), None),
                 Err(refusal) => return then(self, Err(refusal), now),
             },
@@ -262,10 +191,7 @@ impl Hub {
         let then = move |hub: &mut Hub, outcome: Result<Option<Vec<(Person, Person)>>, StoreError>, now| {
             let outcome = match outcome {
                 Ok(Some(pairs)) => {
-                    hub.fresh_blocks.forget(&pairs);
-                    for (by, whom) in pairs {
-                        hub.effects.push_back(Effect::Matchmaking(Command::Unblock { by, whom }));
-                    }
+                    pairs.into_iter().for_each(|(by, whom)| hub.let_near(by, whom));
                     Ok(())
                 }
                 Ok(None) => Err(Refusal::new(ErrorCode::NotFound, "you block nobody of that id")),
@@ -289,7 +215,7 @@ impl Hub {
         for (by, whom) in outcome.unwrap_or_default().iter().flat_map(pairs) {
             // Another guest of the device may keep the same away.
             if matches!(by, Person::User(_)) {
-                self.effects.push_back(Effect::Matchmaking(Command::Unblock { by, whom }));
+                self.let_near(by, whom);
             }
         }
     }
@@ -320,6 +246,11 @@ impl Hub {
                     Some(peer) => peer,
                     None => return Ok(Whom::PeerIn(SessionId(id.into()))),
                 }
+            }
+            BlockTarget::Member { room, peer } => {
+                let owner = UserId(owner.user.0.clone());
+                let seat = self.seat_of(&owner, &Target::Room(room.clone()))?;
+                self.receiver_in(&room, &seat.alias, &peer)?.user
             }
             BlockTarget::User(id) => UserId(id.into()),
         };
@@ -395,16 +326,4 @@ fn resolve(store: &dyn Store, owner: &Party, whom: Whom) -> Result<Option<Party>
         user if *user == b.user => Some(a),
         _ => None,
     })
-}
-
-fn persons(party: &Party) -> Vec<Person> {
-    let device = party.device.as_ref().map(|device| Person::Device(DeviceId(device.0.clone())));
-    std::iter::once(Person::User(UserId(party.user.0.clone()))).chain(device).collect()
-}
-
-/// A block as the engine knows it: each name of the one against each of the other.
-fn pairs(block: &Block) -> Vec<(Person, Person)> {
-    let of_whom = persons(&block.whom);
-    let pair = |by: Person| of_whom.clone().into_iter().map(move |whom| (by.clone(), whom));
-    persons(&block.owner).into_iter().flat_map(pair).collect()
 }

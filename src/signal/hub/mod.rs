@@ -8,6 +8,7 @@ mod chain;
 mod connections;
 mod errands;
 mod evidence;
+mod groups;
 mod handlers;
 mod logins;
 mod neighbours;
@@ -18,6 +19,7 @@ mod resume;
 mod room_book;
 mod rooms;
 mod seats;
+mod separations;
 mod sessions;
 mod timers;
 
@@ -44,6 +46,7 @@ use crate::signal::call_report::CallReport;
 use crate::signal::ice::IceServers;
 use crate::signal::id::ConnectionId;
 use crate::signal::id::MessageIds;
+use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::limit::AddressBuckets;
@@ -67,7 +70,6 @@ use bans::Bans;
 use blocks::BLOCKERS_PER_ADDRESS;
 pub(crate) use blocks::BlockAnswer;
 pub use blocks::BlockAsk;
-use blocks::FreshBlocks;
 use chain::Presence;
 use connections::Connection;
 pub use connections::Peer;
@@ -77,6 +79,7 @@ pub(crate) use handlers::auth::HEARTBEAT;
 use reports::REPORTERS_PER_ADDRESS;
 pub(crate) use reports::ReportAnswer;
 use rooms::Rooms;
+use separations::Separations;
 use timers::Timers;
 
 /// Something for the task around the hub to do.
@@ -116,6 +119,8 @@ struct User {
     room_ice: Alarm,
     queue: Queue,
     session: Option<(SessionId, Side)>,
+    /// The room of the group that a match has brought it into.
+    group: Option<RoomId>,
     joins: TokenBucket,
     room_joins: TokenBucket,
     skips: TokenBucket,
@@ -131,6 +136,7 @@ impl User {
             room_ice: Alarm::default(),
             queue: Queue::Out,
             session: None,
+            group: None,
             joins: TokenBucket::FULL,
             room_joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
@@ -209,7 +215,7 @@ pub(crate) struct Hub {
     effects: VecDeque<Effect>,
     /// Connections whose outbox overflowed while something else was going on.
     overflowed: HashSet<ConnectionId>,
-    fresh_blocks: FreshBlocks,
+    separations: Separations,
     /// Of `block.add`: by user, connected or not, and by address.
     block_adds: Buckets<UserId>,
     block_adds_by_address: AddressBuckets,
@@ -248,7 +254,7 @@ impl Hub {
             timers: Timers::default(),
             effects: VecDeque::new(),
             overflowed: HashSet::new(),
-            fresh_blocks: FreshBlocks::default(),
+            separations: Separations::default(),
             block_adds: Buckets::new(Rate::per_minute(limits.blocks_per_minute)),
             block_adds_by_address: AddressBuckets::new(
                 Rate::per_minute(limits.blocks_per_minute.saturating_mul(BLOCKERS_PER_ADDRESS)),

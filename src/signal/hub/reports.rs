@@ -193,7 +193,7 @@ impl Hub {
                 Err(_) => (Err(unstored()), fallback),
             };
             then(hub, told, now);
-            block.into_iter().for_each(|block| hub.apply_block(block, now));
+            block.iter().for_each(|block| hub.apply_block(block, now));
         });
     }
 

@@ -17,7 +17,6 @@ use crate::signal::alarm::Alarm;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::User;
-use crate::signal::hub::blocks::Apart;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
@@ -71,11 +70,11 @@ impl Hub {
             self.restore_chain(resumption, until);
         }
         let (calls, is_over) = (sessions.len(), |session: &Session| session.left(now) == Some(Duration::ZERO));
-        let apart = Apart::of(&blocks);
+        blocks.iter().for_each(|block| self.keep_apart(block));
         for live in sessions {
             self.message_ids.follow(live.last_mid);
             let [a, b] = live.session.participants.each_ref().map(|participant| &participant.party);
-            let is_blocked = apart.separates(a, b);
+            let is_blocked = self.separations.separates(a, b);
             let session = Session::restored(live, now);
             let id = session.id.clone();
             let end = if is_over(&session) {
@@ -92,7 +91,6 @@ impl Hub {
                 None => self.on_session_alarm(&id, now),
             }
         }
-        blocks.iter().for_each(|block| self.keep_apart(block));
         for store::Meeting { users, at } in meetings {
             let left = self.settings.retention.meetings.saturating_sub(now.unix.saturating_since(at));
             let users = users.map(|user| UserId(user.0));

@@ -18,6 +18,7 @@ use crate::signal::room_ask::RoomAnswer;
 use crate::signal::room_ask::RoomAsk;
 use crate::store::Member;
 use crate::store::MemberRole;
+use crate::store::Party;
 use crate::store::Place;
 use crate::store::Room;
 use crate::store::Store;
@@ -121,7 +122,7 @@ impl Hub {
                 let outcome = told(outcome);
                 if outcome.is_ok() {
                     hub.release_files();
-                    hub.close_room(&closed, now);
+                    hub.close_room(&closed, Parting::Kicked, now);
                 }
                 answer(outcome);
             },
@@ -241,16 +242,23 @@ impl Hub {
         if self.rooms.is_kept_out(&id, &matchmaking::UserId(user.0.clone())) {
             return answer(Err(Refusal::no_member()));
         }
+        let names_members = !self.separations.is_empty();
         self.read(
             "history",
             move |store| match membership(store, &id, &user)? {
                 Ok((room, member)) => {
-                    history::look_up(store, &Place::Room(room.id), member.alias, history.window).map(Ok)
+                    let reader = Party { user: member.user, device: member.device };
+                    let shown =
+                        history::look_up(store, &Place::Room(room.id), member.alias, history.window, names_members);
+                    shown.map(|shown| Ok((reader, shown)))
                 }
                 Err(refusal) => Ok(Err(refusal)),
             },
             move |hub, outcome, now| {
-                answer(told(outcome).map(|shown| history::view(&shown, hub.settings.files.as_ref(), now)))
+                answer(told(outcome).map(|(reader, mut shown)| {
+                    hub.hide_separated(&mut shown, &reader);
+                    history::view(&shown, hub.settings.files.as_ref(), now)
+                }))
             },
         );
     }

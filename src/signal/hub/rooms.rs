@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
+use crate::signal::hub::groups::add_group;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
 use crate::signal::id::Alias;
@@ -48,6 +49,8 @@ pub(super) enum Parting {
     Timeout,
     /// Put out, or the room is gone.
     Kicked,
+    /// The time of the group is over.
+    Limit,
 }
 
 impl Parting {
@@ -57,6 +60,7 @@ impl Parting {
             Parting::Lost => "lost",
             Parting::Timeout => "timeout",
             Parting::Kicked => "kicked",
+            Parting::Limit => "limit",
         }
     }
 }
@@ -133,6 +137,7 @@ impl Hub {
     /// Takes somebody out of a room: the others are told, and whoever was put out; the relay lets go of it.
     pub(super) fn leave_room(&mut self, id: &RoomId, user: &UserId, parting: Parting, now: Now) {
         let Some((left, passes)) = self.rooms.leave(id, user) else { return };
+        self.forget_group(id, user);
         let data = parting_view(id, &left.alias, parting);
         self.tell_room(id, &left.alias, PushKind::PeerLeft, &data, now);
         if parting == Parting::Kicked {
@@ -149,16 +154,40 @@ impl Hub {
         }
     }
 
-    /// Puts everybody out of a room that is removed; each is told of itself.
-    pub(super) fn close_room(&mut self, id: &RoomId, now: Now) {
+    /// Puts everybody out of a room that is over; each is told of itself.
+    pub(super) fn close_room(&mut self, id: &RoomId, parting: Parting, now: Now) {
         let Some(room) = self.rooms.get(id.as_str()) else { return };
         let users: Vec<UserId> = room.occupants().iter().map(|occupant| occupant.user.clone()).collect();
         for user in users {
             let Some((left, passes)) = self.rooms.leave(id, &user) else { continue };
-            self.push_to_user(&user, PushKind::PeerLeft, &parting_view(id, &left.alias, Parting::Kicked), now);
+            self.forget_group(id, &user);
+            self.push_to_user(&user, PushKind::PeerLeft, &parting_view(id, &left.alias, parting), now);
             self.revoke(passes, now);
         }
-        tracing::info!(room = %id, "room removed");
+        tracing::info!(room = %id, reason = parting.as_str(), "room closed");
+    }
+
+    /// Parts a user from everybody in its rooms whom a block separates from it; either is told that the other has left.
+    pub(super) fn part_in_rooms(&mut self, user: &UserId, now: Now) {
+        for (id, alias) in self.places_in_rooms(user) {
+            for (other, others_alias) in self.separate_in(&id, user, now) {
+                self.push_to_user(user, PushKind::PeerLeft, &parting_view(&id, &others_alias, Parting::Left), now);
+                self.push_to_user(&other, PushKind::PeerLeft, &parting_view(&id, &alias, Parting::Left), now);
+            }
+        }
+    }
+
+    /// Makes a user and those whom a block separates from it absent for each other in a room, and returns them.
+    pub(super) fn separate_in(&mut self, id: &RoomId, user: &UserId, now: Now) -> Vec<(UserId, Alias)> {
+        let Some(room) = self.rooms.get(id.as_str()) else { return Vec::new() };
+        let Some(own) = room.occupant(user).map(|own| own.alias.clone()) else { return Vec::new() };
+        let others = room.others(&own).filter(|other| self.are_apart(user, &other.user));
+        let parted: Vec<_> = others.map(|other| (other.user.clone(), other.alias.clone())).collect();
+        for (_, alias) in &parted {
+            let pass = self.rooms.get_mut(id.as_str()).and_then(|room| room.separate(&own, alias));
+            self.revoke(pass.into_iter().collect(), now);
+        }
+        parted
     }
 
     /// Tells the rooms of a user that it is away; `until` is when it is given up.
@@ -186,14 +215,16 @@ impl Hub {
     /// A room as one who is there sees it: the common part of the ok of `room.join` and `sync`.
     pub(super) fn room_view(&self, room: &Room, own: &Occupant) -> Value {
         let members: Vec<Value> = room.others(&own.alias).map(|other| self.occupant_view(room, own, other)).collect();
-        json!({
+        let mut view = json!({
             "room": room.id,
             "name": room.title,
             "self": own.alias,
             "role": own.role.as_str(),
             "members": members,
             "last_mid": room.chat.last_message(),
-        })
+        });
+        add_group(&mut view, room, own);
+        view
     }
 
     fn occupant_view(&self, room: &Room, own: &Occupant, other: &Occupant) -> Value {
@@ -219,8 +250,10 @@ impl Hub {
 
     /// Mints credentials that are good until their holder leaves, and sets the timer for the next ones.
     pub(super) fn grant_room_ice(&mut self, id: &RoomId, user: &UserId, now: Now) -> Option<IceGrant> {
-        let occupant = self.rooms.get_mut(id.as_str())?.occupant_mut(user)?;
-        let grant = self.ice.grant(&format!("{}.m", occupant.pass.name), None, now);
+        let room = self.rooms.get_mut(id.as_str())?;
+        let left = room.left(now);
+        let occupant = room.occupant_mut(user)?;
+        let grant = self.ice.grant(&format!("{}.m", occupant.pass.name), left, now);
         let unstored = occupant.pass.extend(grant.expires).map(|until| (occupant.pass.name.clone(), until));
         occupant.renew_ice_at = grant.renew_at;
         if let Some((name, until)) = unstored {
@@ -239,8 +272,10 @@ impl Hub {
 
     /// Mints credentials for what two people in a room have between them: they are good until one of them leaves.
     pub(super) fn grant_call_ice(&mut self, id: &RoomId, own: &Alias, peer: &Alias, now: Now) -> Option<IceGrant> {
-        let (call, side) = self.rooms.get_mut(id.as_str())?.call_mut(own, peer);
-        let grant = self.ice.grant(&format!("{}.{}", call.pass.name, side.letter()), None, now);
+        let room = self.rooms.get_mut(id.as_str())?;
+        let left = room.left(now);
+        let (call, side) = room.call_mut(own, peer);
+        let grant = self.ice.grant(&format!("{}.{}", call.pass.name, side.letter()), left, now);
         let unstored = call.pass.extend(grant.expires).map(|until| (call.pass.name.clone(), until));
         if let Some((name, until)) = unstored {
             self.record_revocation(&name, until, now);

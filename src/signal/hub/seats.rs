@@ -93,13 +93,22 @@ impl Hub {
             }
             Place::Room(id) => {
                 let to = to.ok_or(Refusal::bad_request("in a room to says who is meant"))?;
-                let room = self.rooms.get(id.as_str()).ok_or_else(Refusal::not_in_room)?;
-                let absent = Refusal::new(ErrorCode::NotFound, "nobody of that id in this room");
-                let other = room.receiver(&seat.alias, to).ok_or(absent)?;
-                Receiver { user: other.user.clone(), alias: other.alias.clone() }
+                self.receiver_in(id.as_str(), &seat.alias, to)?
             }
         };
         Ok((seat, receiver))
+    }
+
+    /// Who is called that in a room, for somebody else who is there.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` for nobody, oneself, and those from whom a block separates.
+    pub(super) fn receiver_in(&self, room: &str, own: &Alias, to: &str) -> Result<Receiver, Refusal> {
+        let room = self.rooms.get(room).ok_or_else(Refusal::not_in_room)?;
+        let absent = Refusal::new(ErrorCode::NotFound, "nobody of that id in this room");
+        let other = room.receiver(own, to).ok_or(absent)?;
+        Ok(Receiver { user: other.user.clone(), alias: other.alias.clone() })
     }
 
     /// Keeps the last `neg` between two seats, for `sync` (rule 28).
@@ -130,6 +139,19 @@ impl Hub {
     ) {
         let data = FromSeat { place: &seat.place, from: &seat.alias, body };
         self.push_from(Source::of(&seat.alias), &receiver.user, kind, &data, now);
+    }
+
+    /// Whether what is said in a place is stored. In the room of a group it is not: nobody can come back to it.
+    pub(super) fn keeps_chat(&self, place: &Place) -> bool {
+        self.settings.retention.keeps_chat(place) && !self.is_of_group(place)
+    }
+
+    /// Whether a place is the room of a group, which the store does not know.
+    pub(super) fn is_of_group(&self, place: &Place) -> bool {
+        match place {
+            Place::Session(_) => false,
+            Place::Room(id) => self.rooms.get(id.as_str()).is_some_and(|room| room.gathering.is_some()),
+        }
     }
 
     /// The conversation of a place where people are.

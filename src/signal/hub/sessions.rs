@@ -49,8 +49,7 @@ impl Hub {
     /// Makes a session of a match, if both are still there; otherwise who is left goes back into the queue.
     pub(super) fn on_matched(&mut self, found: Match, now: Now) {
         let Match { a, b, tags_common, language } = found;
-        let is_ready = [&a, &b].into_iter().all(|ticket| self.place_of(ticket) == Place::Ready);
-        if !is_ready || self.are_apart(&a.user, &b.user) {
+        if !self.is_ready(&a) || !self.is_ready(&b) || self.are_apart(&a.user, &b.user) {
             self.give_back(a);
             self.give_back(b);
             return;
@@ -69,6 +68,11 @@ impl Hub {
         self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
     }
 
+    /// Whether a ticket that was matched is still there, and its user too.
+    pub(super) fn is_ready(&self, ticket: &Ticket) -> bool {
+        self.place_of(ticket) == Place::Ready
+    }
+
     fn place_of(&self, ticket: &Ticket) -> Place {
         if self.user_by_ticket.get(&ticket.id) != Some(&ticket.user) {
             return Place::Gone;
@@ -80,7 +84,8 @@ impl Hub {
         }
     }
 
-    fn give_back(&mut self, ticket: Ticket) {
+    /// Puts a ticket back whose match came to nothing.
+    pub(super) fn give_back(&mut self, ticket: Ticket) {
         let place = self.place_of(&ticket);
         if place == Place::Gone {
             return;
@@ -97,15 +102,22 @@ impl Hub {
         let participants = [a, b].map(|ticket| Participant::new(ticket.user.clone(), ticket.preferences.clone()));
         let session = Session::new(participants, self.settings.session_limit, now);
         for (side, ticket) in [(Side::A, a), (Side::B, b)] {
-            self.user_by_ticket.remove(&ticket.id);
+            self.leave_queue_for(ticket, now);
             if let Some(user) = self.user_by_id.get_mut(&ticket.user) {
-                user.queue = Queue::Out;
                 user.session = Some((session.id.clone(), side));
             }
-            self.stats.match_latency.observe(now.mono.saturating_since(ticket.since));
         }
         self.stats.sessions_created_total.add_one();
         session
+    }
+
+    /// The wait of a ticket has ended with a match.
+    pub(super) fn leave_queue_for(&mut self, ticket: &Ticket, now: Now) {
+        self.user_by_ticket.remove(&ticket.id);
+        if let Some(user) = self.user_by_id.get_mut(&ticket.user) {
+            user.queue = Queue::Out;
+        }
+        self.stats.match_latency.observe(now.mono.saturating_since(ticket.since));
     }
 
     fn tell_match(&mut self, id: &SessionId, side: Side, ticket: &Ticket, now: Now) {

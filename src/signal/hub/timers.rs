@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
 use crate::signal::id::ConnectionId;
+use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::time::Mono;
@@ -30,6 +31,8 @@ pub(super) enum Timer {
     WindowOver(UserId),
     /// The user's budgets are full again.
     UserForgotten(UserId),
+    /// The time of a group is over.
+    GroupOver(RoomId),
     /// The connection's turn in a drain.
     DrainClose(ConnectionId),
 }
@@ -74,6 +77,7 @@ impl Hub {
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
             Timer::WindowOver(user) => self.on_window_over(&user, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),
+            Timer::GroupOver(id) => self.on_group_over(&id, now),
             Timer::DrainClose(id) => self.on_drain_close(id, now),
         }
     }

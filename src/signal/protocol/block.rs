@@ -12,6 +12,13 @@ const USER_BYTES_MAX: usize = 257;
 pub enum BlockTarget {
     /// The other side of an own session, which may be over.
     PeerIn(String),
+    /// Somebody in a room where the owner is.
+    Member {
+        /// The room.
+        room: String,
+        /// What the other is called there.
+        peer: String,
+    },
     /// A user by its id; to be let near again, also a block by its id.
     User(String),
 }
@@ -19,32 +26,36 @@ pub enum BlockTarget {
 #[derive(Deserialize)]
 struct Fields {
     session: Option<String>,
+    room: Option<String>,
+    peer: Option<String>,
     user: Option<String>,
 }
 
 impl BlockTarget {
-    /// Reads the members `session` and `user`, of which one is needed.
+    /// Reads `session`, `user`, or `room` and `peer`: one of these is needed.
     ///
     /// # Errors
     ///
     /// `bad_request`, `too_large`
     pub fn parse(data: &str) -> Result<Self, Refusal> {
-        let Fields { session, user } = fields(data)?;
-        let (target, name) = match (session, user) {
-            (Some(session), None) => (Self::PeerIn as fn(String) -> Self, session),
-            (None, Some(user)) => (Self::User as fn(String) -> Self, user),
-            (None, None) | (Some(_), Some(_)) => {
-                return Err(Refusal::bad_request("give session or user, not both"));
-            }
-        };
-        if name.is_empty() {
-            return Err(Refusal::bad_request("an empty id is none"));
+        let Fields { session, room, peer, user } = fields(data)?;
+        match (session, room, peer, user) {
+            (Some(session), None, None, None) => checked(session).map(Self::PeerIn),
+            (None, Some(room), Some(peer), None) => Ok(Self::Member { room: checked(room)?, peer: checked(peer)? }),
+            (None, None, None, Some(user)) => checked(user).map(Self::User),
+            _ => Err(Refusal::bad_request("give session, or user, or room and peer")),
         }
-        if name.len() > USER_BYTES_MAX {
-            return Err(Refusal::too_large("an id has at most 257 bytes"));
-        }
-        Ok(target(name))
     }
+}
+
+fn checked(name: String) -> Result<String, Refusal> {
+    if name.is_empty() {
+        return Err(Refusal::bad_request("an empty id is none"));
+    }
+    if name.len() > USER_BYTES_MAX {
+        return Err(Refusal::too_large("an id has at most 257 bytes"));
+    }
+    Ok(name)
 }
 
 #[cfg(test)]
@@ -57,6 +68,11 @@ mod tests {
         let parse = |data: &str| BlockTarget::parse(data).map_err(|refusal| refusal.code);
         assert_eq!(parse(r#"{"session":"s"}"#), Ok(BlockTarget::PeerIn("s".into())));
         assert_eq!(parse(r#"{"user":"shop:bob","session":null}"#), Ok(BlockTarget::User("shop:bob".into())));
+        let member = BlockTarget::Member { room: "r".into(), peer: "p".into() };
+        assert_eq!(parse(r#"{"room":"r","peer":"p"}"#), Ok(member));
+        for bad in [r#"{"room":"r"}"#, r#"{"peer":"p"}"#, r#"{"room":"r","peer":"p","user":"u"}"#] {
+            assert_eq!(parse(bad), Err(ErrorCode::BadRequest), "{bad}");
+        }
         for bad in ["{}", r#"{"session":"s","user":"u"}"#, r#"{"user":1}"#, r#"{"user":""}"#] {
             assert_eq!(parse(bad), Err(ErrorCode::BadRequest), "{bad}");
         }

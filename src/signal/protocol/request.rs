@@ -52,8 +52,8 @@ pub(crate) enum Request {
     Typing(Box<ToPeer<Typing>>),
     React(Box<ToPeer<React>>),
     Delete(Box<ToPeer<Delete>>),
-    BlockAdd(BlockTarget),
-    BlockRemove(BlockTarget),
+    BlockAdd(Box<BlockTarget>),
+    BlockRemove(Box<BlockTarget>),
     ReportSubmit(Box<ReportSubmit>),
 }
 
@@ -98,8 +98,8 @@ impl Request {
             "chat.typing" => to_peer(data, Typing::parse).map(Request::Typing),
             "chat.react" => to_peer(data, React::parse).map(Request::React),
             "chat.delete" => to_peer(data, Delete::parse).map(Request::Delete),
-            "block.add" => BlockTarget::parse(data).map(Request::BlockAdd),
-            "block.remove" => BlockTarget::parse(data).map(Request::BlockRemove),
+            "block.add" => block_target(data).map(Request::BlockAdd),
+            "block.remove" => block_target(data).map(Request::BlockRemove),
             "report.submit" => ReportSubmit::parse(data).map(Box::new).map(Request::ReportSubmit),
             _ => Err(Refusal::new(ErrorCode::UnknownType, "no such message type")),
         }
@@ -108,6 +108,10 @@ impl Request {
 
 fn to_peer<T>(data: &str, parse: fn(&str) -> Result<T, Refusal>) -> Result<Box<ToPeer<T>>, Refusal> {
     ToPeer::parse(data, parse(data)?).map(Box::new)
+}
+
+fn block_target(data: &str) -> Result<Box<BlockTarget>, Refusal> {
+    BlockTarget::parse(data).map(Box::new)
 }
 
 fn preferences(data: &str) -> Result<Preferences, Refusal> {

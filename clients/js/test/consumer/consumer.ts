@@ -38,6 +38,11 @@ room.on('track', ({ peer, track }) => console.log(peer.id.length, peer.stream?.a
 room.on('peer-left', ({ peer, reason }: { peer: RoomPeer; reason: string }) => console.log(peer.state, reason));
 room.peers.forEach((peer) => console.log(peer.media.video, peer.lostUntil?.toFixed()));
 await room.leave();
+const group: Room = await client.search({ size: 3, tags: ['chess'] }).matched;
+console.log(group.size?.toFixed(), group.tagsCommon.join(), group.deadline?.toFixed());
+await group.block(group.peers[0]!.id);
+// @ts-expect-error a group has a size
+client.search({ tags: ['chess'] });
 
 // @ts-expect-error an unknown event is refused
 session.on('nonsense', () => {});

@@ -108,7 +108,7 @@ impl Hub {
         let (cid, content) = (*cid, content.clone());
         let message =
             Message { place: seat.place.clone(), mid: sent.mid, sender: seat.alias.clone(), cid, at: sent.ts, content };
-        let is_kept = self.settings.retention.keeps_chat(&seat.place);
+        let is_kept = self.keeps_chat(&seat.place);
         if !is_kept && message.content.file.is_none() {
             self.on_appended(asking, &seat, &message, Ok(Stored::Appended(Appended::New, None)), now);
             return Ok(());
@@ -165,7 +165,7 @@ impl Hub {
             }
         };
         self.ok(asking.connection, asking.reply_to, &sent);
-        let is_kept = self.settings.retention.keeps_chat(&seat.place);
+        let is_kept = self.keeps_chat(&seat.place);
         let Some(chat) = self.conversation_mut(&seat.place) else { return };
         let is_news = chat.send_out(&seat.alias, message.cid, sent) && !was_stored;
         if let Some(upload) = upload.as_ref().filter(|_| !is_kept) {
@@ -189,12 +189,17 @@ impl Hub {
         self.refuse(asking.connection, asking.reply_to, refusal, now);
     }
 
-    pub(super) fn on_receipt(&mut self, asking: &Asking, message: &ToPeer<ReceiptTo>) -> Result<(), Refusal> {
+    pub(super) fn on_receipt(&mut self, asking: &Asking, message: &ToPeer<ReceiptTo>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
         let receipt = message.body.receipt;
         let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
         if let Some(furthest) = receipt.delivered_to.max(receipt.read_to) {
             chat.check_sent(furthest)?;
+        }
+        if self.is_of_group(&seat.place) {
+            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.tell_receipt(&seat, receipt, now);
+            return Ok(());
         }
         let (asked, place, reader) = (asking.clone(), seat.place.clone(), seat.alias.clone());
         self.write_for(
@@ -205,13 +210,17 @@ impl Hub {
                 // What was lost or never kept is still told.
                 let stands = outcome.unwrap_or(receipt);
                 hub.ok(asked.connection, asked.reply_to, &json!({}));
-                let Some(chat) = hub.conversation_mut(&seat.place) else { return };
-                if let Some(stands) = chat.advance(&seat.alias, stands) {
-                    hub.tell_others(&seat, PushKind::ChatReceipt, &ReceiptView::from(stands), now);
-                }
+                hub.tell_receipt(&seat, stands, now);
             },
         );
         Ok(())
+    }
+
+    fn tell_receipt(&mut self, seat: &Seat, receipt: Receipt, now: Now) {
+        let Some(chat) = self.conversation_mut(&seat.place) else { return };
+        if let Some(stands) = chat.advance(&seat.alias, receipt) {
+            self.tell_others(seat, PushKind::ChatReceipt, &ReceiptView::from(stands), now);
+        }
     }
 
     pub(super) fn on_typing(&mut self, asking: &Asking, message: &ToPeer<Typing>, now: Now) -> Result<(), Refusal> {
@@ -224,7 +233,7 @@ impl Hub {
     pub(super) fn on_react(&mut self, asking: &Asking, message: &ToPeer<React>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
         self.check_room(&seat, &message.body.emoji)?;
-        let is_kept = self.settings.retention.keeps_chat(&seat.place);
+        let is_kept = self.keeps_chat(&seat.place);
         let mid = message.body.mid;
         if let Some(mid) = mid {
             let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
@@ -261,7 +270,7 @@ impl Hub {
     pub(super) fn on_delete(&mut self, asking: &Asking, message: &ToPeer<Delete>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
         let deletion = message.body;
-        if !self.settings.retention.keeps_chat(&seat.place) {
+        if !self.keeps_chat(&seat.place) {
             let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
             chat.check_sender(deletion.mid, &seat.alias)?;
             if let Some(file) = chat.take_file(deletion.mid) {

@@ -10,6 +10,7 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::handlers::chat::MessageView;
 use crate::signal::hub::handlers::chat::ReceiptView;
 use crate::signal::hub::handlers::files::FileView;
+use crate::signal::hub::room_book::MEMBERS_MAX;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::History;
 use crate::signal::protocol::Refusal;
@@ -20,7 +21,9 @@ use crate::store;
 use crate::store::Alias;
 use crate::store::Content;
 use crate::store::Entry;
+use crate::store::Member;
 use crate::store::Page;
+use crate::store::Party;
 use crate::store::Place;
 use crate::store::Receipt;
 use crate::store::RoomId;
@@ -41,6 +44,8 @@ pub(in crate::signal::hub) struct Shown {
     reader: Alias,
     page: Page,
     receipts: Vec<(Alias, Receipt)>,
+    /// Whom the reader may be kept apart from, by what they are called.
+    members: Vec<(Alias, Party)>,
     upload_by_id: HashMap<UploadId, Upload>,
 }
 
@@ -67,6 +72,7 @@ impl Hub {
             }
         };
         let (asked, user, at) = (asking.clone(), store::UserId::from(&asking.user), now.unix);
+        let names_members = !self.separations.is_empty();
         self.read_for(
             asking,
             "history",
@@ -75,10 +81,13 @@ impl Hub {
                     Some(alias) => Some(alias),
                     None => past_alias(store, &place, &user, at)?,
                 };
-                reader.map(|reader| look_up(store, &place, reader, window)).transpose()
+                reader.map(|reader| look_up(store, &place, reader, window, names_members)).transpose()
             },
             move |hub, outcome, now| match outcome {
-                Ok(Some(shown)) => {
+                Ok(Some(mut shown)) => {
+                    if let Some(reader) = hub.party(&asked.user) {
+                        hub.hide_separated(&mut shown, &reader);
+                    }
                     hub.ok(asked.connection, asked.reply_to, &view(&shown, hub.settings.files.as_ref(), now))
                 }
                 Ok(None) => hub.refuse(asked.connection, asked.reply_to, &Refusal::not_in_session(), now),
@@ -89,6 +98,21 @@ impl Hub {
             },
         );
         Ok(())
+    }
+
+    /// Leaves of what the reader and somebody else keep from each other no more than its place in the order.
+    pub(in crate::signal::hub) fn hide_separated(&self, shown: &mut Shown, reader: &Party) {
+        let is_hidden = |(_, party): &(Alias, Party)| self.separations.separates(reader, party);
+        let hidden: Vec<Alias> =
+            std::mem::take(&mut shown.members).into_iter().filter(is_hidden).map(|(alias, _)| alias).collect();
+        if hidden.is_empty() {
+            return;
+        }
+        for entry in &mut shown.page.entries {
+            entry.content.take_if(|_| hidden.contains(&entry.sender));
+            entry.reactions.retain(|(by, _)| !hidden.contains(by));
+        }
+        shown.receipts.retain(|(reader, _)| !hidden.contains(reader));
     }
 }
 
@@ -116,6 +140,7 @@ pub(in crate::signal::hub) fn look_up(
     place: &Place,
     reader: Alias,
     window: Window,
+    names_members: bool,
 ) -> Result<Shown, StoreError> {
     let mut page = store.history(place, window)?;
     shorten(&mut page, window);
@@ -125,7 +150,13 @@ pub(in crate::signal::hub) fn look_up(
             upload_by_id.insert(id.clone(), upload);
         }
     }
-    Ok(Shown { reader, page, receipts: store.receipts(place)?, upload_by_id })
+    let members = match place {
+        Place::Room(id) if names_members => store.members(id, MEMBERS_MAX)?,
+        Place::Room(_) | Place::Session(_) => Vec::new(),
+    };
+    let party = |member: Member| (member.alias, Party { user: member.user, device: member.device });
+    let members = members.into_iter().map(party).collect();
+    Ok(Shown { reader, page, receipts: store.receipts(place)?, members, upload_by_id })
 }
 
 /// Leaves as much of a page as a reply can carry, at least one message; the rest is on the next page.

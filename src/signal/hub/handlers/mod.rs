@@ -49,16 +49,16 @@ impl Hub {
             Request::RoomLeave(leave) => self.on_room_leave(asking, leave, now),
             Request::ChatSend(message) => self.on_chat_send(asking, &message, now),
             Request::History(message) => self.on_history(asking, &message, now),
-            Request::Receipt(message) => self.on_receipt(asking, &message),
+            Request::Receipt(message) => self.on_receipt(asking, &message, now),
             Request::Typing(message) => self.on_typing(asking, &message, now),
             Request::React(message) => self.on_react(asking, &message, now),
             Request::Delete(message) => self.on_delete(asking, &message, now),
             Request::BlockAdd(target) => {
-                self.on_block_add(asking, target, now);
+                self.on_block_add(asking, *target, now);
                 Ok(())
             }
             Request::BlockRemove(target) => {
-                self.on_block_remove(asking, target, now);
+                self.on_block_remove(asking, *target, now);
                 Ok(())
             }
             Request::ReportSubmit(report) => {

@@ -44,6 +44,9 @@ impl Hub {
         if user.session.is_some() {
             return Err(Refusal::new(ErrorCode::Conflict, "you are in a session"));
         }
+        if user.group.is_some() {
+            return Err(Refusal::new(ErrorCode::Conflict, "you are in a group: leave its room first"));
+        }
         match user.queue {
             Queue::Out => self.join(asking, preferences, None, now),
             Queue::Joining(_) | Queue::Waiting { .. } => {
@@ -88,6 +91,7 @@ impl Hub {
         match event {
             Event::Joined { id, outcome } => self.on_joined(id, outcome, now),
             Event::Matched(found) => self.on_matched(*found, now),
+            Event::Gathered(found) => self.on_gathered(*found, now),
             Event::Status { id, status } => self.on_queue_status(id, status, now),
         }
         self.settle(now);

@@ -161,6 +161,7 @@ impl Hub {
         let (id, title) = (room.id.clone(), room.title);
         let made = || Room::new(room.id.clone(), title, Conversation::restored(last_message));
         self.rooms.enter(&id, made, occupant);
+        self.separate_in(&id, &asking.user, now);
         let (used, at) = (id.clone(), now.unix);
         self.note("room", move |store| store.use_room(&used, at));
         self.tell_join(asking, &id, now);

@@ -13,7 +13,7 @@ use crate::signal::BlockAsk;
 use crate::signal::BlockTarget;
 use crate::signal::EndReason;
 use crate::signal::hub::blocks::BLOCKS_MAX;
-use crate::signal::hub::blocks::FreshBlocks;
+use crate::signal::hub::separations::Separations;
 use crate::signal::id::ConnectionId;
 use crate::signal::protocol::Refusal;
 use crate::signal::settings::Limits;
@@ -23,7 +23,6 @@ use crate::store::BlockId;
 use crate::store::DeviceId;
 use crate::store::Party;
 use crate::store::UserId;
-use crate::time::Mono;
 use crate::time::UnixMillis;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -227,21 +226,16 @@ fn a_block_that_stays_keeps_apart_whom_another_one_did_too() {
     let block =
         |id: &str, user| Block { id: BlockId(id.into()), owner: party("a", "tablet"), whom: user, at: UnixMillis(1) };
     let (first, second) = (block("1", party("b", "phone")), block("2", party("c", "phone")));
-    let mut fresh = FreshBlocks::default();
-    let now = Mono::default();
-    fresh.add(first.clone(), now);
-    fresh.add(second, now);
-    fresh.add(block("3", party("d", "watch")), now);
-    assert!(fresh.apart.separates(&party("b", "x"), &party("a", "y")), "in either direction");
-    assert!(fresh.apart.separates(&party("x", "tablet"), &party("y", "phone")), "by device");
-    assert!(!fresh.apart.separates(&party("x", "y"), &party("b", "phone")));
-    fresh.forget(&[(
-        Person::User(crate::matchmaking::UserId("a".into())),
-        Person::User(crate::matchmaking::UserId("b".into())),
-    )]);
-    assert!(!fresh.apart.separates(&party("a", "x"), &party("b", "y")));
-    assert!(fresh.apart.separates(&party("x", "tablet"), &party("y", "phone")), "the second one");
-    assert!(fresh.apart.separates(&party("a", "x"), &party("d", "y")));
+    let mut known = Separations::default();
+    [first, second, block("3", party("d", "watch"))].iter().for_each(|block| known.add(block));
+    assert!(known.separates(&party("b", "x"), &party("a", "y")), "in either direction");
+    assert!(known.separates(&party("x", "tablet"), &party("y", "phone")), "by device");
+    assert!(!known.separates(&party("x", "y"), &party("b", "phone")));
+    let user = |name: &str| Person::User(crate::matchmaking::UserId(name.into()));
+    known.remove(&user("a"), &user("b"));
+    assert!(!known.separates(&party("a", "x"), &party("b", "y")));
+    assert!(known.separates(&party("x", "tablet"), &party("y", "phone")), "the second one");
+    assert!(known.separates(&party("a", "x"), &party("d", "y")));
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::bus::Heard;
 use crate::bus::Said;
 use crate::matchmaking;
 use crate::matchmaking::Engine;
+use crate::matchmaking::Group;
 use crate::matchmaking::Match;
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
@@ -105,6 +106,7 @@ pub(super) struct Fixture {
     commands: Vec<Command>,
     /// Matches that the hub has not heard of.
     found: Vec<Match>,
+    gathered: Vec<Group>,
     errands: VecDeque<Errand>,
     returns_out: mpsc::Sender<Sequel>,
     returns: mpsc::Receiver<Sequel>,
@@ -143,6 +145,7 @@ impl Fixture {
             store_is_full: false,
             commands: Vec::new(),
             found: Vec::new(),
+            gathered: Vec::new(),
             errands: VecDeque::new(),
             returns_out,
             returns,
@@ -166,6 +169,7 @@ impl Fixture {
         self.engine = Engine::new(matchmaking::Settings::default());
         self.commands.clear();
         self.found.clear();
+        self.gathered.clear();
         self.errands.clear();
         // What the store had done and nobody heard of.
         while self.returns.try_recv().is_ok() {}
@@ -374,6 +378,9 @@ impl Fixture {
             for found in std::mem::take(&mut self.found) {
                 self.hub.handle_queue_event(Event::Matched(Box::new(found)), self.now);
             }
+            for found in std::mem::take(&mut self.gathered) {
+                self.hub.handle_queue_event(Event::Gathered(Box::new(found)), self.now);
+            }
             self.collect();
             let commands = std::mem::take(&mut self.commands);
             for command in commands {
@@ -381,8 +388,11 @@ impl Fixture {
             }
             match self.engine.poll_match(self.now.mono) {
                 Some(found) => self.hub.handle_queue_event(Event::Matched(Box::new(found)), self.now),
-                None if self.commands.is_empty() => return,
-                None => {}
+                None => match self.engine.poll_group(self.now.mono) {
+                    Some(found) => self.hub.handle_queue_event(Event::Gathered(Box::new(found)), self.now),
+                    None if self.commands.is_empty() => return,
+                    None => {}
+                },
             }
         }
     }
@@ -393,6 +403,7 @@ impl Fixture {
         let now = std::mem::replace(&mut self.commands, later);
         now.into_iter().for_each(|command| self.carry_out(command));
         self.found.extend(std::iter::from_fn(|| self.engine.poll_match(self.now.mono)));
+        self.gathered.extend(std::iter::from_fn(|| self.engine.poll_group(self.now.mono)));
     }
 
     fn carry_out(&mut self, command: Command) {
