@@ -71,6 +71,9 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 const FILES_GRACE: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it was given.
 const STORE_GRACE: Duration = Duration::from_secs(5);
+/// How far back the monotonic clock reaches, for tickets that began to wait in an earlier process; after that much they are
+/// at the highest level anyway.
+const PAST: Duration = Duration::from_secs(3600);
 /// TCP connections beside WebSockets and TURN clients: page loads, probes.
 const SPARE_CONNECTIONS: usize = 1024;
 const SPARE_CONNECTIONS_PER_ADDRESS: usize = 64;
@@ -86,7 +89,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     for warning in config.warnings() {
         warn!("{warning}");
     }
-    let clock = Clock::start();
+    let clock = Clock::with_past(PAST);
     let state = State::open(&config.server.state_dir)?;
     let store = storing::open(&config)?;
     let past = Past::read(&*store.writer).context("read what the server before this one has left")?;

@@ -31,6 +31,11 @@ impl Mono {
     pub const fn saturating_since(self, earlier: Mono) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// The moment `earlier` before this one, not before the clock's zero.
+    pub fn before(self, earlier: Duration) -> Mono {
+        Mono(self.0.saturating_sub(u64::try_from(earlier.as_nanos()).unwrap_or(u64::MAX)))
+    }
 }
 
 impl Add<Duration> for Mono {
@@ -96,6 +101,13 @@ impl Clock {
         Self { start: Instant::now() }
     }
 
+    /// A clock whose monotonic zero lies in the past, as far as the machine can tell such a moment: what began before the
+    /// process has a moment too.
+    pub fn with_past(past: Duration) -> Self {
+        let now = Instant::now();
+        Self { start: now.checked_sub(past).unwrap_or(now) }
+    }
+
     /// Reads both clocks.
     pub fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -119,6 +131,14 @@ mod tests {
     fn moments_add_without_overflow() {
         assert_eq!(Mono::from_start(Duration::from_secs(1)) + Duration::MAX, Mono(u64::MAX));
         assert_eq!(UnixMillis(5) + Duration::from_millis(7), UnixMillis(12));
+    }
+
+    #[test]
+    fn a_clock_with_a_past_has_moments_before_it_was_made() {
+        let hour = Duration::from_secs(3600);
+        let now = Clock::with_past(hour).now().mono;
+        assert_eq!(now.saturating_since(now.before(hour)), hour);
+        assert_eq!(Mono(5).before(hour), Mono(0));
     }
 
     #[test]

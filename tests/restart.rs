@@ -178,3 +178,28 @@ async fn credentials_of_a_call_that_is_over_stay_dead() {
     let is_refused = || TurnClient::allocate_udp(turn, a.credential()).err() == Some(401);
     assert!(eventually(Duration::from_secs(20), is_refused), "the credential is dead");
 }
+
+#[tokio::test]
+async fn a_ticket_waits_on_after_kill_9_from_where_it_was() {
+    let mut server = Server::start("");
+    let http = server.addr("http");
+    let (mut a, hello) = Client::guest(http, "a").await;
+    let wish = json!({"tags": ["rare"], "region": "eu", "tag_wait_ms": 1500});
+    let since = a.ask("queue.join", wish).await["since"].clone();
+    // It has been kept half a second before that.
+    a.message(|message| message["type"] == "queue.status" && message["data"]["level"] == 1).await;
+    // Answered once all that was to be written before it is.
+    a.ask("block.add", json!({"user": "shop:somebody"})).await;
+    server.crash_and_restart();
+    let mut b = Client::guest(http, "b").await.0;
+    b.ask("queue.join", json!({"region": "eu"})).await;
+    let mut a = Client::connect(http).await;
+    let resume = json!({"resume": {"token": hello["resume_token"], "last_seq": 0}});
+    assert_eq!(a.ask("hello", resume).await["resumed"], true);
+    let queue = a.push("sync").await["queue"].clone();
+    assert_eq!(queue["since"], since, "{queue}");
+    assert!(queue["level"].as_u64() >= Some(1), "{queue}");
+    let [of_a, of_b] = [a.push("match.found").await, b.push("match.found").await];
+    assert_eq!((&of_a["session"], &of_a["role"]), (&of_b["session"], &json!("impolite")));
+    assert!(of_a["waited_ms"].as_u64() >= Some(1500), "{of_a}");
+}

@@ -55,18 +55,40 @@ pub(crate) struct ChainDetails {
     subject: Subject,
     expires: UnixMillis,
     family: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<KeptTicket>,
+}
+
+/// A ticket that waits.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeptTicket {
+    pub(crate) since: UnixMillis,
+    pub(crate) preferences: RawPreferences,
+}
+
+impl KeptTicket {
+    /// Takes down since when somebody waits for what.
+    pub(crate) fn new(since: UnixMillis, preferences: &Preferences) -> Self {
+        Self { since, preferences: preferences.into() }
+    }
 }
 
 impl ChainDetails {
     /// Those of a chain, as text to be kept.
-    pub(crate) fn write(subject: &Subject, expires: UnixMillis, family: Option<&FamilyId>) -> Arc<str> {
-        write(&Self { subject: subject.clone(), expires, family: family.map(|family| family.name().clone()) })
+    pub(crate) fn write(
+        subject: &Subject,
+        expires: UnixMillis,
+        family: Option<&FamilyId>,
+        ticket: Option<KeptTicket>,
+    ) -> Arc<str> {
+        let family = family.map(|family| family.name().clone());
+        write(&Self { subject: subject.clone(), expires, family, ticket })
     }
 
     /// Reads what was kept.
-    pub(crate) fn read(text: &str) -> Option<Identity> {
-        let Self { subject, expires, family } = serde_json::from_str(text).ok()?;
-        Some(Identity { subject, expires, family: family.map(FamilyId::new) })
+    pub(crate) fn read(text: &str) -> Option<(Identity, Option<KeptTicket>)> {
+        let Self { subject, expires, family, ticket } = serde_json::from_str(text).ok()?;
+        Some((Identity { subject, expires, family: family.map(FamilyId::new) }, ticket))
     }
 }
 
@@ -116,9 +138,17 @@ mod tests {
             age_band: Some("adult".into()),
         };
         let family = FamilyId::new("f".into());
-        let text = ChainDetails::write(&subject, UnixMillis(7), Some(&family));
+        let kept = KeptTicket::new(UnixMillis(5), &preferences("rust"));
+        let text = ChainDetails::write(&subject, UnixMillis(7), Some(&family), Some(kept));
+        let without = ChainDetails::write(&subject, UnixMillis(7), Some(&family), None);
         let identity = Identity { subject, expires: UnixMillis(7), family: Some(family) };
-        assert_eq!(ChainDetails::read(&text), Some(identity));
-        assert_eq!(ChainDetails::read(r#"{"expires":7}"#), None);
+        let (read, ticket) = ChainDetails::read(&text).expect("whole");
+        assert_eq!(read, identity);
+        let ticket = ticket.expect("one waits");
+        assert_eq!((ticket.since, Preferences::try_from(ticket.preferences)), (UnixMillis(5), Ok(preferences("rust"))));
+        let (read, ticket) = ChainDetails::read(&without).expect("whole");
+        assert_eq!(read, identity);
+        assert!(ticket.is_none());
+        assert!(ChainDetails::read(r#"{"expires":7}"#).is_none());
     }
 }

@@ -15,7 +15,6 @@ use crate::signal::alarm::Alarm;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
-use crate::signal::hub::Queue;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::ConnectionId;
@@ -252,9 +251,7 @@ impl Hub {
 
     /// Takes a user's ticket back, answered or not.
     pub(super) fn leave_queue(&mut self, user: &UserId) -> bool {
-        let Some(user) = self.user_by_id.get_mut(user) else { return false };
-        let Some(ticket) = std::mem::replace(&mut user.queue, Queue::Out).ticket() else { return false };
-        self.user_by_ticket.remove(&ticket);
+        let Some(ticket) = self.drop_ticket(user) else { return false };
         self.effects.push_back(Effect::Matchmaking(Command::Leave(ticket)));
         true
     }

@@ -158,16 +158,17 @@ impl Hub {
         self.remove_blocks_of(departed.into_iter().map(store::UserId).collect());
     }
 
-    /// Keeps what brings a user back after a restart: its resume token as a hash, and who it is.
+    /// Keeps what brings a user back after a restart: its resume token as a hash, who it is, and the ticket that waits.
     pub(super) fn record_chain(&mut self, id: &UserId) {
-        let chain = self.user_by_id.get(id).and_then(|user| user.presence.chain());
+        let Some(user) = self.user_by_id.get(id) else { return };
+        let chain = user.presence.chain();
         let Some((chain, token)) = chain.and_then(|chain| Some((chain, chain.token()?))) else { return };
         let resumption = store::Resumption {
             user: id.into(),
             token_hash: token.to_bytes(),
             // How long it is waited for is the hub's to say, now and after a restart.
             expires: None,
-            details: ChainDetails::write(&chain.subject, chain.expires, chain.family.as_ref()),
+            details: ChainDetails::write(&chain.subject, chain.expires, chain.family.as_ref(), user.queue.kept()),
         };
         self.note("resume token", move |store| store.put_resumption(&resumption));
     }

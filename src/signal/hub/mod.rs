@@ -21,6 +21,7 @@ mod rooms;
 mod seats;
 mod separations;
 mod sessions;
+mod tickets;
 mod timers;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::Subject;
 use crate::auth::token::Tokens;
 use crate::bus;
+use crate::matchmaking::Preferences;
 use crate::matchmaking::Status;
 use crate::matchmaking::TicketId;
 use crate::matchmaking::UserId;
@@ -49,6 +51,7 @@ use crate::signal::id::MessageIds;
 use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
+use crate::signal::keepsake::KeptTicket;
 use crate::signal::limit::AddressBuckets;
 use crate::signal::limit::Buckets;
 use crate::signal::limit::Rate;
@@ -80,6 +83,7 @@ use reports::REPORTERS_PER_ADDRESS;
 pub(crate) use reports::ReportAnswer;
 use rooms::Rooms;
 use separations::Separations;
+use tickets::YoungTickets;
 use timers::Timers;
 
 /// Something for the task around the hub to do.
@@ -156,6 +160,9 @@ enum Queue {
         since: UnixMillis,
         /// As last told, for `sync`.
         status: Status,
+        preferences: Box<Preferences>,
+        /// Whether the store has it.
+        is_kept: bool,
     },
 }
 
@@ -167,6 +174,16 @@ impl Queue {
             Queue::Waiting { ticket, .. } => Some(*ticket),
         }
     }
+
+    /// The ticket as the store has it, if it does.
+    fn kept(&self) -> Option<KeptTicket> {
+        let (since, preferences, is_kept) = match self {
+            Queue::Out => return None,
+            Queue::Joining(joining) => (joining.since, &joining.preferences, joining.is_kept),
+            Queue::Waiting { since, preferences, is_kept, .. } => (*since, preferences, *is_kept),
+        };
+        is_kept.then(|| KeptTicket::new(since, preferences))
+    }
 }
 
 /// A request that the engine's answer will answer.
@@ -174,6 +191,9 @@ impl Queue {
 struct Joining {
     ticket: TicketId,
     since: UnixMillis,
+    preferences: Box<Preferences>,
+    /// Whether the store has it: that of an earlier process.
+    is_kept: bool,
     reply_to: ReplyTo,
     /// The session to leave when the ticket is taken: `session.next`.
     leaving: Option<SessionId>,
@@ -210,6 +230,7 @@ pub(crate) struct Hub {
     session_by_id: HashMap<SessionId, Session>,
     rooms: Rooms,
     user_by_ticket: HashMap<TicketId, UserId>,
+    young_tickets: YoungTickets,
     last_ticket: u64,
     timers: Timers,
     effects: VecDeque<Effect>,
@@ -250,6 +271,7 @@ impl Hub {
             session_by_id: HashMap::new(),
             rooms: Rooms::default(),
             user_by_ticket: HashMap::new(),
+            young_tickets: YoungTickets::default(),
             last_ticket: 0,
             timers: Timers::default(),
             effects: VecDeque::new(),

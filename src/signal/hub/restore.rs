@@ -2,6 +2,7 @@
 //!
 //! Sessions keep their deadlines. Both sides count as lost, and have a window of their own to come back in: it begins
 //! now, as nobody could come back before. What they were sent since is not known here, so whoever comes back has a gap.
+//! Tickets go on waiting from where they were, and are matched once their users are back.
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::Side;
 use crate::signal::keepsake::ChainDetails;
+use crate::signal::keepsake::KeptTicket;
 use crate::signal::past::Past;
 use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
@@ -66,9 +68,8 @@ impl Hub {
             self.effects.push_back(Effect::Revoke(Pass::new_until(name, until)));
         }
         let users = resumptions.len();
-        for resumption in resumptions {
-            self.restore_chain(resumption, until);
-        }
+        let waiting: Vec<_> =
+            resumptions.into_iter().filter_map(|resumption| self.restore_chain(resumption, until)).collect();
         let (calls, is_over) = (sessions.len(), |session: &Session| session.left(now) == Some(Duration::ZERO));
         blocks.iter().for_each(|block| self.keep_apart(block));
         for live in sessions {
@@ -96,6 +97,8 @@ impl Hub {
             let users = users.map(|user| UserId(user.0));
             self.effects.push_back(Effect::Matchmaking(Command::MetBefore { users, left }));
         }
+        // Those who were called away in the moment before the end wait no more.
+        waiting.into_iter().for_each(|(user, ticket)| self.restore_ticket(&user, ticket, now));
         if users + calls > 0 {
             tracing::info!(
                 sessions = self.session_by_id.len(),
@@ -106,19 +109,22 @@ impl Hub {
         self.settle(now);
     }
 
-    /// Waits for a user whose resume token was good.
-    fn restore_chain(&mut self, resumption: store::Resumption, until: Now) {
+    /// Waits for a user whose resume token was good; returns the ticket that it waited with.
+    fn restore_chain(&mut self, resumption: store::Resumption, until: Now) -> Option<(UserId, KeptTicket)> {
         let id = UserId(resumption.user.0);
-        let identity = ChainDetails::read(&resumption.details).filter(|identity| {
+        let details = ChainDetails::read(&resumption.details).filter(|(identity, _)| {
             // Killed in the moment before the end.
             identity.family.as_ref().is_none_or(|family| !self.tokens.is_buried(family))
         });
-        let identity = identity.filter(|_| !self.settings.resume_window.is_zero());
-        let Some(identity) = identity else { return self.forget_chain(&id) };
+        let details = details.filter(|_| !self.settings.resume_window.is_zero());
         let token = ResumeHash::from_bytes(resumption.token_hash);
-        if !self.wait_for_restored(&id, Chain::restored(identity, Some(token)), until) {
-            self.forget_chain(&id);
+        if let Some((identity, ticket)) = details
+            && self.wait_for_restored(&id, Chain::restored(identity, Some(token)), until)
+        {
+            return ticket.map(|ticket| (id, ticket));
         }
+        self.forget_chain(&id);
+        None
     }
 
     /// Gives both sides of a session their seats; false if one has another already, or cannot be waited for.

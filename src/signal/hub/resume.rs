@@ -187,8 +187,8 @@ impl Hub {
         let sessions: Vec<Value> = session.into_iter().map(|(session, side)| live_view(session, side)).collect();
         if let Some(data) = data.as_object_mut() {
             data.insert("sessions".into(), json!(sessions));
-            if let Queue::Waiting { since, status, .. } = user.queue {
-                data.insert("queue".into(), json!(queue_status(status, since)));
+            if let Queue::Waiting { since, status, .. } = &user.queue {
+                data.insert("queue".into(), json!(queue_status(*status, *since)));
             }
         }
         self.push(id, PushKind::Sync, &data, now);

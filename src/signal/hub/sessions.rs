@@ -10,7 +10,6 @@ use crate::signal::hub::Asking;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
-use crate::signal::hub::Queue;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
@@ -113,10 +112,7 @@ impl Hub {
 
     /// The wait of a ticket has ended with a match.
     pub(super) fn leave_queue_for(&mut self, ticket: &Ticket, now: Now) {
-        self.user_by_ticket.remove(&ticket.id);
-        if let Some(user) = self.user_by_id.get_mut(&ticket.user) {
-            user.queue = Queue::Out;
-        }
+        self.drop_ticket(&ticket.user);
         self.stats.match_latency.observe(now.mono.saturating_since(ticket.since));
     }
 

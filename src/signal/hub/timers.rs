@@ -31,6 +31,8 @@ pub(super) enum Timer {
     WindowOver(UserId),
     /// The user's budgets are full again.
     UserForgotten(UserId),
+    /// Tickets that still wait are to be kept.
+    TicketsDue,
     /// The time of a group is over.
     GroupOver(RoomId),
     /// The connection's turn in a drain.
@@ -77,6 +79,7 @@ impl Hub {
             Timer::Quality(id, side) => self.on_quality_due(&id, side, now),
             Timer::WindowOver(user) => self.on_window_over(&user, now),
             Timer::UserForgotten(user) => self.forget_if_idle(&user, now),
+            Timer::TicketsDue => self.on_tickets_due(now),
             Timer::GroupOver(id) => self.on_group_over(&id, now),
             Timer::DrainClose(id) => self.on_drain_close(id, now),
         }

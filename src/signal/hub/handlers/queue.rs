@@ -78,10 +78,17 @@ impl Hub {
             user: asking.user.clone(),
             device: chain.subject.device.clone().map(DeviceId),
             age_band: chain.subject.age_band.clone().map_or_else(AgeBand::unknown, AgeBand),
-            preferences,
+            preferences: preferences.clone(),
             since: now.mono,
         };
-        user.queue = Queue::Joining(Joining { ticket: id, since: now.unix, reply_to: asking.reply_to, leaving });
+        user.queue = Queue::Joining(Joining {
+            ticket: id,
+            since: now.unix,
+            preferences: Box::new(preferences),
+            is_kept: false,
+            reply_to: asking.reply_to,
+            leaving,
+        });
         self.user_by_ticket.insert(id, asking.user.clone());
         self.effects.push_back(Effect::Matchmaking(Command::Join(Box::new(ticket))));
     }
@@ -105,7 +112,11 @@ impl Hub {
         let connection = user.presence.connection();
         match outcome {
             Ok(status) => {
-                user.queue = Queue::Waiting { ticket: id, since: joining.since, status };
+                let Joining { since, preferences, is_kept, .. } = joining;
+                user.queue = Queue::Waiting { ticket: id, since, status, preferences, is_kept };
+                if !is_kept {
+                    self.keep_ticket_later(id, now);
+                }
                 if let Some(connection) = connection {
                     self.ok(connection, joining.reply_to, &queue_status(status, joining.since));
                 }
@@ -115,6 +126,9 @@ impl Hub {
             }
             Err(error) => {
                 self.user_by_ticket.remove(&id);
+                if joining.is_kept {
+                    self.record_chain(&user_id);
+                }
                 let (code, message) = match error {
                     JoinError::QueueFull => (ErrorCode::QueueFull, "the queue is full"),
                     JoinError::AlreadyQueued => (ErrorCode::AlreadyQueued, "you are in the queue"),

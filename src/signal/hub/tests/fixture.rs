@@ -48,6 +48,7 @@ use crate::store::MemoryStore;
 use crate::store::Retention;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -173,8 +174,9 @@ impl Fixture {
         self.errands.clear();
         // What the store had done and nobody heard of.
         while self.returns.try_recv().is_ok() {}
-        // The monotonic clock begins anew with the process.
-        self.now = Now { unix: self.now.unix + down, ..Now::default() };
+        // The monotonic clock begins anew with the process, and reaches back as far as that of the program.
+        let mono = Mono::from_start(Duration::from_secs(3600));
+        self.now = Now { unix: self.now.unix + down, mono };
         let past = Past::read(&*self.store).expect("read");
         self.hub.restore(past, self.now);
         self.pump();

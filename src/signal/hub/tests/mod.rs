@@ -21,5 +21,6 @@ mod room_histories;
 mod room_trouble;
 mod rooms;
 mod session;
+mod tickets;
 
 pub(crate) use fixture::settings;
