@@ -4,6 +4,7 @@ mod chat;
 mod drain;
 mod files;
 mod fixture;
+mod group_histories;
 mod groups;
 mod identity;
 mod interleavings;
