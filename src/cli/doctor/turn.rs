@@ -37,7 +37,7 @@ use crate::stun::ErrorCode;
 use crate::stun::Message;
 
 /// How long to wait for bytes before the client's own timers are looked at.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(1);
 /// Room for the longest frame.
 const ROOM: usize = 70_000;
 /// For connecting, and for one write.
