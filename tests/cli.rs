@@ -141,7 +141,24 @@ fn commands_that_do_not_exist_yet_are_not_offered() {
     let help = stdout(&duologue(directory.path(), &["--help"], &[]));
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    let all = ["serve", "check-config", "creds", "healthcheck", "backup", "restore", "bench", "load", "help"];
+    let all = [
+        "serve",
+        "check-config",
+        "init",
+        "doctor",
+        "creds",
+        "healthcheck",
+        "backup",
+        "restore",
+        "user",
+        "token",
+        "migrate-coturn",
+        "bench",
+        "load",
+        "completions",
+        "man",
+        "help",
+    ];
     assert_eq!(commands, all);
 }
 
