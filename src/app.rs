@@ -293,6 +293,10 @@ fn signal_settings(
         minter: Minter::new(relaying::minting_secret(config, state)),
         invitation_secret: state.invitation_secret.clone(),
         retention: storing::retention(config),
+        automatic: signal::Automatic {
+            reports: config.moderation.auto_restrict_reports,
+            window: config.moderation.auto_restrict_window,
+        },
         survives: config.database().is_some(),
         files,
     }

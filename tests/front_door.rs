@@ -161,6 +161,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         minter: Minter::new(Secret::new(*b"another secret")),
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
+        automatic: signal::Automatic::default(),
         survives: false,
         files: None,
     };

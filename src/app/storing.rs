@@ -32,6 +32,7 @@ pub(super) fn retention(config: &Config) -> Retention {
         unused_rooms: config.retention.rooms.max(UNUSED_ROOMS_MIN),
         logs: config.retention.logs,
         audit: config.retention.audit,
+        reports: config.retention.reports,
         meetings: config.matchmaking.recent_partner_pause,
     }
 }

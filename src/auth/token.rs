@@ -76,6 +76,14 @@ impl Role {
         }
     }
 
+    /// Whether it gives rights over others.
+    pub const fn is_staff(self) -> bool {
+        match self {
+            Role::User => false,
+            Role::Moderator | Role::Admin => true,
+        }
+    }
+
     /// Unknown words, which a customer's backend may use for its own ends, give no rights.
     fn from_claim(role: Option<&str>) -> Self {
         match role {

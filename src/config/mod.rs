@@ -10,6 +10,7 @@ mod http;
 mod limits;
 mod log;
 mod mask;
+mod moderation;
 mod nearest;
 mod parse;
 mod print;
@@ -45,6 +46,7 @@ pub use limits::Limits;
 pub use log::Log;
 pub use log::LogFormat;
 pub use log::LogLevel;
+pub use moderation::Moderation;
 pub use problem::Origin;
 pub use problem::Problem;
 pub use problem::Problems;
@@ -90,6 +92,8 @@ pub struct Config {
     pub store: Store,
     /// `[retention]`
     pub retention: Retention,
+    /// `[moderation]`
+    pub moderation: Moderation,
     /// `[files]`
     pub files: Files,
     /// `[log]`
@@ -111,7 +115,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Below this a shared secret can be guessed offline from one credential.
 const STRONG_SECRET_BYTES: usize = 32;
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "http",
     "tls",
@@ -123,6 +127,7 @@ const SECTIONS: [&str; 13] = [
     "auth",
     "store",
     "retention",
+    "moderation",
     "files",
     "log",
 ];
@@ -197,6 +202,7 @@ impl Config {
             auth: Auth::read(Section::take(&mut root, "auth", reader)),
             store: Store::read(Section::take(&mut root, "store", reader)),
             retention: Retention::read(Section::take(&mut root, "retention", reader)),
+            moderation: Moderation::read(Section::take(&mut root, "moderation", reader)),
             files: Files::read(Section::take(&mut root, "files", reader)),
             log: Log::read(Section::take(&mut root, "log", reader)),
             sources: Sources::default(),

@@ -88,11 +88,14 @@ pub struct Retention {
     /// What moderators and admins did.
     #[serde(serialize_with = "duration::serialize")]
     pub audit: Duration,
+    /// Reports with their evidence, after the decision.
+    #[serde(serialize_with = "duration::serialize")]
+    pub reports: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { session_chat: DAY, rooms: 90 * DAY, logs: 10 * DAY, audit: 365 * DAY }
+        Self { session_chat: DAY, rooms: 90 * DAY, logs: 10 * DAY, audit: 365 * DAY, reports: 180 * DAY }
     }
 }
 
@@ -104,6 +107,7 @@ impl Retention {
             rooms: section.value("rooms", default.rooms),
             logs: section.value("logs", default.logs),
             audit: section.value("audit", default.audit),
+            reports: section.value("reports", default.reports),
         };
         section.finish();
         read

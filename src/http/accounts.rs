@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::http::auth;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::identity::Desk;
@@ -57,7 +58,7 @@ pub(crate) async fn register(
 ) -> Result<Response, Problem> {
     let desk = desk(&inner)?;
     let who = match auth::bearer(&headers)? {
-        Some(token) => Some((inner.hooks.verify)(token).await?),
+        Some(token) => Some((inner.hooks.verify)(client.ip, token).await?),
         None => None,
     };
     let request: AccountRequest = body::read(&headers, body).await?;
@@ -82,14 +83,13 @@ pub(crate) async fn log_in(
 /// `POST /v1/auth/password`: another password, and the tokens of the one login that is left.
 pub(crate) async fn change_password(
     State(inner): State<Arc<Inner>>,
-    Extension(client): Extension<Client>,
-    headers: HeaderMap,
+    headers: Head,
     body: Body,
 ) -> Result<Response, Problem> {
     let desk = desk(&inner)?;
     let identity = auth::identity(&inner, &headers).await?;
     let PasswordRequest { password, new_password } = body::read(&headers, body).await?;
-    Ok(auth::tokens(&desk.change_password(client.ip, &identity.subject, password, new_password).await?))
+    Ok(auth::tokens(&desk.change_password(headers.client.ip, &identity.subject, password, new_password).await?))
 }
 
 /// `POST /v1/auth/logout`: ends the login of the access token, or with `all` every login of its user. The body may be missing.

@@ -15,6 +15,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::Subject;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
@@ -72,7 +73,7 @@ struct VerifyReply<'a> {
 pub(crate) async fn guest(
     State(inner): State<Arc<Inner>>,
     Extension(client): Extension<Client>,
-    headers: HeaderMap,
+    headers: Head,
     body: Body,
 ) -> Result<Response, Problem> {
     let request: GuestRequest = body::read(&headers, body).await?;
@@ -83,11 +84,7 @@ pub(crate) async fn guest(
 }
 
 /// `POST /v1/auth/refresh`: a new pair of tokens.
-pub(crate) async fn refresh(
-    State(inner): State<Arc<Inner>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(crate) async fn refresh(State(inner): State<Arc<Inner>>, headers: Head, body: Body) -> Result<Response, Problem> {
     let request: RefreshRequest = body::read(&headers, body).await?;
     if request.refresh_token.len() > REFRESH_TOKEN_MAX {
         return Err(Problem::new(ErrorCode::Unauthorized, "the refresh token is not valid"));
@@ -96,14 +93,14 @@ pub(crate) async fn refresh(
 }
 
 /// `GET /v1/auth/verify`: whether the access token is good.
-pub(crate) async fn verify(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn verify(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
     let identity = identity(&inner, &headers).await?;
     let user = User::from(&identity.subject);
     Ok(body::reply(&VerifyReply { valid: true, user, expires_at: identity.expires.0 }))
 }
 
 /// `GET /v1/auth/me`: whose access token it is.
-pub(crate) async fn me(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn me(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
     let identity = identity(&inner, &headers).await?;
     Ok(body::reply(&User::from(&identity.subject)))
 }
@@ -134,8 +131,8 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 /// # Errors
 ///
 /// `unauthorized` without a good access token.
-pub(crate) async fn identity(inner: &Inner, headers: &HeaderMap) -> Result<Identity, Problem> {
-    (inner.hooks.verify)(needed_bearer(headers)?).await
+pub(crate) async fn identity(inner: &Inner, headers: &Head) -> Result<Identity, Problem> {
+    (inner.hooks.verify)(headers.client.ip, needed_bearer(headers)?).await
 }
 
 /// The token of a request that needs one.

@@ -30,6 +30,7 @@ use crate::files::Wish;
 use crate::http::auth;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::head::Head;
 use crate::http::hooks::FileHooks;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
@@ -67,7 +68,7 @@ struct UploadReply<'a> {
 }
 
 /// `POST /v1/uploads`: asks for an address to put a file at.
-pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: Head, body: Body) -> Result<Response, Problem> {
     let identity = auth::identity(&inner, &headers).await?;
     let FileHooks { desk, place } = hooks(&inner)?;
     let UploadRequest { session, room, wish } = body::read(&headers, body).await?;
@@ -90,7 +91,7 @@ pub(crate) async fn put(
     Extension(client): Extension<Client>,
     Path(id): Path<String>,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Head,
     body: Body,
 ) -> Result<Response, Problem> {
     let desk = &hooks(&inner)?.desk;
@@ -120,7 +121,7 @@ pub(crate) async fn get(
     Path(id): Path<String>,
     method: Method,
     uri: Uri,
-    headers: HeaderMap,
+    headers: Head,
 ) -> Result<Response, Problem> {
     let desk = &hooks(&inner)?.desk;
     let signature = signature(&uri)?;

@@ -18,6 +18,7 @@ use crate::identity;
 use crate::signal;
 use crate::signal::BlockAsk;
 use crate::signal::Handle;
+use crate::signal::ModerationAsk;
 use crate::signal::Peer;
 use crate::signal::ReportSubmit;
 use crate::signal::RoomAsk;
@@ -49,8 +50,8 @@ pub type GuestHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Issued, Proble
 pub type GuestCheckHook = Arc<dyn Fn(IpAddr, String, String) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Trades a refresh token for a new pair.
 pub type RefreshHook = Arc<dyn Fn(String) -> Pending<Result<Issued, Problem>> + Send + Sync>;
-/// Verifies an access token.
-pub type VerifyHook = Arc<dyn Fn(String) -> Pending<Result<Identity, Problem>> + Send + Sync>;
+/// Verifies an access token that comes from that address.
+pub type VerifyHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Identity, Problem>> + Send + Sync>;
 /// Ends the login that an access token is of, or all of its user.
 pub type LogoutHook = Arc<dyn Fn(String, bool) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Mints TURN credentials for a user whose token is verified.
@@ -63,6 +64,8 @@ pub type RoomHook = Arc<dyn Fn(Arc<str>, RoomAsk) -> Pending<Result<Value, Probl
 pub type BlockHook = Arc<dyn Fn(Subject, BlockAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Takes a report of a user whose token is verified.
 pub type ReportHook = Arc<dyn Fn(Subject, ReportSubmit) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Asks something of what moderators and admins may, for somebody whose token is verified.
+pub type ModerationHook = Arc<dyn Fn(Subject, ModerationAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -96,6 +99,8 @@ pub struct Hooks {
     pub blocks: BlockHook,
     /// Behind `POST /v1/reports`.
     pub report: ReportHook,
+    /// Behind `/v1/reports` beyond that, `/v1/bans` and `/v1/admin/audit`.
+    pub moderation: ModerationHook,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
     /// Behind `/metrics`.
@@ -121,6 +126,7 @@ impl Hooks {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
+        let moderations = hub.clone();
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -135,9 +141,9 @@ impl Hooks {
                 let hub = refreshes.clone();
                 Box::pin(async move { Ok(hub.refresh(token).await??) })
             }),
-            verify: Arc::new(move |token| {
+            verify: Arc::new(move |ip, token| {
                 let hub = verifies.clone();
-                Box::pin(async move { Ok(hub.verify(token).await??) })
+                Box::pin(async move { Ok(hub.verify(ip, token).await??) })
             }),
             logout: Arc::new(move |token, everywhere| {
                 let hub = logouts.clone();
@@ -159,6 +165,10 @@ impl Hooks {
             report: Arc::new(move |reporter, report| {
                 let hub = reports.clone();
                 Box::pin(async move { Ok(hub.report(reporter, report).await?) })
+            }),
+            moderation: Arc::new(move |by, ask| {
+                let hub = moderations.clone();
+                Box::pin(async move { Ok(hub.moderation(by, ask).await?) })
             }),
             ready,
             metrics,

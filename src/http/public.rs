@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use hyper::HeaderMap;
 use serde::Serialize;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::Stats;
@@ -25,7 +25,7 @@ struct StatsReply {
 }
 
 /// `GET` and `POST /v1/turn/credentials`: ICE servers for the live session of whoever asks, else for that user.
-pub(crate) async fn turn_credentials(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn turn_credentials(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
     let identity = auth::identity(&inner, &headers).await?;
     (inner.hooks.ice_servers)(identity.subject.user).await.map(|servers| body::reply(&servers))
 }

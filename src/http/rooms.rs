@@ -9,7 +9,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::rejection::QueryRejection;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
@@ -17,6 +16,7 @@ use serde_json::Value;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
@@ -49,34 +49,34 @@ pub(crate) struct Part {
 }
 
 /// `POST /v1/rooms`: a new, private room.
-pub(crate) async fn create(State(inner): Shared, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn create(State(inner): Shared, headers: Head, body: Body) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let Named { name } = body::read(&headers, body).await?;
     ask(&inner, user, RoomAsk::Create { name }).await.map(created)
 }
 
 /// `GET /v1/rooms`: one's own rooms.
-pub(crate) async fn list(State(inner): Shared, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn list(State(inner): Shared, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     ask(&inner, user, RoomAsk::List).await.map(|rooms| body::reply(&rooms))
 }
 
 /// `GET /v1/rooms/{id}`
-pub(crate) async fn show(State(inner): Shared, room: Room, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn show(State(inner): Shared, room: Room, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let room = place(room)?;
     ask(&inner, user, RoomAsk::Show { room }).await.map(|room| body::reply(&room))
 }
 
 /// `DELETE /v1/rooms/{id}`: puts everybody out.
-pub(crate) async fn remove(State(inner): Shared, room: Room, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn remove(State(inner): Shared, room: Room, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let room = place(room)?;
     ask(&inner, user, RoomAsk::Remove { room }).await.map(|_| StatusCode::NO_CONTENT.into_response())
 }
 
 /// `GET /v1/rooms/{id}/members`
-pub(crate) async fn members(State(inner): Shared, room: Room, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn members(State(inner): Shared, room: Room, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let room = place(room)?;
     ask(&inner, user, RoomAsk::Members { room }).await.map(|members| body::reply(&members))
@@ -86,7 +86,7 @@ pub(crate) async fn members(State(inner): Shared, room: Room, headers: HeaderMap
 pub(crate) async fn appoint(
     State(inner): Shared,
     path: RoomAndMember,
-    headers: HeaderMap,
+    headers: Head,
     body: Body,
 ) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
@@ -96,11 +96,7 @@ pub(crate) async fn appoint(
 }
 
 /// `DELETE /v1/rooms/{id}/members/{peer}`: puts somebody out, or oneself.
-pub(crate) async fn dismiss(
-    State(inner): Shared,
-    path: RoomAndMember,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn dismiss(State(inner): Shared, path: RoomAndMember, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let (room, member) = place(path)?;
     ask(&inner, user, RoomAsk::Dismiss { room, member }).await.map(|_| StatusCode::NO_CONTENT.into_response())
@@ -111,7 +107,7 @@ pub(crate) async fn messages(
     State(inner): Shared,
     room: Room,
     part: Result<Query<Part>, QueryRejection>,
-    headers: HeaderMap,
+    headers: Head,
 ) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let room = place(room)?;
@@ -121,12 +117,7 @@ pub(crate) async fn messages(
 }
 
 /// `POST /v1/rooms/{id}/invites`: a ticket. The body may be missing.
-pub(crate) async fn invite(
-    State(inner): Shared,
-    room: Room,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
+pub(crate) async fn invite(State(inner): Shared, room: Room, headers: Head, body: Body) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
     let room = place(room)?;
     let has_body = headers.contains_key(header::CONTENT_TYPE);
@@ -134,7 +125,7 @@ pub(crate) async fn invite(
     ask(&inner, user, RoomAsk::Invite { room, ttl_ms }).await.map(created)
 }
 
-async fn user(inner: &Inner, headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+async fn user(inner: &Inner, headers: &Head) -> Result<Arc<str>, Problem> {
     auth::identity(inner, headers).await.map(|identity| identity.subject.user)
 }
 

@@ -18,6 +18,7 @@ use crate::http::blocks;
 use crate::http::edge::edge;
 use crate::http::files;
 use crate::http::health;
+use crate::http::moderation;
 use crate::http::pages;
 use crate::http::problem::Problem;
 use crate::http::public;
@@ -56,8 +57,17 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/rooms/{id}/invites", post(rooms::invite))
         .route("/v1/blocks", get(blocks::list).post(blocks::add))
         .route("/v1/blocks/{id}", delete(blocks::remove))
-        .route("/v1/reports", post(reports::submit))
-        .route("/reports", post(reports::submit))
+        .route("/v1/reports", get(moderation::reports).post(reports::submit))
+        .route("/reports", get(moderation::reports).post(reports::submit))
+        .route("/v1/reports/{id}", get(moderation::report))
+        .route("/v1/reports/{id}/claim", post(moderation::claim).delete(moderation::release))
+        .route("/v1/reports/{id}/notes", post(moderation::note))
+        .route("/v1/reports/{id}/hold", put(moderation::hold).delete(moderation::unhold))
+        .route("/v1/reports/{id}/decision", post(moderation::decide))
+        .route("/reports/moderate", post(moderation::moderate))
+        .route("/v1/bans", get(moderation::bans).post(moderation::ban))
+        .route("/v1/bans/{id}", delete(moderation::lift))
+        .route("/v1/admin/audit", get(moderation::audit))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))
         .route("/v1/files/{id}", get(files::get))

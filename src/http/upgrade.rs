@@ -55,7 +55,7 @@ pub(crate) async fn ws(
     let bearer = auth::bearer(request.headers())?;
     known_origin(&inner, request.headers(), bearer.is_some())?;
     if let Some(token) = &bearer {
-        (inner.hooks.verify)(token.clone()).await?;
+        (inner.hooks.verify)(client.ip, token.clone()).await?;
     }
     if !offers(request.headers(), header::SEC_WEBSOCKET_PROTOCOL, |protocol| protocol == SUBPROTOCOL) {
         return Err(Problem::new(ErrorCode::BadRequest, "offer the subprotocol duologue.v1"));

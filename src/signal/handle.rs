@@ -24,6 +24,8 @@ use crate::signal::id::ConnectionId;
 use crate::signal::key_ring::KeyRing;
 use crate::signal::limit::Rate;
 use crate::signal::link::Link;
+use crate::signal::moderation_ask::ModerationAnswer;
+use crate::signal::moderation_ask::ModerationAsk;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
@@ -47,10 +49,11 @@ pub(crate) enum Input {
     Breach(ConnectionId, CloseCode),
     Gone(ConnectionId),
     Guest(IpAddr, String, oneshot::Sender<Result<Issued, Refusal>>),
-    Verify(String, oneshot::Sender<Result<Identity, Refusal>>),
+    Verify(IpAddr, String, oneshot::Sender<Result<Identity, Refusal>>),
     Rooms(UserId, Box<RoomAsk>, RoomAnswer),
     Blocks(Subject, Box<BlockAsk>, BlockAnswer),
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
+    Moderation(Subject, Box<ModerationAsk>, ModerationAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
     Settle(FamilyId, Subject, u64, oneshot::Sender<Result<Issued, Refusal>>),
@@ -134,14 +137,14 @@ impl Handle {
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 
-    /// Verifies an access token, our own or a foreign one.
+    /// Verifies an access token, our own or a foreign one, that comes from that address.
     ///
     /// # Errors
     ///
     /// [`Stopped`] outside; inside `unauthorized`, or `banned`.
-    pub async fn verify(&self, access_token: String) -> Result<Result<Identity, Refusal>, Stopped> {
+    pub async fn verify(&self, ip: IpAddr, access_token: String) -> Result<Result<Identity, Refusal>, Stopped> {
         self.prepare_for(&access_token).await;
-        self.ask(|answer| Input::Verify(access_token, answer)).await
+        self.ask(|answer| Input::Verify(ip, access_token, answer)).await
     }
 
     /// Gives new tokens for a refresh token: `POST /v1/auth/refresh`. A token that was used before kills its family
@@ -247,6 +250,18 @@ impl Handle {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
         let asked = self.ask(|told| Input::Report(reporter, Box::new(report), answer(told))).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Asks something of what moderators and admins may, for somebody whose token is verified.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code, `forbidden` without the rights.
+    pub async fn moderation(&self, by: Subject, ask: ModerationAsk) -> Result<Value, Refusal> {
+        // Whoever asked may have gone.
+        let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
+        let asked = self.ask(|told| Input::Moderation(by, Box::new(ask), answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

@@ -12,7 +12,7 @@ use crate::time::Now;
 use crate::time::UnixMillis;
 
 /// Credentials live at least that long (rule 25).
-const LIFE_MIN: Duration = Duration::from_secs(600);
+pub(crate) const LIFE_MIN: Duration = Duration::from_secs(600);
 /// Credentials outlive their session by that much (rule 25).
 const LIFE_AFTER_SESSION: Duration = Duration::from_secs(300);
 /// Sessions without a limit get credentials of this life, again and again.

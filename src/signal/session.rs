@@ -38,14 +38,22 @@ pub enum EndReason {
     Skipped,
     /// One side's socket was lost.
     Lost,
+    /// A moderator ended it.
+    Moderation,
     /// The node stops.
     Drain,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [EndReason; 5] =
-        [EndReason::Limit, EndReason::Ended, EndReason::Skipped, EndReason::Lost, EndReason::Drain];
+    pub const ALL: [EndReason; 6] = [
+        EndReason::Limit,
+        EndReason::Ended,
+        EndReason::Skipped,
+        EndReason::Lost,
+        EndReason::Moderation,
+        EndReason::Drain,
+    ];
 
     /// The word on the wire and in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -54,6 +62,7 @@ impl EndReason {
             EndReason::Ended => "ended",
             EndReason::Skipped => "skipped",
             EndReason::Lost => "lost",
+            EndReason::Moderation => "moderation",
             EndReason::Drain => "drain",
         }
     }

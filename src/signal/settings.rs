@@ -46,10 +46,27 @@ pub struct Settings {
     pub invitation_secret: Secret,
     /// How long the store keeps what.
     pub retention: Retention,
+    /// What happens without a moderator.
+    pub automatic: Automatic,
     /// Whether the store outlives the process, so that calls do.
     pub survives: bool,
     /// What messages need to show files; `None`: they cannot.
     pub files: Option<FileSharing>,
+}
+
+/// What happens without a moderator: section `[moderation]`.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Automatic {
+    /// So many complaints about one device, or one user, take it out of matching until they are decided on; 0: never.
+    pub reports: u32,
+    /// Within that time.
+    pub window: Duration,
+}
+
+impl Default for Automatic {
+    fn default() -> Self {
+        Self { reports: 0, window: Duration::from_secs(3600) }
+    }
 }
 
 /// What messages need to show files. The files themselves are another's.

@@ -245,12 +245,13 @@ impl Task {
             Input::Guest(ip, device, answer) => {
                 let _ = answer.send(self.hub.handle_guest(ip, &device, now));
             }
-            Input::Verify(token, answer) => {
-                let _ = answer.send(self.hub.handle_verify(&token, now));
+            Input::Verify(ip, token, answer) => {
+                let _ = answer.send(self.hub.handle_verify(ip, &token, now));
             }
             Input::Rooms(user, ask, answer) => self.hub.handle_room_ask(&user, *ask, answer, now),
             Input::Blocks(owner, ask, answer) => self.hub.handle_block_ask(&owner, *ask, answer, now),
             Input::Report(reporter, report, answer) => self.hub.handle_report(&reporter, *report, answer, now),
+            Input::Moderation(by, ask, answer) => self.hub.handle_moderation(&by, *ask, answer, now),
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }

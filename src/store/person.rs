@@ -5,6 +5,7 @@ use crate::store::BanId;
 use crate::store::BlockId;
 use crate::store::DeviceId;
 use crate::store::Party;
+use crate::store::ReportId;
 use crate::store::StoreError;
 use crate::store::UserId;
 use crate::time::UnixMillis;
@@ -33,17 +34,49 @@ pub enum Banned {
     Network(Arc<str>),
 }
 
-/// Somebody kept out.
+/// What a ban takes away.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Sanction {
+    /// To come in at all.
+    Ban,
+    /// To write to anybody.
+    Mute,
+    /// To be matched.
+    Restrict,
+    /// Nothing: it is to be told once.
+    Warn,
+}
+
+impl Sanction {
+    /// Every sanction.
+    pub const ALL: [Sanction; 4] = [Sanction::Ban, Sanction::Mute, Sanction::Restrict, Sanction::Warn];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Sanction::Ban => "ban",
+            Sanction::Mute => "mute",
+            Sanction::Restrict => "restrict",
+            Sanction::Warn => "warn",
+        }
+    }
+}
+
+/// Somebody kept out, or from something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ban {
     /// By which it is lifted.
     pub id: BanId,
     /// Who.
     pub banned: Banned,
+    /// From what.
+    pub sanction: Sanction,
     /// Why, as the moderator wrote it.
     pub reason: Arc<str>,
     /// The moderator.
     pub by: UserId,
+    /// The report that led to it.
+    pub report: Option<ReportId>,
     /// Since when.
     pub at: UnixMillis,
     /// Until when; `None`: for good.

@@ -20,6 +20,8 @@ pub struct Retention {
     pub logs: Duration,
     /// What people with rights did.
     pub audit: Duration,
+    /// Reports with their evidence, once they are decided on; a legal hold keeps them longer.
+    pub reports: Duration,
     /// Who met whom: `matchmaking.recent_partner_pause`.
     pub meetings: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for Retention {
             unused_rooms: 90 * DAY,
             logs: 10 * DAY,
             audit: 365 * DAY,
+            reports: 180 * DAY,
             meetings: Duration::from_secs(3600),
         }
     }
@@ -64,14 +67,22 @@ pub enum DataClass {
     Logs,
     /// The audit.
     Audit,
+    /// Reports that are decided.
+    Reports,
     /// What has an expiry of its own: meetings, resumptions, logins, bans.
     Expired,
 }
 
 impl DataClass {
     /// Every class, chat before the sessions it belongs to.
-    pub const ALL: [DataClass; 5] =
-        [DataClass::SessionChat, DataClass::RoomChat, DataClass::Logs, DataClass::Audit, DataClass::Expired];
+    pub const ALL: [DataClass; 6] = [
+        DataClass::SessionChat,
+        DataClass::RoomChat,
+        DataClass::Logs,
+        DataClass::Audit,
+        DataClass::Reports,
+        DataClass::Expired,
+    ];
 
     /// The word in metrics.
     pub const fn as_str(self) -> &'static str {
@@ -80,6 +91,7 @@ impl DataClass {
             DataClass::RoomChat => "room_chat",
             DataClass::Logs => "logs",
             DataClass::Audit => "audit",
+            DataClass::Reports => "reports",
             DataClass::Expired => "expired",
         }
     }

@@ -152,7 +152,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
             let issued = refreshes.lock().expect("lock").refresh(&token, NOW);
             Box::pin(async move { Ok(issued?) })
         }),
-        verify: Arc::new(move |token| {
+        verify: Arc::new(move |_ip, token| {
             let identity = verifies.lock().expect("lock").verify(&token, NOW);
             Box::pin(async move { identity.map_err(|error| Problem::new(ErrorCode::Unauthorized, error.to_string())) })
         }),
@@ -161,6 +161,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         }),
         blocks: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"blocks": []})) })),
         report: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"report": "r1"})) })),
+        moderation: Arc::new(|_, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),
         files: None,

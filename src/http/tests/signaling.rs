@@ -39,6 +39,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         minter: Minter::new(Secret::new(*b"another secret")),
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
+        automatic: signal::Automatic::default(),
         survives: false,
         files: None,
     };

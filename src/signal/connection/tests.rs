@@ -518,11 +518,12 @@ async fn a_drain_returns_once_everybody_is_told() {
 async fn the_handle_makes_guests_verifies_and_refreshes() {
     let node = Node::new();
     let guest = node.hub.guest([192, 0, 2, 1].into(), "device".into()).await.expect("is made");
-    let identity = node.hub.verify(guest.access_token.clone()).await.expect("runs").expect("is valid");
+    let identity =
+        node.hub.verify([192, 0, 2, 1].into(), guest.access_token.clone()).await.expect("runs").expect("is valid");
     assert_eq!(identity, guest.identity);
     assert!(node.hub.refresh(guest.refresh_token.clone()).await.expect("runs").is_ok());
     assert!(node.hub.refresh(guest.refresh_token).await.expect("runs").is_err());
-    assert!(node.hub.verify(guest.access_token).await.expect("runs").is_err());
+    assert!(node.hub.verify([192, 0, 2, 1].into(), guest.access_token).await.expect("runs").is_err());
     let refused = node.hub.guest([192, 0, 2, 1].into(), String::new()).await;
     assert_eq!(refused.map_err(|refusal| refusal.code), Err(crate::signal::ErrorCode::BadRequest));
 }

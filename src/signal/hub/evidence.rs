@@ -72,6 +72,12 @@ pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreErr
     }))
 }
 
+/// The address window in evidence, if it was known.
+pub(super) fn network_in(evidence: &str) -> Option<String> {
+    let evidence: Value = serde_json::from_str(evidence).ok()?;
+    evidence["reported"]["network"].as_str().map(str::to_owned)
+}
+
 /// The last messages, and those before them that the reporter names, in their order.
 fn last_messages(store: &dyn Store, scene: &Scene) -> Result<Vec<Entry>, StoreError> {
     let place = Place::Session(scene.session.clone());

@@ -2,10 +2,14 @@
 //!
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
+mod automatic;
+mod ban_book;
 mod bans;
 mod blocks;
+mod case_view;
 mod chain;
 mod connections;
+mod desk;
 mod errands;
 mod evidence;
 mod groups;
@@ -18,6 +22,7 @@ mod restore;
 mod resume;
 mod room_book;
 mod rooms;
+mod sanctions;
 mod seats;
 mod separations;
 mod sessions;
@@ -35,7 +40,6 @@ use crate::auth::invitation::Invitations;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
-use crate::auth::token::Subject;
 use crate::auth::token::Tokens;
 use crate::bus;
 use crate::matchmaking::Preferences;
@@ -70,6 +74,7 @@ use crate::time::Now;
 use crate::time::UnixMillis;
 
 use bans::Bans;
+use bans::Who;
 use blocks::BLOCKERS_PER_ADDRESS;
 pub(crate) use blocks::BlockAnswer;
 pub use blocks::BlockAsk;
@@ -305,7 +310,7 @@ impl Hub {
         if !self.settings.guests {
             return Err(Refusal::new(ErrorCode::Forbidden, "guests are not accepted here"));
         }
-        self.check_not_banned(None, Some(device), Some(ip), now.unix)?;
+        self.check_not_banned(Who { user: None, device: Some(device), ip: Some(ip) }, now.unix)?;
         if let Err(wait) = self.guests.take(ip, now.mono) {
             self.stats.rate_limit_hits_total.add_one();
             return Err(Refusal::rate_limited("too many guests from this address", wait));
@@ -316,19 +321,18 @@ impl Hub {
         Ok(issued)
     }
 
-    /// Verifies an access token.
+    /// Verifies an access token that comes from that address.
     ///
     /// # Errors
     ///
-    /// `unauthorized` for what [`Tokens::verify`] refuses; `banned` for a user or device that is.
-    pub(crate) fn handle_verify(&self, access_token: &str, now: Now) -> Result<Identity, Refusal> {
+    /// `unauthorized` for what [`Tokens::verify`] refuses; `banned` for a user, device or network that is.
+    pub(crate) fn handle_verify(&self, ip: IpAddr, access_token: &str, now: Now) -> Result<Identity, Refusal> {
         let verified = self.tokens.verify(access_token, now.unix);
         let identity = verified.map_err(|error| Refusal {
             message: error.to_string().into(),
             ..Refusal::new(ErrorCode::Unauthorized, "")
         })?;
-        let Subject { user, device, .. } = &identity.subject;
-        self.check_not_banned(Some(user), device.as_deref(), None, now.unix)?;
+        self.check_subject(&identity.subject, ip, now.unix)?;
         Ok(identity)
     }
 

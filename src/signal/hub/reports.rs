@@ -2,7 +2,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde_json::Value;
 use serde_json::json;
 
@@ -19,11 +18,15 @@ use crate::signal::hub::evidence::Scene;
 use crate::signal::id::random_text;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::ReportReason;
 use crate::signal::protocol::ReportSubmit;
+use crate::signal::protocol::window_of;
 use crate::store;
+use crate::store::Accuracy;
 use crate::store::Block;
 use crate::store::Participant;
 use crate::store::Party;
+use crate::store::Rank;
 use crate::store::Report;
 use crate::store::ReportId;
 use crate::store::SessionId;
@@ -36,8 +39,9 @@ use crate::time::UnixMillis;
 pub(super) const REPORTERS_PER_ADDRESS: u32 = 4;
 /// After a session either side may report for that long, as long as its history is open (rule 37).
 const OPEN_AFTER_END: Duration = Duration::from_secs(86_400);
-/// What one customer of an IPv6 network gets.
-const IPV6_WINDOW: u8 = 64;
+
+/// By how much a report goes ahead that cannot wait.
+const URGENT: u8 = 30;
 
 /// Takes what a report over REST is answered with; called once.
 pub(crate) type ReportAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
@@ -48,7 +52,11 @@ type Then = Box<dyn FnOnce(&mut Hub, Result<Value, Refusal>, Now) + Send>;
 /// What the store made of a report.
 enum Filed {
     /// It is stored, and so is the block, if one was wanted.
-    Stored(Option<Block>),
+    Stored {
+        block: Option<Block>,
+        /// How many complain about the same.
+        complaints: u64,
+    },
     /// Its reporter has reported that session before.
     Twice,
 }
@@ -166,23 +174,30 @@ impl Hub {
             reason: submit.reason.as_str().into(),
             comment: submit.comment,
             evidence: "".into(),
+            rank: Rank::USUAL,
             at: now.unix,
         };
         let fallback = at_least.clone();
+        let (about, since, accused) = (submit.reason, self.complaints_since(now.unix), report.reported.clone());
+        let weighed = accused.clone();
         let work = move |store: &mut dyn Store| {
             let evidence = evidence::freeze(store, &scene)?.to_string().into();
-            if !store.add_report(&Report { evidence, ..report })? {
+            let rank = rank(about, store.accuracy(&reporter.user)?);
+            if !store.add_report(&Report { evidence, rank, ..report })? {
                 return Ok(Filed::Twice);
             }
-            let Some(at_least) = at_least else { return Ok(Filed::Stored(None)) };
+            let complaints = since.map_or(Ok(0), |since| store.open_against(&accused, since))?;
+            let Some(at_least) = at_least else { return Ok(Filed::Stored { block: None, complaints }) };
             // Whoever blocks as many as can be is kept apart from this one until a restart.
             let block = blocks::put(store, &reporter, Whom::Party(whom), now)?.unwrap_or(at_least);
-            Ok(Filed::Stored(Some(block)))
+            Ok(Filed::Stored { block: Some(block), complaints })
         };
         let (session, reason) = (submit.session, submit.reason.as_str());
         self.write_by(asking.as_ref(), "report", work, move |hub, outcome, now| {
+            let mut complaints_now = 0;
             let (told, block) = match outcome {
-                Ok(Filed::Stored(block)) => {
+                Ok(Filed::Stored { block, complaints }) => {
+                    complaints_now = complaints;
                     hub.stats.reports_submitted_total.add_one();
                     tracing::info!(report = %id.0, %session, reason, "report submitted");
                     (Ok(json!({"report": &*id.0})), block)
@@ -194,6 +209,7 @@ impl Hub {
             };
             then(hub, told, now);
             block.iter().for_each(|block| hub.apply_block(block, now));
+            hub.weigh_complaints(&weighed, complaints_now, &id, now);
         });
     }
 
@@ -212,14 +228,20 @@ impl Hub {
     }
 }
 
-/// What stands for one customer: an IPv4 address, or the /64 of an IPv6 address.
-pub(super) fn window_of(ip: IpAddr) -> IpNet {
-    let ip = ip.to_canonical();
-    let network = match ip {
-        IpAddr::V4(_) => IpNet::from(ip),
-        IpAddr::V6(_) => IpNet::new(ip, IPV6_WINDOW).expect("64 is a length of IPv6 prefixes"),
+/// Whoever was right before is heard sooner, and so is what cannot wait.
+fn rank(reason: ReportReason, accuracy: Accuracy) -> Rank {
+    let Accuracy { accepted, rejected } = accuracy;
+    let all = accepted.saturating_add(rejected).saturating_add(2);
+    let doubt_percent = rejected.saturating_add(1).saturating_mul(100) / all;
+    let sooner = match reason {
+        ReportReason::Minor | ReportReason::Violence => URGENT,
+        ReportReason::Harassment
+        | ReportReason::InappropriateContent
+        | ReportReason::Spam
+        | ReportReason::Nudity
+        | ReportReason::Other => 0,
     };
-    network.trunc()
+    Rank(u8::try_from(doubt_percent).unwrap_or(100).saturating_sub(sooner))
 }
 
 fn unstored() -> Refusal {

@@ -18,6 +18,7 @@ use crate::signal::alarm::Alarm;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::User;
+use crate::signal::hub::bans::Who;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::timers::Timer;
@@ -61,7 +62,7 @@ impl Hub {
         let (departed, blocks): (Vec<_>, Vec<_>) = blocks.into_iter().partition(is_departed);
         let departed: HashSet<_> = departed.into_iter().map(|block| block.owner.user).collect();
         self.remove_blocks_of(departed.into_iter().collect());
-        bans.into_iter().for_each(|ban| self.bans.add(ban));
+        bans.into_iter().for_each(|ban| self.bans.add(ban, now.unix));
         let window = self.settings.resume_window;
         let until = now.plus(if window.is_zero() { window } else { window.max(WINDOW_MIN) });
         for store::Revocation { name, until } in revocations.into_iter().filter(|one| one.until > now.unix) {
@@ -76,10 +77,17 @@ impl Hub {
             self.message_ids.follow(live.last_mid);
             let [a, b] = live.session.participants.each_ref().map(|participant| &participant.party);
             let is_blocked = self.separations.separates(a, b);
+            let is_banned = [a, b].into_iter().any(|party| {
+                let device = party.device.as_ref().map(|device| &*device.0);
+                self.check_not_banned(Who { user: Some(&party.user.0), device, ip: None }, now.unix).is_err()
+            });
             let session = Session::restored(live, now);
             let id = session.id.clone();
             let end = if is_over(&session) {
                 None
+            } else if is_banned {
+                // Likewise: the ban was stored in the moment before.
+                Some(EndReason::Moderation)
             } else if is_blocked {
                 // Stored in the moment before the end.
                 Some(EndReason::Ended)

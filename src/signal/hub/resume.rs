@@ -12,6 +12,7 @@ use crate::matchmaking::runner::Command;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
+use crate::signal::hub::bans::Who;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::connections::Online;
@@ -138,9 +139,11 @@ impl Hub {
         const REFUSED: Refusal = Refusal::new(ErrorCode::Unauthorized, "the resume token is not valid");
         let token = ResumeToken::parse(&resume.token.0).ok_or(REFUSED)?;
         let user = UserId(token.user().clone());
-        // Also when the ban has voided the token (rule 34).
-        self.check_not_banned(Some(&user.0), None, Some(ip), now.unix)?;
         let chain = self.user_by_id.get(&user).and_then(|user| user.presence.chain());
+        let is_staff = chain.is_some_and(|chain| chain.subject.role.is_staff());
+        // Also when the ban has voided the token (rule 34).
+        let who = Who { user: Some(&user.0), device: None, ip: Some(ip).filter(|_| !is_staff) };
+        self.check_not_banned(who, now.unix)?;
         let chain = chain.filter(|chain| chain.accepts(&token)).ok_or(REFUSED)?;
         self.check_subject(&chain.subject, ip, now.unix)?;
         check_return(chain, now)?;

@@ -321,7 +321,7 @@ fn pair(store: &dyn Store, id: &RoomId, user: &UserId, alias: &str) -> Found<(Me
     Ok(other.map(|other| (own, other)).ok_or(Refusal::new(ErrorCode::NotFound, "nobody of that id in this room")))
 }
 
-fn told<T>(outcome: Found<T>) -> Result<T, Refusal> {
+pub(super) fn told<T>(outcome: Found<T>) -> Result<T, Refusal> {
     outcome.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::Unavailable, "the store cannot do that now")))
 }
 

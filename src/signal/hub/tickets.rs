@@ -73,6 +73,10 @@ impl Hub {
 
     /// Puts a ticket of an earlier process back, which waits for its user's return (rule 23).
     pub(super) fn restore_ticket(&mut self, id: &UserId, kept: KeptTicket, now: Now) {
+        if self.check_not_restricted(id, now.unix).is_err() {
+            // Stored in the moment before the ticket was taken back.
+            return;
+        }
         let Ok(preferences) = Preferences::try_from(kept.preferences) else { return };
         let Some(user) = self.user_by_id.get_mut(id).filter(|user| user.session.is_none()) else { return };
         let Some(chain) = user.presence.chain() else { return };

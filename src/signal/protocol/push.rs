@@ -36,6 +36,7 @@ pub(crate) enum PushKind {
     ChatTyping,
     ChatReaction,
     ChatDeleted,
+    ModerationNotice,
 }
 
 impl PushKind {
@@ -66,6 +67,7 @@ impl PushKind {
             PushKind::ChatTyping => "chat.typing",
             PushKind::ChatReaction => "chat.reaction",
             PushKind::ChatDeleted => "chat.deleted",
+            PushKind::ModerationNotice => "moderation.notice",
         }
     }
 
@@ -86,7 +88,8 @@ impl PushKind {
             | PushKind::ChatMessage
             | PushKind::ChatReceipt
             | PushKind::ChatReaction
-            | PushKind::ChatDeleted => true,
+            | PushKind::ChatDeleted
+            | PushKind::ModerationNotice => true,
             PushKind::Welcome
             | PushKind::Sync
             | PushKind::AuthExpiring
@@ -125,7 +128,8 @@ impl PushKind {
             | PushKind::ChatMessage
             | PushKind::ChatReceipt
             | PushKind::ChatReaction
-            | PushKind::ChatDeleted => Class::Kept,
+            | PushKind::ChatDeleted
+            | PushKind::ModerationNotice => Class::Kept,
         }
     }
 }

@@ -15,6 +15,7 @@ impl Upkeep for MemoryStore {
             DataClass::RoomChat => self.sweep_rooms(now, rows),
             DataClass::Logs => self.sweep_logs(horizon(now, self.retention.logs), rows),
             DataClass::Audit => self.desk.forget_deeds(horizon(now, self.retention.audit), rows),
+            DataClass::Reports => self.desk.forget_decided(horizon(now, self.retention.reports), rows),
             DataClass::Expired => self.sweep_expired(now, rows),
         })
     }

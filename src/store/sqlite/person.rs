@@ -10,12 +10,15 @@ use crate::store::BuriedFamily;
 use crate::store::DeviceId;
 use crate::store::Family;
 use crate::store::People;
+use crate::store::ReportId;
+use crate::store::Sanction;
 use crate::store::SqliteStore;
 use crate::store::StoreError;
 use crate::store::UserId;
 use crate::store::sqlite::failure::taken;
 use crate::store::sqlite::value::count;
 use crate::store::sqlite::value::millis;
+use crate::store::sqlite::value::one_of;
 use crate::store::sqlite::value::optional_millis;
 use crate::store::sqlite::value::optional_time_at;
 use crate::store::sqlite::value::party_at;
@@ -31,9 +34,10 @@ const NETWORK: i64 = 2;
 const ADD_BLOCK: &str = "INSERT INTO block (id, owner_user, owner_device, user, device, at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (owner_user, user) DO NOTHING";
 
-const PUT_BAN: &str = "INSERT INTO ban (id, kind, banned, reason, moderator, at, until)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET kind = excluded.kind, banned = excluded.banned,
-    reason = excluded.reason, moderator = excluded.moderator, at = excluded.at, until = excluded.until";
+const PUT_BAN: &str = "INSERT INTO ban (id, kind, banned, reason, moderator, at, until, sanction, report)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET kind = excluded.kind,
+    banned = excluded.banned, reason = excluded.reason, moderator = excluded.moderator, at = excluded.at,
+    until = excluded.until, sanction = excluded.sanction, report = excluded.report";
 
 const PUT_FAMILY: &str = "INSERT INTO family (lookup, id, subject, secret_hash, expires, account)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET id = excluded.id, subject = excluded.subject,
@@ -81,13 +85,15 @@ impl People for SqliteStore {
     }
 
     fn put_ban(&mut self, ban: &Ban) -> Result<(), StoreError> {
-        let Ban { id, banned, reason, by, at, until } = ban;
+        let Ban { id, banned, sanction, reason, by, report, at, until } = ban;
         let (kind, banned) = match banned {
             Banned::User(user) => (USER, &user.0),
             Banned::Device(device) => (DEVICE, &device.0),
             Banned::Network(network) => (NETWORK, network),
         };
-        let params = params![id.0, kind, banned, reason, by.0, millis(*at), optional_millis(*until)];
+        let (sanction, report) = (*sanction as i64, report.as_ref().map(|report| &report.0));
+        let (at, until) = (millis(*at), optional_millis(*until));
+        let params = params![id.0, kind, banned, reason, by.0, at, until, sanction, report];
         self.execute(PUT_BAN, params).map(drop)
     }
 
@@ -96,7 +102,7 @@ impl People for SqliteStore {
     }
 
     fn each_ban(&self, visit: &mut dyn FnMut(Ban)) -> Result<(), StoreError> {
-        let sql = "SELECT id, kind, banned, reason, moderator, at, until FROM ban";
+        let sql = "SELECT id, kind, banned, reason, moderator, at, until, sanction, report FROM ban";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -112,6 +118,8 @@ impl People for SqliteStore {
                 by: UserId(row.get(4)?),
                 at: time_at(row, 5)?,
                 until: optional_time_at(row, 6)?,
+                sanction: one_of(&Sanction::ALL, row.get(7)?)?,
+                report: row.get::<_, Option<_>>(8)?.map(ReportId),
             });
         }
         Ok(())

@@ -1,10 +1,17 @@
 use rusqlite::Row;
 use rusqlite::params;
 
+use crate::store::Accuracy;
 use crate::store::Case;
+use crate::store::Claim;
+use crate::store::DecidedPlace;
 use crate::store::Decision;
 use crate::store::Deed;
 use crate::store::DeedNumber;
+use crate::store::Note;
+use crate::store::OpenPlace;
+use crate::store::Party;
+use crate::store::Rank;
 use crate::store::Report;
 use crate::store::ReportId;
 use crate::store::Reports;
@@ -18,18 +25,43 @@ use crate::store::sqlite::value::millis;
 use crate::store::sqlite::value::optional_time_at;
 use crate::store::sqlite::value::party_at;
 use crate::store::sqlite::value::time_at;
+use crate::time::UnixMillis;
 
 const ADD: &str =
     "INSERT INTO report (id, session, reporter, reported_user, reported_device, reason, comment, evidence,
-    at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (session, reporter) DO NOTHING";
+    at, rank) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (session, reporter) DO NOTHING";
 
-const BY_ID: &str =
-    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, decided,
-    moderator, is_accepted, action FROM report WHERE id = ?1";
+const BY_ID: &str = "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, rank,
+    decided, moderator, is_accepted, action, claimed, claimant, is_held FROM report WHERE id = ?1";
 
 pub(super) const OPEN: &str =
-    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, decided,
-    moderator, is_accepted, action FROM report WHERE decided IS NULL ORDER BY at, id LIMIT ?1";
+    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, rank, decided,
+    moderator, is_accepted, action, claimed, claimant, is_held FROM report
+    WHERE decided IS NULL AND (rank, at, id) > (?1, ?2, ?3) ORDER BY rank, at, id LIMIT ?4";
+
+pub(super) const DECIDED: &str =
+    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, rank, decided,
+    moderator, is_accepted, action, claimed, claimant, is_held FROM report
+    WHERE decided IS NOT NULL AND (decided, id) < (?1, ?2) ORDER BY decided DESC, id DESC LIMIT ?3";
+
+const CLAIM: &str = "UPDATE report SET claimed = ?2, claimant = ?3 WHERE id = ?1 AND decided IS NULL";
+
+const HOLD: &str = "UPDATE report SET is_held = ?2 WHERE id = ?1";
+
+const ADD_NOTE: &str = "INSERT INTO report_note (report, at, author, text)
+    SELECT id, ?2, ?3, ?4 FROM report WHERE id = ?1";
+
+pub(super) const NOTES: &str = "SELECT at, author, text FROM report_note WHERE report = ?1 ORDER BY number";
+
+pub(super) const ACCURACY: &str =
+    "SELECT count(*) FILTER (WHERE is_accepted = 1), count(*) FILTER (WHERE is_accepted = 0)
+    FROM report WHERE reporter = ?1 AND decided IS NOT NULL";
+
+pub(super) const AGAINST_DEVICE: &str = "SELECT count(DISTINCT reporter) FROM report
+    WHERE reported_device = ?1 AND decided IS NULL AND at >= ?2";
+
+pub(super) const AGAINST_USER: &str = "SELECT count(DISTINCT reporter) FROM report
+    WHERE reported_user = ?1 AND decided IS NULL AND at >= ?2";
 
 const DECIDE: &str = "UPDATE report SET decided = ?2, moderator = ?3, is_accepted = ?4, action = ?5
     WHERE id = ?1 AND decided IS NULL";
@@ -41,7 +73,7 @@ pub(super) const DEEDS: &str = "SELECT number, at, actor, action, subject, detai
 
 impl Reports for SqliteStore {
     fn add_report(&mut self, report: &Report) -> Result<bool, StoreError> {
-        let Report { id, session, reporter, reported, reason, comment, evidence, at } = report;
+        let Report { id, session, reporter, reported, reason, comment, evidence, rank, at } = report;
         let device = reported.device.as_ref().map(|device| &device.0);
         let mut insert = self.connection.prepare_cached(ADD)?;
         let added = insert.execute(params![
@@ -53,7 +85,8 @@ impl Reports for SqliteStore {
             reason,
             comment,
             evidence,
-            millis(*at)
+            millis(*at),
+            rank.0
         ]);
         Ok(added.map_err(taken)? > 0)
     }
@@ -64,10 +97,58 @@ impl Reports for SqliteStore {
         Ok(rows.next()?.map(case_at).transpose()?)
     }
 
-    fn open_cases(&self, limit: usize) -> Result<Vec<Case>, StoreError> {
+    fn open_cases(&self, after: Option<&OpenPlace>, limit: usize) -> Result<Vec<Case>, StoreError> {
         let mut statement = self.connection.prepare_cached(OPEN)?;
-        let cases = statement.query_map(params![count(limit)], case_at)?;
+        // Before every rank there is.
+        let (rank, at, id) =
+            after.map_or((-1, 0, ""), |after| (i64::from(after.rank.0), millis(after.at), &*after.id.0));
+        let cases = statement.query_map(params![rank, at, id, count(limit)], case_at)?;
         Ok(cases.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn decided_cases(&self, before: Option<&DecidedPlace>, limit: usize) -> Result<Vec<Case>, StoreError> {
+        let mut statement = self.connection.prepare_cached(DECIDED)?;
+        // Behind every moment: times are below the greatest integer, or as good as it with a name below.
+        let (at, id) = before.map_or((i64::MAX, "\u{10ffff}"), |before| (millis(before.at), &*before.id.0));
+        let cases = statement.query_map(params![at, id, count(limit)], case_at)?;
+        Ok(cases.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn claim(&mut self, id: &ReportId, claim: Option<&Claim>) -> Result<bool, StoreError> {
+        let (at, by) = (claim.map(|claim| millis(claim.at)), claim.map(|claim| &claim.by.0));
+        Ok(self.execute(CLAIM, params![id.0, at, by])? > 0)
+    }
+
+    fn hold(&mut self, id: &ReportId, is_held: bool) -> Result<bool, StoreError> {
+        Ok(self.execute(HOLD, params![id.0, is_held])? > 0)
+    }
+
+    fn add_note(&mut self, id: &ReportId, note: &Note) -> Result<bool, StoreError> {
+        let Note { by, at, text } = note;
+        Ok(self.execute(ADD_NOTE, params![id.0, millis(*at), by.0, text])? > 0)
+    }
+
+    fn notes(&self, id: &ReportId) -> Result<Vec<Note>, StoreError> {
+        let mut statement = self.connection.prepare_cached(NOTES)?;
+        let notes = statement.query_map(params![id.0], |row| {
+            Ok(Note { at: time_at(row, 0)?, by: UserId(row.get(1)?), text: row.get(2)? })
+        })?;
+        Ok(notes.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn accuracy(&self, reporter: &UserId) -> Result<Accuracy, StoreError> {
+        let mut statement = self.connection.prepare_cached(ACCURACY)?;
+        let counts = |row: &Row<'_>| Ok(Accuracy { accepted: row.get(0)?, rejected: row.get(1)? });
+        Ok(statement.query_row(params![reporter.0], counts)?)
+    }
+
+    fn open_against(&self, reported: &Party, since: UnixMillis) -> Result<u64, StoreError> {
+        let (sql, name) = match &reported.device {
+            Some(device) => (AGAINST_DEVICE, &device.0),
+            None => (AGAINST_USER, &reported.user.0),
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![name, millis(since)], |row| row.get(0))?)
     }
 
     fn decide(&mut self, id: &ReportId, decision: &Decision) -> Result<bool, StoreError> {
@@ -101,12 +182,17 @@ fn case_at(row: &Row<'_>) -> rusqlite::Result<Case> {
         comment: row.get(6)?,
         evidence: row.get(7)?,
         at: time_at(row, 8)?,
+        rank: Rank(row.get(9)?),
     };
-    let decision = match optional_time_at(row, 9)? {
+    let decision = match optional_time_at(row, 10)? {
         None => None,
-        Some(at) => Some(Decision { by: UserId(row.get(10)?), at, is_accepted: row.get(11)?, action: row.get(12)? }),
+        Some(at) => Some(Decision { by: UserId(row.get(11)?), at, is_accepted: row.get(12)?, action: row.get(13)? }),
     };
-    Ok(Case { report, decision })
+    let claim = match optional_time_at(row, 14)? {
+        None => None,
+        Some(at) => Some(Claim { by: UserId(row.get(15)?), at }),
+    };
+    Ok(Case { report, decision, claim, is_held: row.get(16)? })
 }
 
 fn deed_at(row: &Row<'_>) -> rusqlite::Result<(DeedNumber, Deed)> {

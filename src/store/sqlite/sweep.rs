@@ -28,6 +28,9 @@ pub(super) const OLD_LOGS: &str = "DELETE FROM conversation WHERE id IN
 pub(super) const OLD_DEEDS: &str =
     "DELETE FROM deed WHERE number IN (SELECT number FROM deed WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 
+pub(super) const OLD_REPORTS: &str = "DELETE FROM report WHERE id IN
+    (SELECT id FROM report WHERE decided <= ?1 AND is_held = 0 ORDER BY decided LIMIT ?2)";
+
 pub(super) const OLD_MEETINGS: &str = "DELETE FROM meeting WHERE (a_user, b_user) IN
     (SELECT a_user, b_user FROM meeting WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 
@@ -56,6 +59,7 @@ impl Upkeep for SqliteStore {
             }),
             DataClass::Logs => self.execute(OLD_LOGS, params![old(self.retention.logs), count(rows)]),
             DataClass::Audit => self.execute(OLD_DEEDS, params![old(self.retention.audit), count(rows)]),
+            DataClass::Reports => self.execute(OLD_REPORTS, params![old(self.retention.reports), count(rows)]),
             DataClass::Expired => self.whole(|store| {
                 let mut swept = store.execute(OLD_MEETINGS, params![old(store.retention.meetings), count(rows)])?;
                 for sql in OVER {

@@ -33,7 +33,11 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
         lines.push(format!("{:?} {:?}", store.blocks(user, 100), store.uploaded(Some(user))));
     }
     lines.push(format!("{:?} {:?}", store.orphans(UnixMillis(u64::MAX), 100), store.uploaded(None)));
-    lines.push(format!("{:?} {:?}", store.open_cases(100), store.deeds(None, 100)));
+    lines.push(format!("{:?} {:?}", store.open_cases(None, 100), store.deeds(None, 100)));
+    lines.push(format!("{:?}", store.decided_cases(None, 100)));
+    for case in store.open_cases(None, 100).expect("read") {
+        lines.push(format!("{:?} {:?}", store.notes(&case.report.id), store.accuracy(&case.report.reporter)));
+    }
     lines
 }
 

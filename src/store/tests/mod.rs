@@ -12,6 +12,7 @@ use crate::store::Banned;
 use crate::store::DataClass;
 use crate::store::MemoryStore;
 use crate::store::Retention;
+use crate::store::Sanction;
 use crate::store::Store;
 use crate::store::UserId;
 use crate::store::open;
@@ -70,8 +71,10 @@ pub(in crate::store) fn ban(id: &str, banned: Banned, until: Option<UnixMillis>)
     Ban {
         id: BanId(id.into()),
         banned,
+        sanction: Sanction::Ban,
         reason: "spam".into(),
         by: UserId("moderator".into()),
+        report: None,
         at: UnixMillis(1_000),
         until,
     }

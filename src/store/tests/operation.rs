@@ -7,12 +7,14 @@ use crate::store::Alias;
 use crate::store::Alteration;
 use crate::store::BlockId;
 use crate::store::BuriedFamily;
+use crate::store::Claim;
 use crate::store::DataClass;
 use crate::store::Decision;
 use crate::store::Meeting;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Message;
+use crate::store::Note;
 use crate::store::Place;
 use crate::store::Progress;
 use crate::store::Reaction;
@@ -78,11 +80,14 @@ pub(super) enum What {
     RemoveUpload,
     Report,
     Decide,
+    Claim,
+    Hold,
+    Remark,
     Note,
     Sweep,
 }
 
-const ALL: [What; 34] = [
+const ALL: [What; 37] = [
     What::Start,
     What::Progress,
     What::End,
@@ -115,6 +120,9 @@ const ALL: [What; 34] = [
     What::RemoveUpload,
     What::Report,
     What::Decide,
+    What::Claim,
+    What::Hold,
+    What::Remark,
     What::Note,
     What::Sweep,
 ];
@@ -241,6 +249,15 @@ impl Operation {
             What::Decide => {
                 let decision = Decision { by: user_id, at: UnixMillis(at), is_accepted: in_room, action: "".into() };
                 format!("{:?}", store.decide(&ReportId(id.into()), &decision))
+            }
+            What::Claim => {
+                let claim = in_room.then_some(Claim { by: user_id, at: UnixMillis(at) });
+                format!("{:?}", store.claim(&ReportId(id.into()), claim.as_ref()))
+            }
+            What::Hold => format!("{:?}", store.hold(&ReportId(id.into()), in_room)),
+            What::Remark => {
+                let note = Note { by: user_id, at: UnixMillis(at), text: other.into() };
+                format!("{:?}", store.add_note(&ReportId(id.into()), &note))
             }
             What::Note => format!("{:?}", store.append_deed(&deed(user, at))),
             // What one step takes is a store's own affair, what is left in the end is not.

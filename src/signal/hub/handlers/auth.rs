@@ -11,6 +11,7 @@ use crate::matchmaking::UserId;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::User;
+use crate::signal::hub::bans::Who;
 use crate::signal::hub::chain::Chain;
 use crate::signal::hub::resume::Return;
 use crate::signal::hub::rooms::Parting;
@@ -116,6 +117,7 @@ impl Hub {
         if goes_on {
             self.sync(id, &user_id, now);
         }
+        self.tell_sanctions(&user_id, now);
         self.on_auth_alarm(id, now);
         self.tell_return(&user_id, true, now);
     }
@@ -189,6 +191,13 @@ impl Hub {
         let identity = verified.map_err(|_| Refusal::new(ErrorCode::Unauthorized, "the token is not valid"))?;
         if identity.subject.user != asking.user.0 {
             return Err(Refusal::new(ErrorCode::Forbidden, "the token of another user"));
+        }
+        let ip = self.connection_by_id.get(&asking.connection).map(|connection| connection.peer.ip);
+        if let Err(refusal) = self.check_not_banned(Who::of(&identity.subject, ip), now.unix) {
+            // A device that the token before did not name may be banned.
+            self.refuse(asking.connection, asking.reply_to, &refusal, now);
+            self.close(asking.connection, CloseCode::Forbidden, now);
+            return Ok(());
         }
         let chain = self.user_by_id.get_mut(&asking.user).and_then(|user| user.presence.chain_mut());
         let Some(chain) = chain else { return Ok(()) };

@@ -86,6 +86,7 @@ impl Hub {
         now: Now,
     ) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
+        self.check_not_muted(&asking.user, now.unix)?;
         let ChatSend { cid, content } = &message.body;
         if content.file.is_some() {
             self.file_sharing()?;
@@ -232,6 +233,7 @@ impl Hub {
 
     pub(super) fn on_react(&mut self, asking: &Asking, message: &ToPeer<React>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
+        self.check_not_muted(&asking.user, now.unix)?;
         self.check_room(&seat, &message.body.emoji)?;
         let is_kept = self.keeps_chat(&seat.place);
         let mid = message.body.mid;

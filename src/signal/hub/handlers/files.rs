@@ -66,6 +66,7 @@ impl Hub {
     pub(crate) fn handle_upload(&mut self, user: &UserId, target: &Target, now: Now) -> Result<Place, Refusal> {
         self.file_sharing()?;
         let seat = self.seat_of(user, target)?;
+        self.check_not_muted(user, now.unix)?;
         let user = self.user_by_id.get_mut(user).ok_or_else(Refusal::not_in_session)?;
         user.uploads.take(self.rates.uploads, now.mono).map_err(|wait| {
             self.stats.rate_limit_hits_total.add_one();

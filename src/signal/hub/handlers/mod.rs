@@ -5,7 +5,7 @@ mod files;
 pub(super) mod history;
 pub(super) mod queue;
 mod room;
-mod rtc;
+pub(super) mod rtc;
 mod session;
 
 use crate::signal::hub::Asking;

@@ -41,6 +41,8 @@ impl Hub {
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
         let budget = user.joins.take(self.rates.joins, now.mono);
         budget.map_err(|wait| Refusal::rate_limited("too many queue.join", wait))?;
+        self.check_not_restricted(&asking.user, now.unix)?;
+        let Some(user) = self.user_by_id.get(&asking.user) else { return Ok(()) };
         if user.session.is_some() {
             return Err(Refusal::new(ErrorCode::Conflict, "you are in a session"));
         }

@@ -178,7 +178,7 @@ fn told(grant: &IceGrant) -> Value {
 
 /// The id in credentials that belong to no session. Foreign user ids may hold the `.` that would end a session's id,
 /// and no other user's credential may be cut off with it; so it is a hash.
-fn credential_id(user: &UserId) -> String {
+pub(in crate::signal::hub) fn credential_id(user: &UserId) -> String {
     let hash: [u8; 32] = Sha256::digest(user.0.as_bytes()).into();
     format!("user-{}", URL_SAFE_NO_PAD.encode(hash))
 }

@@ -18,6 +18,7 @@ impl Hub {
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
         let budget = user.skips.take(self.rates.skips, now.mono);
         budget.map_err(|wait| Refusal::rate_limited("too many session.next", wait))?;
+        self.check_not_restricted(&asking.user, now.unix)?;
         let preferences = self.session_mut(&id)?.participant(side).preferences.clone();
         self.join(asking, preferences, Some(id), now);
         Ok(())

@@ -38,6 +38,7 @@ use crate::signal::protocol::Incoming;
 use crate::signal::protocol::Refusal;
 use crate::signal::room::Pass;
 use crate::signal::room_ask::RoomAsk;
+use crate::signal::settings::Automatic;
 use crate::signal::settings::IcePolicy;
 use crate::signal::settings::Limits;
 use crate::signal::settings::ServerName;
@@ -81,6 +82,7 @@ pub(crate) fn settings() -> Settings {
         minter: Minter::new(Secret::new(*b"turn secret")),
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: Retention::default(),
+        automatic: Automatic::default(),
         survives: true,
         files: None,
     }
@@ -250,8 +252,31 @@ impl Fixture {
         id
     }
 
+    /// The same; what comes with the reply stays unread.
+    pub(super) fn user_who_reads(&mut self, name: &str) -> ConnectionId {
+        let id = self.connect();
+        let token = self.token(name, 3600);
+        self.hello(id, json!({"token": token}));
+        id
+    }
+
+    /// A user with a role.
+    pub(super) fn staff_member(&mut self, name: &str, role: &str) -> ConnectionId {
+        let id = self.connect();
+        let token = self.token_of(json!({"sub": name, "role": role}));
+        self.hello(id, json!({"token": token}));
+        self.take(id);
+        id
+    }
+
     pub(super) fn token(&self, name: &str, secs: u64) -> String {
-        let claims = json!({"sub": name, "iss": "shop", "exp": self.now.unix.as_secs() + secs});
+        self.token_of(json!({"sub": name, "exp": self.now.unix.as_secs() + secs}))
+    }
+
+    /// A foreign token that claims this much, and is good for an hour unless it says otherwise.
+    pub(super) fn token_of(&self, more: Value) -> String {
+        let mut claims = json!({"iss": "shop", "exp": self.now.unix.as_secs() + 3600});
+        claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         let key = jsonwebtoken::EncodingKey::from_secret(FOREIGN_KEY);
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("signs")
     }

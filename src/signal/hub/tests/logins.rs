@@ -15,6 +15,7 @@ use crate::signal::protocol::Refusal;
 use crate::store::Ban;
 use crate::store::BanId;
 use crate::store::Banned;
+use crate::store::Sanction;
 use crate::store::Store;
 use crate::store::UserId;
 use crate::time::UnixMillis;
@@ -57,7 +58,7 @@ impl Fixture {
     }
 
     fn verifies(&self, issued: &Issued) -> bool {
-        self.hub.handle_verify(&issued.access_token, self.now).is_ok()
+        self.hub.handle_verify([192, 0, 2, 1].into(), &issued.access_token, self.now).is_ok()
     }
 }
 
@@ -142,7 +143,7 @@ fn a_guest_who_registers_goes_on_as_the_same_user_in_whatever_it_is() {
     let id = hub.connect();
     let guest = hub.ask(id, "hello", hello).expect("is welcome");
     let token = guest["access_token"].as_str().expect("a token");
-    let identity = hub.hub.handle_verify(token, hub.now).expect("is good");
+    let identity = hub.hub.handle_verify([192, 0, 2, 1].into(), token, hub.now).expect("is good");
     let subject = Subject { guest: false, role: Role::Admin, ..identity.subject.clone() };
     let family = identity.family.clone().expect("of a guest");
     let issued = hub.settle(&family, &subject).expect("is alive");
@@ -167,7 +168,7 @@ fn the_blocks_of_a_guest_who_has_registered_do_not_go_with_its_login() {
     let guest = hub.ask(id, "hello", json!({"guest": {"device_id": "d"}})).expect("is welcome");
     hub.ask(id, "block.add", json!({"user": "shop:bob"})).expect("is kept away");
     let token = guest["access_token"].as_str().expect("a token");
-    let identity = hub.hub.handle_verify(token, hub.now).expect("is good");
+    let identity = hub.hub.handle_verify([192, 0, 2, 1].into(), token, hub.now).expect("is good");
     let user = UserId(identity.subject.user.clone());
     let subject = Subject { guest: false, ..identity.subject };
     let issued = hub.settle(&identity.family.expect("of a guest"), &subject).expect("is alive");
@@ -227,8 +228,10 @@ fn whoever_is_banned_cannot_log_in() {
     let ban = Ban {
         id: BanId("b".into()),
         banned: Banned::User(UserId("u_ann".into())),
+        sanction: Sanction::Ban,
         reason: "spam".into(),
         by: UserId("m".into()),
+        report: None,
         at: UnixMillis(0),
         until: None,
     };

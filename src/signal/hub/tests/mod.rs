@@ -11,6 +11,7 @@ mod interleavings;
 mod kills;
 mod limits;
 mod logins;
+mod moderation;
 mod neighbours;
 mod queue;
 mod relay;

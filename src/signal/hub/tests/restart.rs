@@ -397,7 +397,18 @@ fn rule_34_a_ban_is_checked_at_every_hello_and_every_resume() {
         let until = Some(START + 60 * SECOND).filter(|_| number == 0);
         let id = store::BanId(number.to_string().into());
         let by = store::UserId("m".into());
-        hub.store.put_ban(&store::Ban { id, banned, reason: "".into(), by, at: START, until }).expect("stored");
+        hub.store
+            .put_ban(&store::Ban {
+                id,
+                banned,
+                sanction: store::Sanction::Ban,
+                reason: "".into(),
+                by,
+                report: None,
+                at: START,
+                until,
+            })
+            .expect("stored");
     }
     hub.restart(SECOND);
     let hello_of_ann = json!({"token": hub.token("ann", 3600)});
@@ -421,7 +432,7 @@ fn rule_34_a_ban_is_checked_at_every_hello_and_every_resume() {
     assert!(hub.ask(id, "hello", resume_of_bob).is_ok());
     let verified = |hub: &Fixture, hello: &Value| {
         let token = hello["token"].as_str().expect("a token");
-        hub.hub.handle_verify(token, hub.now).map(|_| ()).map_err(|refusal| refusal.code)
+        hub.hub.handle_verify([192, 0, 2, 1].into(), token, hub.now).map(|_| ()).map_err(|refusal| refusal.code)
     };
     assert_eq!(verified(&hub, &hello_of_ann), Err(ErrorCode::Banned), "REST is closed to her, too");
     assert_eq!(verified(&hub, &json!({"token": hub.token("bob", 3600)})), Ok(()));

@@ -1,0 +1,81 @@
+//! What happens without a moderator: somebody about whom several complain is not matched until that is decided on.
+use crate::auth::token::Role;
+use crate::auth::token::is_guest_name;
+use crate::signal::hub::Hub;
+use crate::signal::hub::ban_book;
+use crate::signal::hub::bans::Who;
+use crate::signal::hub::desk::Actor;
+use crate::signal::id::random_text;
+use crate::store::Ban;
+use crate::store::BanId;
+use crate::store::Banned;
+use crate::store::Party;
+use crate::store::ReportId;
+use crate::store::Sanction;
+use crate::store::Store;
+use crate::store::UserId;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Who does it, in bans and audit. No user has that name: ours begin otherwise, those of others have a colon.
+const NAME: &str = "automatic";
+
+impl Hub {
+    /// The moment from which on complaints count together; `None`: they never do.
+    pub(super) fn complaints_since(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let automatic = self.settings.automatic;
+        let window = u64::try_from(automatic.window.as_millis()).unwrap_or(u64::MAX);
+        (automatic.reports > 0).then(|| UnixMillis(now.0.saturating_sub(window)))
+    }
+
+    /// Restricts somebody about whom so many complain, if that is too many and has not been done.
+    pub(super) fn weigh_complaints(&mut self, reported: &Party, complaints: u64, report: &ReportId, now: Now) {
+        let limit = self.settings.automatic.reports;
+        if limit == 0 || complaints < u64::from(limit) || !self.automatic_bans(reported, now).is_empty() {
+            return;
+        }
+        let device = reported.device.clone().filter(|_| is_guest_name(&reported.user.0));
+        let ban = Ban {
+            id: BanId(random_text::<12>().into()),
+            banned: device.map_or_else(|| Banned::User(reported.user.clone()), Banned::Device),
+            sanction: Sanction::Restrict,
+            reason: "several people have reported you".into(),
+            by: UserId(NAME.into()),
+            report: Some(report.clone()),
+            at: now.unix,
+            until: None,
+        };
+        let deed = actor(now.unix).deed("ban.add", &ban.id.0, &ban_book::view(&ban));
+        let stored = ban.clone();
+        self.note("automatic restriction", move |store: &mut dyn Store| {
+            store.put_ban(&stored)?;
+            store.append_deed(&deed)
+        });
+        self.put_in_force(ban, now);
+    }
+
+    /// Lets somebody be matched again once so few complaints are open.
+    pub(super) fn weigh_decision(&mut self, reported: &Party, complaints: u64, now: Now) {
+        if complaints >= u64::from(self.settings.automatic.reports.max(1)) {
+            return;
+        }
+        for ban in self.automatic_bans(reported, now) {
+            self.bans.remove(&ban.id);
+            let deed = actor(now.unix).deed("ban.lift", &ban.id.0, &ban_book::view(&ban));
+            self.note("automatic restriction", move |store: &mut dyn Store| {
+                store.remove_ban(&ban.id)?;
+                store.append_deed(&deed)
+            });
+        }
+    }
+
+    fn automatic_bans(&self, reported: &Party, now: Now) -> Vec<Ban> {
+        let device = reported.device.as_ref().map(|device| &*device.0);
+        let who = Who { user: Some(&reported.user.0), device, ip: None };
+        self.bans.against(who, now.unix).filter(|ban| &*ban.by.0 == NAME).cloned().collect()
+    }
+}
+
+fn actor(at: UnixMillis) -> Actor {
+    Actor { user: UserId(NAME.into()), role: Role::Admin, at }
+}

@@ -1,0 +1,81 @@
+//! What people with rights ask over REST.
+use serde_json::Value;
+
+use crate::signal::protocol::BanRequest;
+use crate::signal::protocol::DecisionRequest;
+use crate::signal::protocol::Refusal;
+
+/// Something about reports, bans or the audit, from somebody whose token is verified; whether it has the rights is the
+/// hub's to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModerationAsk {
+    /// Reports, the open ones first.
+    Reports {
+        /// Only `open` or only `decided` ones.
+        state: Option<String>,
+        /// The `next` of the page before.
+        after: Option<String>,
+        /// Reports, at most.
+        limit: Option<usize>,
+    },
+    /// One report with all that proves it.
+    Report {
+        /// Which.
+        report: String,
+    },
+    /// To work on a report, so that others leave it alone.
+    Claim {
+        /// Which.
+        report: String,
+    },
+    /// To leave a report to others again.
+    Release {
+        /// Which.
+        report: String,
+    },
+    /// A remark for other moderators.
+    Note {
+        /// About which.
+        report: String,
+        /// What.
+        text: String,
+    },
+    /// A legal hold, or the end of it.
+    Hold {
+        /// Of which.
+        report: String,
+        /// Whether it is held from now on.
+        is_held: bool,
+    },
+    /// What becomes of a report.
+    Decide {
+        /// Of which.
+        report: String,
+        /// What.
+        decision: DecisionRequest,
+    },
+    /// Bans and lesser sanctions in force, the newest first.
+    Bans {
+        /// The `next` of the page before.
+        after: Option<String>,
+        /// Bans, at most.
+        limit: Option<usize>,
+    },
+    /// A new one.
+    Ban(BanRequest),
+    /// The end of one.
+    Lift {
+        /// Which.
+        ban: String,
+    },
+    /// What people with rights did, the last first.
+    Audit {
+        /// Only what is older than that number.
+        before: Option<u64>,
+        /// Deeds, at most.
+        limit: Option<usize>,
+    },
+}
+
+/// Where the answer goes; called once, by the hub, and must not wait.
+pub(crate) type ModerationAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
