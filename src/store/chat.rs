@@ -192,13 +192,21 @@ pub trait Chat {
     /// An accident.
     fn last_message(&self, place: &Place) -> Result<Option<MessageId>, StoreError>;
 
-    /// Takes away what a message says, if `by` sent it; its place in the order stays. An upload that no message shows
+    /// Takes away what a message says, if `by` sent it; its place in the order stays, and in a session its words for
+    /// [`Chat::withdrawn`]. An upload that no message shows
     /// any more is abandoned.
     ///
     /// # Errors
     ///
     /// An accident.
     fn delete_message(&mut self, place: &Place, mid: MessageId, by: &Alias) -> Result<Deleted, StoreError>;
+
+    /// What a deleted message of a session said, which nobody is shown but who looks into a report.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    fn withdrawn(&self, place: &Place, mid: MessageId) -> Result<Option<Arc<str>>, StoreError>;
 
     /// Adds or takes back a reaction.
     ///

@@ -52,7 +52,12 @@ pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreErr
     for entry in last_messages(store, scene)? {
         let file = entry.content.as_ref().and_then(|content| content.file.clone());
         let upload = file.map(|file| store.upload(&file)).transpose()?.flatten();
-        messages.push(message_view(&entry, upload.as_ref(), scene));
+        // Whoever takes back what they said has said it.
+        let withdrawn = match entry.content {
+            Some(_) => None,
+            None => store.withdrawn(&Place::Session(scene.session.clone()), entry.mid)?,
+        };
+        messages.push(message_view(&entry, withdrawn.as_deref(), upload.as_ref(), scene));
     }
     let party = |participant: &Participant| {
         let device = participant.party.device.as_ref().map(|device| &device.0);
@@ -98,7 +103,7 @@ fn named(store: &dyn Store, place: &Place, mid: MessageId) -> Result<Option<Entr
     Ok(page.entries.into_iter().find(|entry| entry.mid == mid))
 }
 
-fn message_view(entry: &Entry, upload: Option<&Upload>, scene: &Scene) -> Value {
+fn message_view(entry: &Entry, withdrawn: Option<&str>, upload: Option<&Upload>, scene: &Scene) -> Value {
     let mut view = json!({"mid": entry.mid, "ts": entry.at, "from": side_of(&entry.sender, scene)});
     let Some(told) = view.as_object_mut() else { return view };
     if scene.mids.contains(&entry.mid) {
@@ -106,6 +111,9 @@ fn message_view(entry: &Entry, upload: Option<&Upload>, scene: &Scene) -> Value 
     }
     let Some(content) = &entry.content else {
         told.insert("deleted".into(), json!(true));
+        if let Some(withdrawn) = withdrawn {
+            told.insert("text".into(), json!(withdrawn));
+        }
         return view;
     };
     told.insert("kind".into(), json!(content.kind.as_str()));

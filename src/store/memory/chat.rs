@@ -49,6 +49,8 @@ struct Stored {
     cid: ClientMessageId,
     at: UnixMillis,
     content: Option<Content>,
+    /// What a deleted message of a session said.
+    withdrawn: Option<Arc<str>>,
     reactions: Vec<(Alias, Arc<str>)>,
 }
 
@@ -157,6 +159,7 @@ impl Chat for MemoryStore {
             cid: message.cid,
             at: message.at,
             content: Some(message.content.clone()),
+            withdrawn: None,
             reactions: Vec::new(),
         };
         conversation.stored_by_mid.insert(message.mid, stored);
@@ -202,6 +205,9 @@ impl Chat for MemoryStore {
         }
         let content = stored.content.take();
         let outcome = if content.is_some() { Deleted::Now } else { Deleted::Before };
+        if let (Some(content), Place::Session(_)) = (&content, place) {
+            stored.withdrawn = Some(content.text.clone());
+        }
         stored.reactions.clear();
         let file = content.as_ref().and_then(|content| content.file.clone());
         hide(&mut self.conversations.shown, content);
@@ -209,6 +215,11 @@ impl Chat for MemoryStore {
             self.abandon_upload(&file)?;
         }
         Ok(outcome)
+    }
+
+    fn withdrawn(&self, place: &Place, mid: MessageId) -> Result<Option<Arc<str>>, StoreError> {
+        let stored = self.conversations.get(place).and_then(|found| found.stored_by_mid.get(&mid));
+        Ok(stored.and_then(|stored| stored.withdrawn.clone()))
     }
 
     fn react(&mut self, reaction: &Reaction) -> Result<Reacted, StoreError> {

@@ -54,8 +54,8 @@ pub(super) const UP_TO: &str = "SELECT mid, sender, at, kind, text, file, reply_
 pub(super) const REACTIONS: &str = "SELECT mid, member, emoji FROM reaction
     WHERE conversation = ?1 AND mid BETWEEN ?2 AND ?3 ORDER BY mid, member, emoji";
 
-pub(super) const DELETE: &str = "UPDATE message SET kind = NULL, text = NULL, file = NULL, reply_to = NULL
-    WHERE conversation = ?1 AND mid = ?2";
+pub(super) const DELETE: &str = "UPDATE message SET withdrawn = CASE is_in_room WHEN 0 THEN text END,
+    kind = NULL, text = NULL, file = NULL, reply_to = NULL WHERE conversation = ?1 AND mid = ?2";
 
 pub(super) const CONFIRM: &str = "INSERT INTO receipt (conversation, member, delivered_to, read_to)
     SELECT id, ?3, ?4, ?5 FROM conversation WHERE name = ?1 AND kind = ?2
@@ -188,6 +188,14 @@ impl Chat for SqliteStore {
             }
             Ok(Deleted::Now)
         })
+    }
+
+    fn withdrawn(&self, place: &Place, mid: MessageId) -> Result<Option<Arc<str>>, StoreError> {
+        let Some(conversation) = self.conversation(place)? else { return Ok(None) };
+        let sql = "SELECT withdrawn FROM message WHERE conversation = ?1 AND mid = ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![conversation, mid_bytes(&mid)])?;
+        Ok(rows.next()?.map(|row| row.get(0)).transpose()?.flatten())
     }
 
     fn react(&mut self, reaction: &Reaction) -> Result<Reacted, StoreError> {

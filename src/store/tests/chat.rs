@@ -169,6 +169,9 @@ fn a_deleted_message_keeps_its_place_and_says_nothing() {
             let page = store.history(&place, Window { limit: 9, ..Window::default() }).expect("read");
             assert_eq!(page.entries.len(), 2, "{kind}");
             assert_eq!((&page.entries[0].content, &page.entries[0].reactions), (&None, &Vec::new()), "{kind}");
+            let said = matches!(place, Place::Session(_)).then(|| message(&place, "x", 1).content.text);
+            assert_eq!(store.withdrawn(&place, mid(1)), Ok(said), "{kind}: for reports, which rooms have not");
+            assert_eq!(store.withdrawn(&place, mid(2)), Ok(None), "{kind}");
             let again = Message { mid: mid(3), ..message(&place, "x", 1) };
             let repeated = Appended::Repeated { mid: mid(1), at: UnixMillis(1) };
             assert_eq!(store.append_message(&again), Ok(repeated), "{kind}: it is not sent anew");

@@ -142,6 +142,21 @@ fn the_last_50_messages_of_both_sides_are_frozen_and_those_that_the_reporter_mea
 }
 
 #[test]
+fn whoever_takes_back_what_they_said_has_said_it_to_moderators_and_nobody_else() {
+    let mut hub = Fixture::new();
+    let (ann, bob) = (hub.user("ann"), hub.user("bob"));
+    let (.., session, _) = hub.pair_up(ann, bob);
+    let mid = say(&mut hub, bob, &session, 1, "something foul");
+    hub.ask(bob, "chat.delete", json!({"session": session, "mid": mid})).expect("is deleted");
+    let history = hub.ask(ann, "chat.history", json!({"session": session})).expect("is shown");
+    assert_eq!(history["messages"], json!([{"mid": mid, "deleted": true}]));
+    let told = hub.ask(ann, "report.submit", report(&session)).expect("is taken");
+    let (_, evidence) = stored(&hub, &told);
+    let message = &evidence["messages"][0];
+    assert_eq!((&message["deleted"], &message["text"]), (&json!(true), &json!("something foul")));
+}
+
+#[test]
 fn the_facts_of_the_session_and_the_way_of_the_call_are_frozen_while_it_runs_and_after() {
     let mut hub = Fixture::new();
     let (ann, bob) = (hub.user("ann"), hub.user("bob"));
