@@ -15,6 +15,14 @@ import { Settings, wireSettings } from './settings.js';
 /** A connection that is back sooner was never missed. */
 const OFFLINE_SHOWN_AFTER_MS = 1_000;
 
+/** What a moderator has done. @type {Record<string, string>} */
+const WORDS_BY_ACTION = {
+  warn: 'A moderator asks you to mind your manners.',
+  mute: 'A moderator lets you write nothing for now.',
+  restrict: 'You are not matched with anybody for now.',
+  ban: 'A moderator has closed this site to you.',
+};
+
 const settings = new Settings();
 const devices = new Devices();
 
@@ -184,9 +192,20 @@ function currentClient() {
     if (made === client) showConnection(event);
   });
   made.on('drain', () => showNotice('The server is about to restart. Your place is kept where possible.'));
-  made.on('notice', ({ reason }) => showNotice(reason || 'A message from the operator of this site.'));
+  made.on('notice', (notice) => showNotice(noticeText(notice)));
   client = made;
   return made;
+}
+
+/**
+ * @param {{ action: string, reason: string, until: number | null }} notice
+ * @returns {string}
+ */
+function noticeText({ action, reason, until }) {
+  const words = WORDS_BY_ACTION[action] ?? 'A message from the operator of this site.';
+  const end = until === null ? '' : ` Until ${new Date(until).toLocaleString()}.`;
+  const why = reason ? ` Reason: ${reason.replaceAll('_', ' ')}.` : '';
+  return `${words}${end}${why}`;
 }
 
 /** @param {import('/sdk/index.js').StateEvent} event */
