@@ -149,7 +149,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store.clone(), line, past);
     tasks.spawn(named("signaling", hub_task));
     tasks.spawn(named("accounts", identifying::watch(&store, &hub).await?.run()));
-    let accounts = identifying::open(&config, store, &hub, clock)?;
+    let accounts = identifying::desk(&config, store, &hub, clock);
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));

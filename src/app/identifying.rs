@@ -62,18 +62,11 @@ pub(super) fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Optio
 }
 
 /// The desk behind the routes of accounts, where there are any.
-///
-/// # Errors
-///
-/// There is no memory to work a password out.
-pub(super) fn open(config: &Config, store: runner::Handle, hub: &Handle, clock: Clock) -> anyhow::Result<Option<Desk>> {
-    if !config.auth.accounts {
-        return Ok(None);
-    }
+pub(super) fn desk(config: &Config, store: runner::Handle, hub: &Handle, clock: Clock) -> Option<Desk> {
     let settings = Settings {
         registration: config.auth.registration,
         logins_per_minute: config.limits.logins_per_minute,
         exempt: config.limits.exempt.clone(),
     };
-    Desk::open(settings, store, hub.clone(), clock).map(Some).context("work a password out")
+    config.auth.accounts.then(|| Desk::new(settings, store, hub.clone(), clock))
 }

@@ -8,6 +8,8 @@ use argon2::PasswordHash;
 use argon2::PasswordHasher;
 use argon2::PasswordVerifier;
 use argon2::Version;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::auth::secret::Secret;
@@ -24,6 +26,8 @@ const LANES: u32 = 1;
 
 /// Bytes of a salt. RFC 9106 §3.1.
 const SALT_LEN: usize = 16;
+/// Bytes of what is worked out.
+const HASH_LEN: usize = 32;
 
 /// A password in the form in which it is worked with: OpaqueString, RFC 8265 §4.2. It does not print itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +115,17 @@ impl Password {
     }
 }
 
+/// What nobody's password is kept as: no password is known for it, and to find that out costs as much as with any other.
+pub fn decoy() -> String {
+    let mut bytes = [0; SALT_LEN + HASH_LEN];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    let (salt, hash) = bytes.split_at(SALT_LEN);
+    let [salt, hash] = [salt, hash].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${hash}")
+}
+
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("our own parameters are sound");
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_LEN)).expect("our own parameters are sound");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
@@ -165,6 +178,15 @@ mod tests {
         assert!(chosen(&"x".repeat(1024)).is_ok());
         assert_eq!(chosen(&"x".repeat(1025)), Err(PasswordError::TooLong));
         assert!(Password::claimed("short".to_owned()).is_ok(), "whoever logs in may have an older one");
+    }
+
+    #[test]
+    fn a_decoy_is_as_any_hash_and_no_password_fits_it() {
+        let (decoy, kept) = (decoy(), chosen("correct horse").expect("good").hash().expect("hashed"));
+        let parameters = |text: &str| text.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!((parameters(&decoy), decoy.len()), (parameters(&kept), kept.len()));
+        assert!(PasswordHash::new(&decoy).is_ok());
+        assert!(!chosen("correct horse").expect("good").is(&decoy) && !Password::nobodys().is(&decoy));
     }
 
     #[test]

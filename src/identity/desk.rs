@@ -11,8 +11,8 @@ use ipnet::IpNet;
 
 use crate::admission::AddressKey;
 use crate::admission::lies_in;
+use crate::auth::password;
 use crate::auth::password::Password;
-use crate::auth::password::PasswordError;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Role;
@@ -89,17 +89,8 @@ struct Budgets {
 }
 
 impl Desk {
-    /// Works out a first password, which takes a moment.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory for it.
-    pub fn open(
-        settings: Settings,
-        store: runner::Handle,
-        hub: signal::Handle,
-        clock: Clock,
-    ) -> Result<Self, PasswordError> {
+    /// Nobody has come yet.
+    pub fn new(settings: Settings, store: runner::Handle, hub: signal::Handle, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let throttle = |(capacity, interval)| Throttle::new(capacity, interval);
         let attempts = settings.logins_per_minute.max(1);
@@ -108,18 +99,17 @@ impl Desk {
             failures_of_pair: throttle(FAILURES_OF_PAIR),
             failures_of_account: throttle(FAILURES_OF_ACCOUNT),
         };
-        let decoy = Password::claimed(random_text())?.hash()?.into();
         let inner = Inner {
             settings,
             store,
             hub,
             hasher: Hasher::new(cores),
             budgets: Mutex::new(budgets),
-            decoy,
+            decoy: password::decoy().into(),
             clock,
             stats: Arc::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// What becomes of those who show a password.
