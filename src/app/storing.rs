@@ -33,6 +33,7 @@ pub(super) fn retention(config: &Config) -> Retention {
         logs: config.retention.logs,
         audit: config.retention.audit,
         reports: config.retention.reports,
+        events: config.retention.events,
         meetings: config.matchmaking.recent_partner_pause,
     }
 }

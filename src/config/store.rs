@@ -91,11 +91,14 @@ pub struct Retention {
     /// Reports with their evidence, after the decision.
     #[serde(serialize_with = "duration::serialize")]
     pub reports: Duration,
+    /// What happened, for whoever watches from outside.
+    #[serde(serialize_with = "duration::serialize")]
+    pub events: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { session_chat: DAY, rooms: 90 * DAY, logs: 10 * DAY, audit: 365 * DAY, reports: 180 * DAY }
+        Self { session_chat: DAY, rooms: 90 * DAY, logs: 10 * DAY, audit: 365 * DAY, reports: 180 * DAY, events: 7 * DAY }
     }
 }
 
@@ -108,6 +111,7 @@ impl Retention {
             logs: section.value("logs", default.logs),
             audit: section.value("audit", default.audit),
             reports: section.value("reports", default.reports),
+            events: section.value("events", default.events),
         };
         section.finish();
         read

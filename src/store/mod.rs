@@ -5,6 +5,7 @@
 mod account;
 mod chat;
 mod error;
+mod event;
 mod id;
 mod memory;
 mod person;
@@ -37,6 +38,9 @@ pub use chat::Receipt;
 pub use chat::Window;
 pub use error::Accident;
 pub use error::StoreError;
+pub use event::Event;
+pub use event::EventNumber;
+pub use event::Events;
 pub use id::Alias;
 pub use id::BanId;
 pub use id::BlockId;
@@ -101,7 +105,7 @@ pub use upload::Uploads;
 pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
-pub trait Store: Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Upkeep + Send {
+pub trait Store: Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Events + Upkeep + Send {
     /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
     ///
     /// # Errors

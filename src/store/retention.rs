@@ -22,6 +22,8 @@ pub struct Retention {
     pub audit: Duration,
     /// Reports with their evidence, once they are decided on; a legal hold keeps them longer.
     pub reports: Duration,
+    /// What happened, for whoever watches from outside.
+    pub events: Duration,
     /// Who met whom: `matchmaking.recent_partner_pause`.
     pub meetings: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for Retention {
             logs: 10 * DAY,
             audit: 365 * DAY,
             reports: 180 * DAY,
+            events: 7 * DAY,
             meetings: Duration::from_secs(3600),
         }
     }
@@ -69,18 +72,21 @@ pub enum DataClass {
     Audit,
     /// Reports that are decided.
     Reports,
+    /// What happened.
+    Events,
     /// What has an expiry of its own: meetings, resumptions, logins, bans.
     Expired,
 }
 
 impl DataClass {
     /// Every class, chat before the sessions it belongs to.
-    pub const ALL: [DataClass; 6] = [
+    pub const ALL: [DataClass; 7] = [
         DataClass::SessionChat,
         DataClass::RoomChat,
         DataClass::Logs,
         DataClass::Audit,
         DataClass::Reports,
+        DataClass::Events,
         DataClass::Expired,
     ];
 
@@ -92,6 +98,7 @@ impl DataClass {
             DataClass::Logs => "logs",
             DataClass::Audit => "audit",
             DataClass::Reports => "reports",
+            DataClass::Events => "events",
             DataClass::Expired => "expired",
         }
     }

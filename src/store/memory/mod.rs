@@ -1,6 +1,7 @@
 //! The store without a file: `store.path = ":memory:"`, and the tests of whoever uses a store.
 mod account;
 mod chat;
+mod event;
 mod person;
 mod report;
 mod room;
@@ -15,6 +16,7 @@ use crate::store::Work;
 
 use account::AccountBook;
 use chat::Conversations;
+use event::EventBook;
 use person::Persons;
 use report::Desk;
 use room::RoomBook;
@@ -32,6 +34,7 @@ pub struct MemoryStore {
     uploads: UploadBook,
     desk: Desk,
     accounts: AccountBook,
+    events: EventBook,
 }
 
 impl MemoryStore {
@@ -46,6 +49,7 @@ impl MemoryStore {
             uploads: UploadBook::default(),
             desk: Desk::default(),
             accounts: AccountBook::default(),
+            events: EventBook::default(),
         }
     }
 }

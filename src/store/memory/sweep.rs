@@ -16,6 +16,7 @@ impl Upkeep for MemoryStore {
             DataClass::Logs => self.sweep_logs(horizon(now, self.retention.logs), rows),
             DataClass::Audit => self.desk.forget_deeds(horizon(now, self.retention.audit), rows),
             DataClass::Reports => self.desk.forget_decided(horizon(now, self.retention.reports), rows),
+            DataClass::Events => self.events.forget(horizon(now, self.retention.events), rows),
             DataClass::Expired => self.sweep_expired(now, rows),
         })
     }

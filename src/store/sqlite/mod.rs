@@ -6,6 +6,7 @@
 mod account;
 mod backup;
 mod chat;
+mod event;
 mod failure;
 mod migration;
 mod open;

@@ -30,6 +30,8 @@ pub(super) const OLD_DEEDS: &str =
 
 pub(super) const OLD_REPORTS: &str = "DELETE FROM report WHERE id IN
     (SELECT id FROM report WHERE decided <= ?1 AND is_held = 0 ORDER BY decided LIMIT ?2)";
+pub(super) const OLD_EVENTS: &str =
+    "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 
 pub(super) const OLD_MEETINGS: &str = "DELETE FROM meeting WHERE (a_user, b_user) IN
     (SELECT a_user, b_user FROM meeting WHERE at <= ?1 ORDER BY at LIMIT ?2)";
@@ -60,6 +62,7 @@ impl Upkeep for SqliteStore {
             DataClass::Logs => self.execute(OLD_LOGS, params![old(self.retention.logs), count(rows)]),
             DataClass::Audit => self.execute(OLD_DEEDS, params![old(self.retention.audit), count(rows)]),
             DataClass::Reports => self.execute(OLD_REPORTS, params![old(self.retention.reports), count(rows)]),
+            DataClass::Events => self.execute(OLD_EVENTS, params![old(self.retention.events), count(rows)]),
             DataClass::Expired => self.whole(|store| {
                 let mut swept = store.execute(OLD_MEETINGS, params![old(store.retention.meetings), count(rows)])?;
                 for sql in OVER {

@@ -1,6 +1,7 @@
 //! Everything that can be read out of a store, to compare two of them.
 use std::fmt::Debug;
 
+use crate::store::EventNumber;
 use crate::store::Place;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -38,6 +39,8 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     for case in store.open_cases(None, 100).expect("read") {
         lines.push(format!("{:?} {:?}", store.notes(&case.report.id), store.accuracy(&case.report.reporter)));
     }
+    let events = store.events(EventNumber::default(), 1_000);
+    lines.push(format!("{events:?} {:?} {:?}", store.last_event(), store.told("sink")));
     lines
 }
 

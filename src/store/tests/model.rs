@@ -29,14 +29,15 @@ enum End {
 
 fn retentions() -> impl Strategy<Value = Retention> {
     let kept = || prop_oneof![3 => Just(Duration::from_millis(150)), 1 => Just(Duration::ZERO)];
-    let all = (kept(), kept(), kept(), kept(), kept(), kept(), kept());
-    all.prop_map(|(session_chat, room_chat, unused_rooms, logs, audit, reports, meetings)| Retention {
+    let all = (kept(), kept(), kept(), kept(), kept(), kept(), kept(), kept());
+    all.prop_map(|(session_chat, room_chat, unused_rooms, logs, audit, reports, events, meetings)| Retention {
         session_chat,
         room_chat,
         unused_rooms,
         logs,
         audit,
         reports,
+        events,
         meetings,
     })
 }

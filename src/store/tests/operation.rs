@@ -10,6 +10,7 @@ use crate::store::BuriedFamily;
 use crate::store::Claim;
 use crate::store::DataClass;
 use crate::store::Decision;
+use crate::store::EventNumber;
 use crate::store::Meeting;
 use crate::store::Member;
 use crate::store::MemberRole;
@@ -31,6 +32,7 @@ use crate::store::Window;
 use crate::store::tests::account::account;
 use crate::store::tests::chat::message;
 use crate::store::tests::chat::mid;
+use crate::store::tests::event::event;
 use crate::store::tests::person::block;
 use crate::store::tests::person::family;
 use crate::store::tests::report::deed;
@@ -84,10 +86,12 @@ pub(super) enum What {
     Hold,
     Remark,
     Note,
+    Happen,
+    Tell,
     Sweep,
 }
 
-const ALL: [What; 37] = [
+const ALL: [What; 39] = [
     What::Start,
     What::Progress,
     What::End,
@@ -124,6 +128,8 @@ const ALL: [What; 37] = [
     What::Hold,
     What::Remark,
     What::Note,
+    What::Happen,
+    What::Tell,
     What::Sweep,
 ];
 
@@ -260,6 +266,8 @@ impl Operation {
                 format!("{:?}", store.add_note(&ReportId(id.into()), &note))
             }
             What::Note => format!("{:?}", store.append_deed(&deed(user, at))),
+            What::Happen => format!("{:?}", store.append_event(&event(name, at))),
+            What::Tell => format!("{:?}", store.put_told("sink", EventNumber(number))),
             // What one step takes is a store's own affair, what is left in the end is not.
             What::Sweep => {
                 for class in DataClass::ALL {

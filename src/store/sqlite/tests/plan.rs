@@ -2,6 +2,7 @@ use rusqlite::Connection;
 
 use crate::store::sqlite::account;
 use crate::store::sqlite::chat;
+use crate::store::sqlite::event;
 use crate::store::sqlite::report;
 use crate::store::sqlite::room;
 use crate::store::sqlite::session;
@@ -44,12 +45,14 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::REMOVED_ROOMS,
         sweep::OLD_LOGS,
         sweep::OLD_DEEDS,
+        sweep::OLD_EVENTS,
         sweep::OLD_MEETINGS,
         sweep::OLD_REPORTS,
         report::OPEN,
         report::DECIDED,
         report::NOTES,
         report::ACCURACY,
+        event::AFTER,
         report::DEEDS,
         upload::PROMISED,
         upload::OVERDUE,
