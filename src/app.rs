@@ -9,6 +9,7 @@ mod operator;
 mod relaying;
 mod service;
 mod storing;
+mod telling;
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -34,6 +35,8 @@ use crate::bus::LocalBus;
 use crate::bus::NodeId;
 use crate::config;
 use crate::config::Config;
+use crate::events;
+use crate::events::Feed;
 use crate::files;
 use crate::files::Desk;
 use crate::http;
@@ -143,6 +146,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(desk) = &desk {
         tasks.spawn(named("files", files::collect(desk.clone())));
     }
+    let told = telling::sinks(&config)?;
+    let sink_stats: Vec<_> = told.iter().map(|(sink, stats)| (sink.as_str(), Arc::clone(stats))).collect();
+    for (sink, stats) in told {
+        tasks.spawn(named("events", events::courier::run(store.clone(), sink, stats)));
+    }
+    let feed = Feed::new(store.clone());
     // The only node of its process, and there is no bus between processes yet.
     let (line, carrier) = LocalBus::default().join(NodeId(settings.server.node.as_str().into()));
     tasks.spawn(named("bus", carrier));
@@ -159,7 +168,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let passwords = accounts.as_ref().map(|desk| Arc::clone(desk.stats()));
     let web = http::Server::new(
         http_settings(&config, &listeners),
-        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), accounts, guest_check),
+        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), feed, accounts, guest_check),
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
@@ -167,6 +176,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::relay(&mut metrics, &plane, mode);
         numbers::signal(&mut metrics, hub.stats());
         numbers::store(&mut metrics, &store_stats);
+        numbers::events(&mut metrics, sink_stats);
         numbers::front(&mut metrics, front.counters());
         if let Some(desk) = &desk {
             numbers::files(&mut metrics, desk.stats());
@@ -370,6 +380,7 @@ fn hooks(
     ready: ReadyHook,
     page: &Arc<OnceLock<Metrics>>,
     desk: Option<Desk>,
+    feed: Feed,
     accounts: Option<identity::Desk>,
     guest_check: Option<GuestCheckHook>,
 ) -> Hooks {
@@ -382,6 +393,7 @@ fn hooks(
             text: page.get().map(Metrics::render).unwrap_or_default(),
         }),
         desk,
+        feed,
     );
     Hooks { accounts, guest_check, ..to_signal }
 }

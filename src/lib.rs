@@ -10,6 +10,7 @@ pub mod bench;
 pub mod bus;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod files;
 pub mod histogram;
 pub mod http;

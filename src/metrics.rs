@@ -89,6 +89,15 @@ pub const FILES_BYTES: Family<1> =
 /// Bytes of files on the disk or in the bucket.
 pub const FILES_KEPT_BYTES: Family<0> =
     Family::gauge("duologue_files_kept_bytes", "Bytes of files that are kept or promised now", []);
+/// Events that were taken by those who are told of them.
+pub const EVENTS_TOLD: Family<1> =
+    Family::counter("duologue_events_told_total", "Events taken by a sink of [events]", ["sink"]);
+/// Attempts to tell somebody of an event that failed.
+pub const EVENTS_FAILURES: Family<1> =
+    Family::counter("duologue_events_failures_total", "Attempts to tell a sink of events that failed", ["sink"]);
+/// Events that a sink has not taken yet.
+pub const EVENTS_WAITING: Family<1> =
+    Family::gauge("duologue_events_waiting", "Events that a sink of [events] has not taken yet", ["sink"]);
 /// People who wait.
 pub const QUEUE_LENGTH: Family<0> = Family::gauge("video_chat_queue_length", "People waiting for a partner now", []);
 /// Refusals for being too fast.

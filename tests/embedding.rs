@@ -12,7 +12,8 @@ const KEY: &str = "6b1f0a3c9d5e47828e21c4b7a09f3d6512e8f7a46c0b9d3e5f1a2b4c6d8e0
 
 /// The one block of that language with `mark` in it.
 fn block(language: &str, mark: &str) -> &'static str {
-    let blocks = DOCUMENT.split(&format!("```{language}\n")).skip(1).filter_map(|rest| rest.split("```").next());
+    let begin = format!("```{language}\n");
+    let blocks = DOCUMENT.split(&begin).skip(1).filter_map(|rest| rest.split("```").next());
     let found: Vec<&str> = blocks.filter(|block| block.contains(mark)).collect();
     assert_eq!(found.len(), 1, "one {language} block of the document has {mark}");
     found[0]

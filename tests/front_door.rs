@@ -11,6 +11,7 @@ use duologue::auth::turn::Minter;
 use duologue::bus::Bus as _;
 use duologue::bus::LocalBus;
 use duologue::bus::NodeId;
+use duologue::events::Feed;
 use duologue::http;
 use duologue::http::hooks::MetricsPage;
 use duologue::listener::Bind;
@@ -70,7 +71,7 @@ impl House {
         let (_, address) = front.addresses()[0];
 
         let mut tasks = JoinSet::new();
-        let hub = signaling(clock, &mut tasks);
+        let (hub, feed) = signaling(clock, &mut tasks);
         let metrics = || MetricsPage { content_type: "text/plain", text: String::new() };
         let server = http::Server::new(
             http::Settings {
@@ -80,7 +81,7 @@ impl House {
                 requests_per_minute: 600,
                 sockets: limits(),
             },
-            http::Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None),
+            http::Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None, feed),
         );
 
         let (come, turn) = mpsc::channel(16);
@@ -131,7 +132,7 @@ fn limits() -> Limits {
     Limits { total: 10, per_address: 10, exempt: Vec::new() }
 }
 
-fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
+fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> (signal::Handle, Feed) {
     let (link, engine) = matchmaking::runner::start(matchmaking::Settings::default(), clock);
     let (relay, mut revocations) = mpsc::channel(16);
     let opened = store::runner::Opened::in_memory(store::Retention::default());
@@ -166,12 +167,12 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> signal::Handle {
         files: None,
     };
     let (line, carrier) = LocalBus::default().join(NodeId("node".into()));
-    let (hub, task) = signal::start(settings, clock, link, relay, store, line, signal::Past::default());
+    let (hub, task) = signal::start(settings, clock, link, relay, store.clone(), line, signal::Past::default());
     tasks.spawn(engine);
     tasks.spawn(carrier);
     tasks.spawn(task);
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });
-    hub
+    (hub, Feed::new(store))
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "auth",
             "bus",
             "config",
+            "events",
             "histogram",
             "files",
             "http",
@@ -63,7 +64,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("http", &["admission", "auth", "bus", "files", "identity", "matchmaking", "signal", "store", "time"]),
+    ("http", &["admission", "auth", "bus", "events", "files", "identity", "matchmaking", "signal", "store", "time"]),
+    // Whoever watches from outside; what happened is in the store.
+    ("events", &["auth", "store", "time"]),
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.
     ("files", &["auth", "signal", "store", "time"]),
     // Passwords are looked up and worked out beside signaling, which issues what they are good for.

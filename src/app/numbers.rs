@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use crate::events::SinkStats;
 use crate::files;
 use crate::histogram::Histogram;
 use crate::identity;
@@ -188,6 +189,26 @@ pub(super) fn passwords(metrics: &mut Metrics, stats: &Arc<identity::Stats>) {
     metrics.register(metrics::PASSWORDS, move |samples| {
         for proof in Proof::ALL {
             samples.add([proof.as_str()], read.count(proof));
+        }
+    });
+}
+
+/// Registers what the couriers count, by the names of their sinks.
+pub(super) fn events(metrics: &mut Metrics, sinks: Vec<(&'static str, Arc<SinkStats>)>) {
+    by_sink(metrics, sinks.clone(), metrics::EVENTS_TOLD, SinkStats::told);
+    by_sink(metrics, sinks.clone(), metrics::EVENTS_FAILURES, SinkStats::failures);
+    by_sink(metrics, sinks, metrics::EVENTS_WAITING, SinkStats::waiting);
+}
+
+fn by_sink(
+    metrics: &mut Metrics,
+    sinks: Vec<(&'static str, Arc<SinkStats>)>,
+    metric: metrics::Family<1>,
+    count: fn(&SinkStats) -> u64,
+) {
+    metrics.register(metric, move |samples| {
+        for (sink, stats) in &sinks {
+            samples.add([*sink], count(stats));
         }
     });
 }

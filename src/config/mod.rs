@@ -5,6 +5,7 @@ mod auth;
 mod call;
 mod check;
 mod duration;
+mod events;
 mod files;
 mod http;
 mod limits;
@@ -35,6 +36,7 @@ pub use auth::Auth;
 pub use call::IcePolicy;
 pub use call::Matchmaking;
 pub use call::Session;
+pub use events::Events;
 pub use files::Bucket;
 pub use files::FileStorage;
 pub use files::Files;
@@ -96,6 +98,8 @@ pub struct Config {
     pub moderation: Moderation,
     /// `[files]`
     pub files: Files,
+    /// `[events]`
+    pub events: Events,
     /// `[log]`
     pub log: Log,
     /// Where it was read from.
@@ -115,7 +119,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Below this a shared secret can be guessed offline from one credential.
 const STRONG_SECRET_BYTES: usize = 32;
 
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "server",
     "http",
     "tls",
@@ -129,6 +133,7 @@ const SECTIONS: [&str; 14] = [
     "retention",
     "moderation",
     "files",
+    "events",
     "log",
 ];
 
@@ -204,6 +209,7 @@ impl Config {
             retention: Retention::read(Section::take(&mut root, "retention", reader)),
             moderation: Moderation::read(Section::take(&mut root, "moderation", reader)),
             files: Files::read(Section::take(&mut root, "files", reader)),
+            events: Events::read(Section::take(&mut root, "events", reader)),
             log: Log::read(Section::take(&mut root, "log", reader)),
             sources: Sources::default(),
         };

@@ -98,7 +98,14 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { session_chat: DAY, rooms: 90 * DAY, logs: 10 * DAY, audit: 365 * DAY, reports: 180 * DAY, events: 7 * DAY }
+        Self {
+            session_chat: DAY,
+            rooms: 90 * DAY,
+            logs: 10 * DAY,
+            audit: 365 * DAY,
+            reports: 180 * DAY,
+            events: 7 * DAY,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Subject;
+use crate::events::Feed;
 use crate::files::Desk;
 use crate::http::problem::Problem;
 use crate::identity;
@@ -101,6 +102,8 @@ pub struct Hooks {
     pub report: ReportHook,
     /// Behind `/v1/reports` beyond that, `/v1/bans` and `/v1/admin/audit`.
     pub moderation: ModerationHook,
+    /// Behind `/v1/events`.
+    pub events: Feed,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
     /// Behind `/metrics`.
@@ -122,7 +125,7 @@ pub struct FileHooks {
 
 impl Hooks {
     /// Leads all that concerns clients to signaling; there are no accounts yet.
-    pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook, desk: Option<Desk>) -> Self {
+    pub fn to_signal(hub: Handle, ready: ReadyHook, metrics: MetricsHook, desk: Option<Desk>, events: Feed) -> Self {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
@@ -170,6 +173,7 @@ impl Hooks {
                 let hub = moderations.clone();
                 Box::pin(async move { Ok(hub.moderation(by, ask).await?) })
             }),
+            events,
             ready,
             metrics,
             files: desk.map(|desk| FileHooks { desk, place }),

@@ -14,6 +14,7 @@ mod blocks;
 mod body;
 mod cors;
 mod edge;
+mod events;
 mod files;
 mod head;
 mod health;

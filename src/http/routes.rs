@@ -16,6 +16,7 @@ use crate::http::accounts;
 use crate::http::auth;
 use crate::http::blocks;
 use crate::http::edge::edge;
+use crate::http::events;
 use crate::http::files;
 use crate::http::health;
 use crate::http::moderation;
@@ -68,6 +69,7 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/bans", get(moderation::bans).post(moderation::ban))
         .route("/v1/bans/{id}", delete(moderation::lift))
         .route("/v1/admin/audit", get(moderation::audit))
+        .route("/v1/events", get(events::stream))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))
         .route("/v1/files/{id}", get(files::get))

@@ -48,6 +48,9 @@ const STREAMS_MAX: u32 = 64;
 /// Files that arrive at once from one address, all its users together.
 const ARRIVALS_PER_ADDRESS: usize = 16;
 
+/// Streams of events at once; each is a question to the store four times a second.
+const READERS: usize = 32;
+
 /// What the HTTP side needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -88,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) sockets: Arc<Admission>,
     /// Files that arrive.
     pub(crate) arrivals: Arc<Admission>,
+    /// Streams of events.
+    pub(crate) readers: Arc<Admission>,
     /// No new WebSockets; what runs may end.
     drain: CancellationToken,
     /// Everything ends now.
@@ -129,6 +134,7 @@ impl Server {
                 per_address: ARRIVALS_PER_ADDRESS,
                 exempt: settings.sockets.exempt.clone(),
             }),
+            readers: Admission::new(Limits { total: READERS, per_address: READERS, exempt: Vec::new() }),
             sockets: Admission::new(settings.sockets),
             drain: CancellationToken::new(),
             kill: CancellationToken::new(),

@@ -189,7 +189,8 @@ impl Task {
                 }
                 Some(Turn::Relayed(ended, relayed)) => {
                     log_ended(&ended, relayed);
-                    self.hub.handle_relayed(&ended, relayed);
+                    let now = self.now();
+                    self.hub.handle_relayed(&ended, relayed, now);
                 }
                 Some(Turn::CarryOut) => {}
                 None => return,

@@ -22,6 +22,7 @@ use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
+use crate::events::Feed;
 use crate::http::Arrival;
 use crate::http::Hooks;
 use crate::http::Origins;
@@ -31,6 +32,7 @@ use crate::http::hooks::MetricsPage;
 use crate::http::problem::Problem;
 use crate::signal::ErrorCode;
 use crate::signal::Peer;
+use crate::store;
 use crate::time::UnixMillis;
 
 mod conduct;
@@ -128,6 +130,12 @@ fn token_settings() -> TokenSettings {
     }
 }
 
+/// Of a store in which nothing happens.
+fn events() -> Feed {
+    let opened = store::runner::Opened::in_memory(store::Retention::default());
+    Feed::new(store::runner::start(opened).expect("threads").0)
+}
+
 fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
     let tokens = Arc::new(Mutex::new(Tokens::new(&token_settings())));
     let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), tokens);
@@ -162,6 +170,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         blocks: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"blocks": []})) })),
         report: Arc::new(|_, _| Box::pin(async { Ok(serde_json::json!({"report": "r1"})) })),
         moderation: Arc::new(|_, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
+        events: events(),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),
         files: None,

@@ -13,7 +13,6 @@ use crate::bus::LocalBus;
 use crate::bus::NodeId;
 use crate::matchmaking;
 use crate::signal;
-use crate::store;
 use crate::time::Clock;
 
 /// A fixture with a hub; the tasks end with the set.
@@ -44,7 +43,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         files: None,
     };
     let (line, carrier) = LocalBus::default().join(NodeId("node".into()));
-    let (hub, task) = signal::start(signaling, clock, link, relay, store, line, signal::Past::default());
+    let (hub, task) = signal::start(signaling, clock, link, relay, store.clone(), line, signal::Past::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(engine);
     tasks.spawn(carrier);
@@ -52,7 +51,8 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
     tasks.spawn(async move { while revocations.recv().await.is_some() {} });
     let mut fixture = Fixture::new();
     let metrics = || MetricsPage { content_type: "text/plain", text: String::new() };
-    fixture.server = Server::new(settings(), Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None));
+    let hooks = Hooks::to_signal(hub, Arc::new(|| Ok(())), Arc::new(metrics), None, Feed::new(store));
+    fixture.server = Server::new(settings(), hooks);
     (fixture, tasks)
 }
 

@@ -14,6 +14,7 @@ mod errands;
 mod evidence;
 mod groups;
 mod handlers;
+mod happenings;
 mod logins;
 mod neighbours;
 mod records;

@@ -10,6 +10,7 @@ use crate::signal::call_report::CallReport;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
+use crate::signal::hub::happenings;
 use crate::signal::hub::timers::Timer;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
@@ -42,9 +43,23 @@ impl Hub {
             progress,
         };
         let meeting = store::Meeting { users: [(&a.user).into(), (&b.user).into()], at: now.unix };
+        let waited_ms = [a, b].map(|ticket| now.mono.saturating_since(ticket.since).as_millis() as u64);
+        let event = happenings::event(
+            happenings::SESSION_STARTED,
+            session.id.as_str(),
+            &json!({
+                "users": [&*a.user.0, &*b.user.0],
+                "tags_common": session.tags_common,
+                "language": session.language,
+                "waited_ms": waited_ms,
+                "deadline": session.deadline.map(|deadline| deadline.unix),
+            }),
+            now,
+        );
         self.note("session", move |store| {
             store.start_session(&stored)?;
-            store.put_meeting(&meeting)
+            store.put_meeting(&meeting)?;
+            store.append_event(&event)
         });
     }
 
@@ -82,7 +97,17 @@ impl Hub {
         let id = ended.session.clone();
         let ending =
             store::Ending { at: now.unix, reason: ended.reason.as_str().into(), summary: summary(ended, None) };
-        self.note("session", move |store| store.end_session(&id, &ending));
+        let [a, b] = ended.reports.each_ref().map(CallReport::summary);
+        let event = happenings::event(
+            happenings::SESSION_ENDED,
+            id.as_str(),
+            &json!({"reason": ended.reason, "duration_ms": ended.duration.as_millis() as u64, "reports": [a, b]}),
+            now,
+        );
+        self.note("session", move |store| {
+            store.end_session(&id, &ending)?;
+            store.append_event(&event)
+        });
         self.record_revocation(&ended.session, ended.credentials_until, now);
     }
 
@@ -104,10 +129,14 @@ impl Hub {
     }
 
     /// Adds to the record of a session what the relay did for it, which is known a moment after its end.
-    pub(crate) fn handle_relayed(&mut self, ended: &Ended, relayed: Option<Relayed>) {
+    pub(crate) fn handle_relayed(&mut self, ended: &Ended, relayed: Option<Relayed>, now: Now) {
         let Some(relayed) = relayed else { return };
         let (id, summary) = (ended.session.clone(), summary(ended, Some(relayed)));
-        self.note("session", move |store| store.summarize_session(&id, &summary));
+        let event = happenings::event(happenings::RELAY_USED, id.as_str(), &json!(relayed), now);
+        self.note("session", move |store| {
+            store.summarize_session(&id, &summary)?;
+            store.append_event(&event)
+        });
     }
 }
 

@@ -15,6 +15,7 @@ use crate::signal::hub::blocks;
 use crate::signal::hub::blocks::Whom;
 use crate::signal::hub::evidence;
 use crate::signal::hub::evidence::Scene;
+use crate::signal::hub::happenings;
 use crate::signal::id::random_text;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
@@ -177,6 +178,17 @@ impl Hub {
             rank: Rank::USUAL,
             at: now.unix,
         };
+        let event = happenings::event(
+            happenings::REPORT_SUBMITTED,
+            submit.session.as_str(),
+            &json!({
+                "report": &*id.0,
+                "reason": submit.reason.as_str(),
+                "reporter": &*report.reporter.0,
+                "reported": &*report.reported.user.0,
+            }),
+            now,
+        );
         let fallback = at_least.clone();
         let (about, since, accused) = (submit.reason, self.complaints_since(now.unix), report.reported.clone());
         let weighed = accused.clone();
@@ -186,6 +198,7 @@ impl Hub {
             if !store.add_report(&Report { evidence, rank, ..report })? {
                 return Ok(Filed::Twice);
             }
+            store.append_event(&event)?;
             let complaints = since.map_or(Ok(0), |since| store.open_against(&accused, since))?;
             let Some(at_least) = at_least else { return Ok(Filed::Stored { block: None, complaints }) };
             // Whoever blocks as many as can be is kept apart from this one until a restart.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::matchmaking::UserId;
 use crate::signal::conversation::Named;
 use crate::signal::conversation::SentMessage;
 use crate::signal::hub::Asking;
@@ -16,6 +17,7 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::handlers::files;
 use crate::signal::hub::handlers::files::FileView;
 use crate::signal::hub::handlers::files::Stored;
+use crate::signal::hub::happenings;
 use crate::signal::hub::seats::Seat;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::Delete;
@@ -31,8 +33,10 @@ use crate::store::Appended;
 use crate::store::ClientMessageId;
 use crate::store::Content;
 use crate::store::Deleted;
+use crate::store::Event;
 use crate::store::Message;
 use crate::store::MessageId;
+use crate::store::Place;
 use crate::store::Reacted;
 use crate::store::Reaction;
 use crate::store::Receipt;
@@ -116,9 +120,17 @@ impl Hub {
         }
         let message = Arc::new(message);
         let (asked, stored, sender) = (asking.clone(), Arc::clone(&message), store::UserId::from(&asking.user));
+        let event = told_outside(&message, &asking.user, now);
         let then = move |hub: &mut Hub, outcome, now| hub.on_appended(&asked, &seat, &message, outcome, now);
         if is_kept {
-            self.write_for(asking, "message", move |store| files::append(store, &stored, &sender), then);
+            let append = move |store: &mut dyn Store| {
+                let appended = files::append(store, &stored, &sender)?;
+                if matches!(appended, Stored::Appended(Appended::New, _)) {
+                    store.append_event(&event)?;
+                }
+                Ok(appended)
+            };
+            self.write_for(asking, "message", append, then);
         } else {
             let look = move |store: &dyn Store| files::look_up(store, &stored, &sender);
             self.read_for(asking, "upload", look, then);
@@ -174,6 +186,10 @@ impl Hub {
         }
         if is_news {
             self.stats.chat_messages_total.add_one();
+            if !is_kept {
+                let event = told_outside(message, &asking.user, now);
+                self.note("event", move |store| store.append_event(&event));
+            }
             let sharing = self.settings.files.as_ref();
             let file = upload.as_ref().zip(sharing).map(|(upload, sharing)| FileView::new(upload, sharing, now.unix));
             let view =
@@ -303,4 +319,18 @@ impl Hub {
         );
         Ok(())
     }
+}
+
+/// That somebody wrote, without what: those who watch from outside learn no more of a conversation.
+fn told_outside(message: &Message, sender: &UserId, now: Now) -> Event {
+    let Message { place, mid, content, .. } = message;
+    let data = json!({
+        "mid": mid,
+        "place": if matches!(place, Place::Room(_)) { "room" } else { "session" },
+        "user": &*sender.0,
+        "kind": content.kind.as_str(),
+        "characters": content.text.chars().count(),
+        "file": content.file.as_ref().map(|file| &*file.0),
+    });
+    happenings::event(happenings::CHAT_MESSAGE, place.as_str(), &data, now)
 }

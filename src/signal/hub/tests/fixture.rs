@@ -508,7 +508,7 @@ impl Fixture {
     /// The relay tells what it did for the session that ended last.
     pub(super) fn hear_relay(&mut self, relayed: Relayed) {
         let ended = self.ended.last().expect("one has ended");
-        self.hub.handle_relayed(ended, Some(relayed));
+        self.hub.handle_relayed(ended, Some(relayed), self.now);
         self.collect();
     }
 

@@ -1,0 +1,25 @@
+//! Those who are told what happens, as the configuration wants them.
+use std::sync::Arc;
+
+use anyhow::anyhow;
+
+use crate::config::Config;
+use crate::events::Sink;
+use crate::events::SinkStats;
+
+/// The sinks, each with what its courier will count.
+///
+/// # Errors
+///
+/// One cannot be used; what to do about it is said.
+pub(super) fn sinks(config: &Config) -> anyhow::Result<Vec<(Sink, Arc<SinkStats>)>> {
+    let events = &config.events;
+    let mut sinks = Vec::new();
+    if let Some(secret) = events.webhook_secret.as_ref().filter(|_| !events.webhook_url.is_empty()) {
+        sinks.push(Sink::webhook(&events.webhook_url, secret).map_err(|why| anyhow!("events.webhook_url: {why}"))?);
+    }
+    if !events.file.is_empty() {
+        sinks.push(Sink::file(events.file.clone().into()));
+    }
+    Ok(sinks.into_iter().map(|sink| (sink, Arc::default())).collect())
+}

@@ -1,0 +1,56 @@
+//! Where events go.
+use std::path::PathBuf;
+
+use crate::auth::secret::Secret;
+use crate::events::journal::Journal;
+use crate::events::webhook::Webhook;
+use crate::store::Event;
+
+/// Somebody who is told.
+#[derive(Debug)]
+pub enum Sink {
+    /// A server of the operator's.
+    Webhook(Webhook),
+    /// A file of lines.
+    File(Journal),
+}
+
+/// How an attempt to tell several events ended.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// How many were taken, from the first on.
+    pub(super) taken: usize,
+    /// Why the next one was not.
+    pub(super) trouble: Option<String>,
+}
+
+impl Sink {
+    /// Posts each event to `url`, signed with `secret`.
+    ///
+    /// # Errors
+    ///
+    /// There is no TLS on this machine, or the secret is marked as base64 and is none.
+    pub fn webhook(url: &str, secret: &Secret) -> Result<Self, String> {
+        Webhook::new(url, secret).map(Sink::Webhook)
+    }
+
+    /// Adds each event as a line to a file.
+    pub fn file(path: PathBuf) -> Self {
+        Sink::File(Journal::new(path))
+    }
+
+    /// The word in metrics and in the store: what a sink has been told is kept under it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Sink::Webhook(_) => "webhook",
+            Sink::File(_) => "file",
+        }
+    }
+
+    pub(super) async fn deliver(&self, events: &[&Event]) -> Delivery {
+        match self {
+            Sink::Webhook(webhook) => webhook.deliver(events).await,
+            Sink::File(journal) => journal.deliver(events).await,
+        }
+    }
+}
