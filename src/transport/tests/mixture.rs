@@ -298,6 +298,10 @@ fn each_socket_asks_once_for_what_the_kernel_refuses_to_cut() {
     let long = [burst(Party::Hub, Party::First, 1204), burst(Party::First, Party::Hub, 1200)];
     let short = [burst(Party::Hub, Party::Second, 104), burst(Party::Second, Party::Hub, 100)];
     let model = run(&mut world, &[vec![long; 4], vec![short; 2]].concat().concat(), Pace::Together);
+    // What has come may not be counted yet.
+    let (sent, in_runs) = (world.requests() + model.answers + model.relayed(), IoEvent::SentInRun);
+    world.until("all is sent", |world| world.count(IoEvent::DatagramSent) == sent + world.reports);
+    world.until("runs are counted", |world| world.count(in_runs) >= 32);
     let counted = [world.count(IoEvent::RunRefused), world.count(IoEvent::SentInRun)];
     assert_eq!(audit(world, &model), model.flows);
     assert_eq!(counted, [2, 32], "what is short enough still leaves in runs");
