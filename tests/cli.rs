@@ -210,6 +210,40 @@ fn healthcheck_asks_the_plain_listener() {
 }
 
 #[test]
+fn a_backup_holds_the_files_of_chat_and_a_restore_brings_them_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| duologue(directory.path(), arguments, &[]);
+    let at = |path: &str| directory.path().join(path);
+    let (kept, lost) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    fs::create_dir_all(at("state/uploads/01")).expect("made");
+    fs::create_dir_all(at("state/uploads/fe")).expect("made");
+    fs::write(at("state/uploads/01").join(kept), "a picture").expect("written");
+    fs::write(at("state/uploads/fe").join(lost), "a voice note").expect("written");
+    fs::write(at("state/uploads/fe").join(format!("{lost}#1")), "still arriving").expect("written");
+    drop(store::open(&at("state/duologue.db"), store::Retention::default()).expect("made"));
+
+    let made = run(&["backup", "copy.db"]);
+    assert_eq!(code(&made), Some(0), "{}", stderr(&made));
+    assert!(stdout(&made).ends_with("copy.db.files has 2 files of state/uploads (21 bytes)\n"), "{}", stdout(&made));
+    fs::remove_file(at("copy.db")).expect("removed");
+    let again = run(&["backup", "copy.db"]);
+    let exists = "duologue: copy.db.files exists already; name another file\n";
+    assert_eq!((code(&again), &*stderr(&again)), (Some(1), exists));
+    assert!(!at("copy.db").exists(), "what was refused leaves nothing behind");
+
+    fs::rename(at("copy.db.files"), at("other.db.files")).expect("renamed");
+    fs::copy(at("state/duologue.db"), at("other.db")).expect("copied");
+    fs::remove_dir_all(at("state/uploads/fe")).expect("removed");
+    let restored = run(&["restore", "other.db"]);
+    assert_eq!(code(&restored), Some(0), "{}", stderr(&restored));
+    let told = stdout(&restored);
+    assert!(told.ends_with("state/uploads has 1 files of other.db.files (12 bytes)\n"), "{told}");
+    assert_eq!(fs::read_to_string(at("state/uploads/fe").join(lost)).expect("it is back"), "a voice note");
+    assert_eq!(fs::read_dir(at("state/uploads/fe")).expect("a directory").count(), 1);
+    assert_eq!(fs::read_to_string(at("state/uploads/01").join(kept)).expect("untouched"), "a picture");
+}
+
+#[test]
 fn a_backup_is_made_and_restored_by_two_commands() {
     let directory = tempfile::tempdir().expect("a directory");
     let run = |arguments: &[&str]| duologue(directory.path(), arguments, &[]);

@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "auth",
             "bench",
             "config",
+            "files",
             "ice",
             "listener",
             "load",

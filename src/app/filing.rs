@@ -15,9 +15,6 @@ use crate::state::State;
 use crate::store::runner;
 use crate::time::Clock;
 
-/// Where files are, below the state directory.
-const DIRECTORY: &str = "uploads";
-
 /// What signaling needs of files; `None`: there are none.
 pub(super) fn sharing(config: &Config, state: &State) -> Option<FileSharing> {
     match config.files.storage {
@@ -46,7 +43,7 @@ pub(super) fn blobs(config: &Config) -> anyhow::Result<Blobs> {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
         }),
-        _ => Blobs::in_directory(&config.server.state_dir.join(DIRECTORY)),
+        _ => Blobs::in_directory(&config.uploads()),
     };
     blobs.context("files")
 }

@@ -79,13 +79,13 @@ enum Command {
     },
     /// Ask the running server whether it is alive
     Healthcheck,
-    /// Copy the database to a new file, while a server uses it or not
+    /// Copy the database to a new file and the files of chat beside it, while a server uses them or not
     Backup {
-        /// The copy; it must not be there yet
+        /// The copy; neither it nor the directory FILE.files may be there yet
         #[arg(value_name = "FILE")]
         to: PathBuf,
     },
-    /// Put a copy in the place of the database, which is moved aside; the server must not run
+    /// Put a copy in the place of the database, which is moved aside, and its files back; the server must not run
     Restore {
         /// What backup wrote
         #[arg(value_name = "FILE")]

@@ -184,6 +184,11 @@ impl Config {
         self.store.path.file(&self.server.state_dir)
     }
 
+    /// Returns the directory of the files that chat carries, where `files.storage` is `local`.
+    pub fn uploads(&self) -> PathBuf {
+        self.server.state_dir.join("uploads")
+    }
+
     /// Reads the same sources again, e.g. after SIGHUP; flags and environment are those of the start.
     ///
     /// # Errors

@@ -206,39 +206,80 @@ impl Blobs {
     ///
     /// The directory cannot be read.
     pub(super) fn found(&self) -> io::Result<Inventory> {
-        let mut found = Inventory::default();
-        let Some(directory) = &self.directory else { return Ok(found) };
-        let now = SystemTime::now();
-        for shelf in fs::read_dir(directory)? {
-            let shelf = shelf?;
-            if !shelf.file_type()?.is_dir() {
-                continue;
-            }
-            for entry in fs::read_dir(shelf.path())? {
-                let entry = entry?;
-                let Ok(name) = entry.file_name().into_string() else { continue };
-                let Ok(data) = entry.metadata() else { continue };
-                let age = data.modified().ok().and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-                let path = entry.path();
-                let marked = name.strip_suffix(MARK).filter(|id| is_id(id));
-                match marked {
-                    Some(id) => drop(found.marks.insert(UploadId(id.into()), Aged { path, age })),
-                    None if is_id(&name) => found.files.push((UploadId(name.into()), path)),
-                    None => found.parts.push(Aged { path, age }),
-                }
-            }
-        }
-        Ok(found)
+        self.directory.as_deref().map_or_else(|| Ok(Inventory::default()), inventory)
     }
 
     fn path(&self, id: &UploadId) -> Path {
-        // Few files in each directory.
-        let shelf = id.0.get(..2).unwrap_or_default();
+        let shelf = shelf_of(id);
         match self.prefix.as_str() {
             "" => Path::from(format!("{shelf}/{}", id.0)),
             prefix => Path::from(format!("{prefix}/{shelf}/{}", id.0)),
         }
     }
+}
+
+/// Copies the files of uploads from one directory to another and returns how many were copied and their bytes. A file never
+/// changes once it has its name, so one that is there already is left alone; one that is removed meanwhile is left out.
+///
+/// # Errors
+///
+/// Something cannot be read or written; the text names it.
+pub fn copy_directory(from: &FilePath, to: &FilePath) -> io::Result<(u64, u64)> {
+    let about = |path: &FilePath| {
+        let path = path.to_owned();
+        move |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    };
+    let (mut count, mut bytes) = (0, 0);
+    for (id, path) in inventory(from).map_err(about(from))?.files {
+        let shelf = to.join(shelf_of(&id));
+        DirBuilder::new().recursive(true).mode(0o700).create(&shelf).map_err(about(&shelf))?;
+        let place = shelf.join(&*id.0);
+        if place.try_exists().map_err(about(&place))? {
+            continue;
+        }
+        // What breaks off is no file of an upload, and the collector clears it away.
+        let part = shelf.join(format!("{}.copy", id.0));
+        match fs::copy(&path, &part) {
+            Ok(copied) => bytes += copied,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => continue,
+            Err(error) => return Err(about(&path)(error)),
+        }
+        fs::File::open(&part).and_then(|part| part.sync_all()).map_err(about(&part))?;
+        fs::rename(&part, &place).map_err(about(&place))?;
+        fs::File::open(&shelf).and_then(|shelf| shelf.sync_all()).map_err(about(&shelf))?;
+        count += 1;
+    }
+    Ok((count, bytes))
+}
+
+fn inventory(directory: &FilePath) -> io::Result<Inventory> {
+    let mut found = Inventory::default();
+    let now = SystemTime::now();
+    for shelf in fs::read_dir(directory)? {
+        let shelf = shelf?;
+        if !shelf.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(shelf.path())? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(data) = entry.metadata() else { continue };
+            let age = data.modified().ok().and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+            let path = entry.path();
+            let marked = name.strip_suffix(MARK).filter(|id| is_id(id));
+            match marked {
+                Some(id) => drop(found.marks.insert(UploadId(id.into()), Aged { path, age })),
+                None if is_id(&name) => found.files.push((UploadId(name.into()), path)),
+                None => found.parts.push(Aged { path, age }),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The directory of a file: few files in each.
+fn shelf_of(id: &UploadId) -> &str {
+    id.0.get(..2).unwrap_or_default()
 }
 
 /// What lies in the directory.

@@ -19,6 +19,7 @@ pub use arrival::PutError;
 pub use blobs::Blobs;
 pub use blobs::BlobsError;
 pub use blobs::Bucket;
+pub use blobs::copy_directory;
 pub use collector::collect;
 pub use desk::Admitted;
 pub use desk::Desk;
