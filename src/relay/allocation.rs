@@ -223,14 +223,25 @@ impl Allocation {
         }
     }
 
-    /// The record of this allocation, ending now.
-    pub(super) fn usage(&self, end: EndReason, now: Now) -> Usage {
+    /// How many packets were discarded while it was known.
+    pub(super) fn dropped(&self) -> u64 {
+        let dropped = self.oddities.as_deref().map(|oddities| oddities.dropped.iter().copied().map(u64::from).sum());
+        dropped.unwrap_or_default()
+    }
+
+    /// What came straight from other clients of this process.
+    pub(super) fn handed_in(&self) -> Traffic {
         let mut handed_in = self.handed_in;
         for half in self.halves.iter() {
             let (packets, bytes) = half.entry.handed();
             handed_in.packets += packets;
             handed_in.bytes += bytes;
         }
+        handed_in
+    }
+
+    /// The record of this allocation, ending now.
+    pub(super) fn usage(&self, end: EndReason, now: Now) -> Usage {
         Usage {
             session: self.credential.session().map(Box::from),
             user_hash: user_hash(self.credential.user.id()),
@@ -241,7 +252,7 @@ impl Allocation {
             to_peers: self.outward.to_peers,
             to_client: self.inward.to_client,
             handed_out: self.outward.handed_over,
-            handed_in,
+            handed_in: self.handed_in(),
             dropped: self.oddities.as_deref().copied().unwrap_or_default().dropped,
             end,
         }

@@ -112,6 +112,11 @@ impl Allocations {
         if allocation.is_expired(now) { None } else { Some((id, allocation)) }
     }
 
+    /// Every slot from this one on, with what it holds.
+    pub(super) fn slots_from(&self, first: u32) -> impl Iterator<Item = (AllocationId, Option<&Allocation>)> {
+        self.allocation_by_id.slots_from(first).map(|(id, allocation)| (id, allocation.map(Box::as_ref)))
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
         self.allocation_by_id.iter_mut().map(Box::as_mut)
     }

@@ -145,9 +145,7 @@ impl Server {
     pub fn revoke(&mut self, session: &str, until: UnixMillis, now: Now) {
         self.revocations.refuse(session, until, now.unix);
         for at in self.allocations.ids_of_session(session) {
-            let stream = self.allocations.get(at).and_then(|allocation| allocation.client.via.stream());
-            self.end(at, EndReason::Revoked, now);
-            self.effects.extend(stream.map(|stream| Effect::CloseStream { stream }));
+            self.end_with_stream(at, EndReason::Revoked, now);
         }
     }
 
@@ -188,6 +186,15 @@ impl Server {
             self.effects.push_back(Effect::Close { at, family: half.family(), relayed: half.slot() });
         }
         self.effects.push_back(Effect::Ended(allocation.usage(reason, now)));
+    }
+
+    /// Frees an allocation and closes its client's connection, if that has one; false without such an allocation.
+    pub(super) fn end_with_stream(&mut self, at: AllocationId, reason: EndReason, now: Now) -> bool {
+        let Some(allocation) = self.allocations.get(at) else { return false };
+        let stream = allocation.client.via.stream();
+        self.end(at, reason, now);
+        self.effects.extend(stream.map(|stream| Effect::CloseStream { stream }));
+        true
     }
 
     /// Gives back the relayed address of one family, with its permissions and channels. RFC 8656 §8.1.

@@ -8,6 +8,11 @@ pub struct AllocationId {
 }
 
 impl AllocationId {
+    /// The id of that holder of a slot.
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
     /// A dense index, used again after the allocation ends.
     pub const fn slot(self) -> u32 {
         self.slot
@@ -76,6 +81,16 @@ impl<T> Slab<T> {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
+    }
+
+    /// Every slot from this one on, with what it holds.
+    pub(super) fn slots_from(&self, first: u32) -> impl Iterator<Item = (AllocationId, Option<&T>)> {
+        let entries = self.entries.get(index(first)..).unwrap_or_default();
+        // The entries come first: beyond the last there may be no number.
+        entries
+            .iter()
+            .zip(first..)
+            .map(|(entry, slot)| (AllocationId { slot, generation: entry.generation }, entry.value.as_ref()))
     }
 
     /// Every value.

@@ -17,8 +17,11 @@ use std::sync::mpsc::TrySendError;
 use rustix::event::EventfdFlags;
 use tokio::sync::oneshot;
 
+use crate::relay::AllocationId;
 use crate::relay::Config;
+use crate::relay::Listing;
 use crate::relay::StreamId;
+use crate::relay::Which;
 use crate::time::UnixMillis;
 use crate::transport::stream::TurnStream;
 
@@ -38,6 +41,10 @@ pub(super) enum Command {
     Adopt(Box<TurnStream>),
     /// Free the session's allocations and refuse its credentials until then.
     Revoke { session: Arc<str>, until: UnixMillis, acted: oneshot::Sender<()> },
+    /// Tell which allocations live, so many at most.
+    List { which: Which, limit: usize, told: oneshot::Sender<Listing> },
+    /// Free this allocation, and tell whether it was there.
+    End { id: AllocationId, ended: oneshot::Sender<bool> },
     /// Take no new allocations.
     Drain,
     /// Go on with this configuration.

@@ -11,6 +11,7 @@ mod dispatch;
 mod effects;
 mod egress;
 mod icmp;
+mod inspection;
 mod mailbox;
 mod output;
 mod pace;
@@ -30,6 +31,9 @@ pub(crate) mod udp;
 
 pub use counters::IoCounters;
 pub use counters::IoEvent;
+pub use inspection::AllocationPage;
+pub use inspection::AllocationPlace;
+pub use inspection::Unanswered;
 pub use plane::DataPlane;
 pub use plane::RevokeError;
 pub use plane::Settings;

@@ -44,7 +44,7 @@ use crate::transport::streams::SHARDS_MAX;
 const REVOKE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before a full mailbox is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(2);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What the data plane starts from.
 #[derive(Debug)]
@@ -103,13 +103,13 @@ pub enum RevokeError {
 /// A handle to the data plane. When the last one is dropped, it stops.
 #[derive(Clone, Debug)]
 pub struct DataPlane {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     udp_addresses: Vec<SocketAddr>,
-    mailboxes: Arc<[Mailbox]>,
+    pub(super) mailboxes: Arc<[Mailbox]>,
     shards: Vec<ShardHandle>,
     directory: Arc<Directory>,
     ledger: Arc<Mutex<Ledger>>,

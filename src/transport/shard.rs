@@ -266,6 +266,13 @@ impl Shard {
                     // Nobody waiting any more is no reason not to have done it.
                     let _ = acted.send(());
                 }
+                Command::List { which, limit, told } => drop(told.send(self.server.list(&which, limit, now))),
+                Command::End { id, ended } => {
+                    let was_there = self.server.end_allocation(id, now);
+                    self.on_effects(now);
+                    // As above.
+                    let _ = ended.send(was_there);
+                }
                 Command::Drain => self.server.drain(),
                 Command::Reconfigure(config) => {
                     self.config = Arc::clone(&config);

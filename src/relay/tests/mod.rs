@@ -12,6 +12,7 @@ mod fixture;
 mod hand_over;
 mod hostile;
 mod icmp;
+mod listing;
 mod password_algorithms;
 mod permissions;
 mod policy;

@@ -4,6 +4,7 @@ mod calls;
 mod client;
 mod control;
 mod icmp;
+mod inspection;
 mod mixture;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the whole program")]
 #[path = "../../../tests/support/netns.rs"]
