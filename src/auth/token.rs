@@ -294,6 +294,12 @@ impl Tokens {
         Some(self.issued(subject, family.clone(), refresh_token, now))
     }
 
+    /// When a user last logged in or was given new tokens; `None` without a login that lasts.
+    pub fn last_issued(&self, user: &Arc<str>) -> Option<UnixMillis> {
+        let expires = self.families.last_expiry(user)?;
+        Some(UnixMillis(expires.0.saturating_sub(self.refresh_ttl.as_millis() as u64)))
+    }
+
     /// Ends logins of a user: none of their tokens is good any more. Their live sockets must go too (rule 17).
     pub fn end_logins(&mut self, user: &Arc<str>, which: &Logins, now: UnixMillis) {
         let mut ended = self.families.end(user, which);

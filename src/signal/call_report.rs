@@ -72,12 +72,32 @@ pub(crate) struct CallReport {
     /// The path last reported.
     pub(crate) path: Option<Path>,
     protocol: Option<RelayProtocol>,
+    /// The state last reported.
+    state: Option<Box<str>>,
     setup: Option<Duration>,
+    quality: Option<LastQuality>,
     is_connected: bool,
     has_failed: bool,
     scores: Series,
     round_trips_ms: Series,
     losses: Series,
+}
+
+/// The quality last reported; what was not told is null.
+#[derive(Copy, Clone, Debug, Serialize)]
+struct LastQuality {
+    score: f64,
+    rtt_ms: Option<f64>,
+    loss: Option<f64>,
+}
+
+/// A report as it stands while the call goes on; what was not told is null.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallState {
+    state: Option<Box<str>>,
+    path: Option<&'static str>,
+    setup_ms: Option<u64>,
+    quality: Option<LastQuality>,
 }
 
 /// Values of one kind.
@@ -128,6 +148,7 @@ impl CallReport {
             self.path = state.path;
             self.protocol = state.relay_protocol;
         }
+        self.state = Some(state.state.as_str().into());
         let setup = state.setup_ms.map(Duration::from_millis).filter(|setup| *setup <= SETUP_MAX);
         self.setup = self.setup.or(setup);
         match state.state.as_str() {
@@ -145,6 +166,11 @@ impl CallReport {
 
     /// Takes an `rtc.quality`.
     pub(crate) fn on_quality(&mut self, quality: &Quality) {
+        self.quality = Some(LastQuality {
+            score: quality.score(),
+            rtt_ms: quality.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+            loss: quality.loss(),
+        });
         self.scores.add(quality.score(), |new, worst| new < worst);
         if let Some(round_trip) = quality.round_trip() {
             self.round_trips_ms.add(round_trip.as_secs_f64() * 1000.0, |new, worst| new > worst);
@@ -157,6 +183,16 @@ impl CallReport {
     /// The way that media takes now.
     pub(crate) const fn route(&self) -> Route {
         Route::of(self.path, self.protocol)
+    }
+
+    /// What is known now.
+    pub(crate) fn now(&self) -> CallState {
+        CallState {
+            state: self.state.clone(),
+            path: self.path.map(|_| self.route().as_str()),
+            setup_ms: self.setup.map(|setup| setup.as_millis() as u64),
+            quality: self.quality,
+        }
     }
 
     pub(crate) fn summary(&self) -> CallSummary {
@@ -208,6 +244,23 @@ mod tests {
         assert_eq!(report.on_state(&state(&json!({"state": "failed"}))), None);
         let milestone = report.on_state(&state(&json!({"state": "connected", "setup_ms": 86_400_000})));
         assert_eq!(milestone, Some(Milestone::Connected(Route::Unknown, None)), "nobody waits for a day");
+    }
+
+    #[test]
+    fn what_is_known_now_is_what_was_told_last() {
+        let mut report = CallReport::default();
+        let nothing = json!({"state": null, "path": null, "setup_ms": null, "quality": null});
+        assert_eq!(serde_json::to_value(report.now()).expect("serializes"), nothing);
+        report.on_state(&state(&json!({"state": "connected", "path": "direct", "setup_ms": 40})));
+        report.on_state(&state(&json!({"state": "disconnected"})));
+        for score in [90, 70] {
+            report.on_quality(&quality(&json!({"score": score, "rtt_ms": 12})));
+        }
+        let quality = json!({"score": 70.0, "rtt_ms": 12.0, "loss": null});
+        assert_eq!(
+            serde_json::to_value(report.now()).expect("serializes"),
+            json!({"state": "disconnected", "path": "direct", "setup_ms": 40, "quality": quality})
+        );
     }
 
     #[test]

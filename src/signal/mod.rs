@@ -35,6 +35,8 @@ pub use id::ConnectionId;
 pub use id::SessionId;
 pub use key_ring::KeyKeeper;
 pub use key_ring::KeyRing;
+pub use moderation_ask::AccountChanges;
+pub use moderation_ask::AccountSearch;
 pub use moderation_ask::ModerationAsk;
 pub use past::Past;
 pub use protocol::BanRequest;

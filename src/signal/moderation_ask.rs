@@ -5,7 +5,7 @@ use crate::signal::protocol::BanRequest;
 use crate::signal::protocol::DecisionRequest;
 use crate::signal::protocol::Refusal;
 
-/// Something about reports, bans or the audit, from somebody whose token is verified; whether it has the rights is the
+/// Something about reports, bans, live calls, accounts or the audit, from somebody whose token is verified; whether it has the rights is the
 /// hub's to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModerationAsk {
@@ -68,6 +68,43 @@ pub enum ModerationAsk {
         /// Which.
         ban: String,
     },
+    /// Live calls, the newest first.
+    Calls {
+        /// The `next` of the page before.
+        after: Option<String>,
+        /// Calls, at most.
+        limit: Option<usize>,
+    },
+    /// The end of a live call.
+    EndCall {
+        /// Which.
+        session: String,
+        /// Why, for the audit.
+        reason: Option<String>,
+    },
+    /// Accounts in the order of their names.
+    Accounts {
+        /// Which, and which page of them.
+        search: AccountSearch,
+        /// Accounts, at most.
+        limit: Option<usize>,
+    },
+    /// Another role for an account, or whether it is disabled.
+    AlterAccount {
+        /// Whose.
+        user: String,
+        /// What becomes different.
+        changes: AccountChanges,
+    },
+    /// Something that was done elsewhere, for the audit.
+    Done {
+        /// What, in one word.
+        action: &'static str,
+        /// To whom or what.
+        subject: String,
+        /// The rest.
+        details: Value,
+    },
     /// What people with rights did, the last first.
     Audit {
         /// Only what is older than that number.
@@ -75,6 +112,28 @@ pub enum ModerationAsk {
         /// Deeds, at most.
         limit: Option<usize>,
     },
+}
+
+/// Which accounts are looked for; what is not given does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountSearch {
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// A part of the name, or the whole id.
+    pub text: Option<String>,
+    /// The role.
+    pub role: Option<String>,
+    /// Whether it is disabled.
+    pub disabled: Option<bool>,
+}
+
+/// What becomes different about an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountChanges {
+    /// The role.
+    pub role: Option<String>,
+    /// Whether it is disabled.
+    pub disabled: Option<bool>,
 }
 
 /// Where the answer goes; called once, by the hub, and must not wait.

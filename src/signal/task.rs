@@ -290,7 +290,7 @@ impl Task {
                     self.jobs.push_back(errand.into_job(Box::new(move |sequel| drop(returns.blocking_send(sequel)))));
                 }
                 Effect::Tell(said) => self.words.push_back(said),
-                Effect::SessionEnded(ended) => self.end_session(ended),
+                Effect::SessionEnded(ended) => self.end_session(*ended),
                 Effect::Revoke(pass) => self.revoke(pass),
             }
         }

@@ -121,6 +121,12 @@ impl Families {
         self.buried.insert(family, until);
     }
 
+    /// Until when the refresh tokens of a user are good; the last of them.
+    pub(super) fn last_expiry(&self, user: &Arc<str>) -> Option<UnixMillis> {
+        let lookups = self.lookups_of(user).into_iter();
+        lookups.filter_map(|lookup| self.family_by_lookup.get(&lookup)).map(|family| family.expires).max()
+    }
+
     pub(super) fn take_changes(&mut self) -> Vec<FamilyChange> {
         std::mem::take(&mut self.changes)
     }

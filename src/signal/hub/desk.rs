@@ -103,8 +103,27 @@ impl Hub {
             ModerationAsk::Ban(request) => self.add_ban(actor, request, answer, now),
             ModerationAsk::Lift { ban } => self.lift_ban(actor, BanId(ban.into()), answer),
             ModerationAsk::Audit { before, limit } => self.list_deeds(before, limit, answer),
+            ModerationAsk::Calls { after, limit } => answer(self.list_calls(after.as_deref(), limit)),
+            ModerationAsk::EndCall { session, reason } => self.end_call(&actor, session, reason, answer, now),
+            ModerationAsk::Accounts { search, limit } => self.list_accounts(search, limit, answer, now),
+            ModerationAsk::AlterAccount { user, changes } => self.alter_account(actor, user, changes, answer),
+            ModerationAsk::Done { action, subject, details } => {
+                self.append_deed(actor.deed(action, &subject, &details), answer);
+            }
         }
         self.settle(now);
+    }
+
+    /// Has a deed kept that is done already.
+    pub(super) fn append_deed(&mut self, deed: Deed, answer: ModerationAnswer) {
+        self.write(
+            "deed",
+            move |store| store.append_deed(&deed),
+            move |_, outcome, _| {
+                let unkept = |_| Refusal::new(ErrorCode::Unavailable, "it is done, but the audit could not be written");
+                answer(outcome.map(|()| json!({})).map_err(unkept));
+            },
+        );
     }
 
     /// Has something about one report written, with its deed.
@@ -181,6 +200,12 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
     match ask {
         // Who ends a hold destroys evidence, and nobody reads what moderators do but admins.
         ModerationAsk::Audit { .. } | ModerationAsk::Hold { is_held: false, .. } => role == Role::Admin,
+        // What concerns the whole node, or the rights of others.
+        ModerationAsk::Calls { .. }
+        | ModerationAsk::EndCall { .. }
+        | ModerationAsk::Accounts { .. }
+        | ModerationAsk::AlterAccount { .. }
+        | ModerationAsk::Done { .. } => role == Role::Admin,
         ModerationAsk::Reports { .. }
         | ModerationAsk::Report { .. }
         | ModerationAsk::Claim { .. }

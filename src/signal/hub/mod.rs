@@ -2,10 +2,12 @@
 //!
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
+mod account_book;
 mod automatic;
 mod ban_book;
 mod bans;
 mod blocks;
+mod call_book;
 mod case_view;
 mod chain;
 mod connections;
@@ -102,7 +104,7 @@ pub(crate) enum Effect {
     /// Tell other nodes.
     Tell(bus::Said),
     /// Have the relay let go of a session, then log what it was.
-    SessionEnded(Ended),
+    SessionEnded(Box<Ended>),
     /// Have the relay let go of what credentials in a room were for.
     Revoke(Pass),
 }

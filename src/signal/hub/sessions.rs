@@ -209,7 +209,7 @@ impl Hub {
             credentials_until: session.credentials_until,
         };
         self.record_end(&ended, now);
-        self.effects.push_back(Effect::SessionEnded(ended));
+        self.effects.push_back(Effect::SessionEnded(Box::new(ended)));
     }
 
     /// The side that the asking user has in a session (rule 26).

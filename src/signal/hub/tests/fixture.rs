@@ -464,7 +464,7 @@ impl Fixture {
                 match effect {
                     Effect::Matchmaking(command) => self.commands.push(command),
                     Effect::Store(errand) => self.errands.push_back(errand),
-                    Effect::SessionEnded(ended) => self.ended.push(ended),
+                    Effect::SessionEnded(ended) => self.ended.push(*ended),
                     Effect::Tell(said) => self.said.push(said),
                     Effect::Revoke(pass) => self.revoked.push(pass),
                 }

@@ -1,4 +1,5 @@
 //! The rules of the contract against the hub itself, in fake time.
+mod administration;
 mod blocks;
 mod chat;
 mod drain;

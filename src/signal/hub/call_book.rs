@@ -1,0 +1,124 @@
+//! Live calls as admins see them, and how they end one.
+use std::cmp::Reverse;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::matchmaking::UserId;
+use crate::signal::hub::Hub;
+use crate::signal::hub::chain::Presence;
+use crate::signal::hub::desk::Actor;
+use crate::signal::hub::desk::page_size;
+use crate::signal::id::SessionId;
+use crate::signal::id::Side;
+use crate::signal::moderation_ask::ModerationAnswer;
+use crate::signal::protocol::ErrorCode;
+use crate::signal::protocol::Refusal;
+use crate::signal::session::EndReason;
+use crate::signal::session::Participant;
+use crate::signal::session::Session;
+use crate::time::Now;
+use crate::time::UnixMillis;
+
+/// Characters of the reason for the audit.
+const REASON_CHARS_MAX: usize = 500;
+
+/// Where a call stands among others: the newest first.
+type Rank<'a> = Reverse<(UnixMillis, &'a str)>;
+
+impl Hub {
+    /// A page of live calls.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request`
+    pub(super) fn list_calls(&self, after: Option<&str>, limit: Option<usize>) -> Result<Value, Refusal> {
+        let limit = page_size(limit)?;
+        let after = after.map(parse).transpose()?;
+        let ranked = self.session_by_id.values().map(|session| (rank(session), session));
+        let mut behind: Vec<_> = ranked.filter(|(rank, _)| after.is_none_or(|after| *rank > after)).collect();
+        let is_last = behind.len() <= limit;
+        if !is_last {
+            // Only the page itself is worth sorting.
+            behind.select_nth_unstable_by_key(limit, |(rank, _)| *rank);
+            behind.truncate(limit);
+        }
+        behind.sort_unstable_by_key(|(rank, _)| *rank);
+        let next = behind.last().filter(|_| !is_last).map(|(_, last)| cursor(last));
+        let calls: Vec<Value> = behind.into_iter().map(|(_, session)| self.call_view(session)).collect();
+        Ok(json!({"sessions": calls, "next": next, "total": self.session_by_id.len()}))
+    }
+
+    /// Ends a call at once, its credentials and allocations too.
+    pub(super) fn end_call(
+        &mut self,
+        actor: &Actor,
+        session: String,
+        reason: Option<String>,
+        answer: ModerationAnswer,
+        now: Now,
+    ) {
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+            return answer(Err(Refusal::new(ErrorCode::TooLarge, "reason has at most 500 characters")));
+        }
+        let id = SessionId(session.into());
+        let Some(live) = self.session_by_id.get(&id) else {
+            return answer(Err(Refusal::new(ErrorCode::NotFound, "there is no such live session")));
+        };
+        let users = Side::BOTH.map(|side| live.participant(side).user.0.clone());
+        let deed = actor.deed("session.end", id.as_str(), &json!({"users": users, "reason": reason}));
+        self.end_session(&id, EndReason::Moderation, now);
+        self.append_deed(deed, answer);
+    }
+
+    fn call_view(&self, session: &Session) -> Value {
+        let sides = Side::BOTH.map(|side| self.side_view(session.participant(side)));
+        json!({
+            "session": session.id,
+            "started_at": session.started.unix,
+            "deadline": session.deadline.map(|deadline| deadline.unix),
+            "tags_common": session.tags_common,
+            "language": session.language,
+            "sides": sides,
+        })
+    }
+
+    fn side_view(&self, participant: &Participant) -> Value {
+        let UserId(user) = &participant.user;
+        let presence = self.user_by_id.get(&participant.user).map(|user| &user.presence);
+        let subject = presence.and_then(Presence::chain).map(|chain| &chain.subject);
+        let mut view = json!({
+            "user": user,
+            "role": subject.map(|subject| subject.role.as_str()),
+            "guest": subject.map(|subject| subject.guest),
+            "presence": match presence {
+                Some(Presence::Online(..)) => "online",
+                Some(Presence::Lost(..)) => "lost",
+                Some(Presence::Away) | None => "away",
+            },
+        });
+        if let (Some(view), Value::Object(report)) = (view.as_object_mut(), json!(participant.report.now())) {
+            view.extend(report);
+        }
+        view
+    }
+}
+
+fn rank(session: &Session) -> Rank<'_> {
+    Reverse((session.started.unix, session.id.as_str()))
+}
+
+/// Where a page ends; clients send it back as they got it.
+fn cursor(session: &Session) -> String {
+    format!("{}.{}", session.started.unix.0, session.id.as_str())
+}
+
+/// Reads what [`cursor`] wrote.
+///
+/// # Errors
+///
+/// `bad_request`
+fn parse(text: &str) -> Result<Rank<'_>, Refusal> {
+    let place = text.split_once('.').and_then(|(at, id)| Some(Reverse((UnixMillis(at.parse().ok()?), id))));
+    place.ok_or_else(|| Refusal::bad_request("after is the next of an earlier page"))
+}
