@@ -1,5 +1,6 @@
 //! The composition root: makes the rooms, connects them with each other, starts and stops them.
 pub(crate) mod addresses;
+mod administering;
 mod doors;
 mod filing;
 mod identifying;
@@ -7,6 +8,7 @@ mod interfaces;
 mod numbers;
 mod operator;
 mod relaying;
+mod series;
 mod service;
 mod storing;
 mod telling;
@@ -18,6 +20,7 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -26,6 +29,7 @@ use tracing::warn;
 use crate::admission::Limits;
 use crate::app::doors::Listeners;
 use crate::app::doors::Purpose;
+use crate::app::operator::Asked;
 use crate::app::operator::Operator;
 use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::token::TokenSettings;
@@ -41,10 +45,8 @@ use crate::files;
 use crate::files::Desk;
 use crate::http;
 use crate::http::Hooks;
-use crate::http::hooks::GuestCheckHook;
 use crate::http::hooks::MetricsPage;
 use crate::http::hooks::ReadyHook;
-use crate::identity;
 use crate::listener;
 use crate::listener::Certificates;
 use crate::listener::Front;
@@ -163,12 +165,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let stop_watching = CancellationToken::new();
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
 
+    let measured =
+        series::Sources { relay: plane.counters(), signal: Arc::clone(hub.stats()), store: Arc::clone(&store_stats) };
+    let (series, series_task) = series::start(measured, clock);
+    tasks.spawn(named("series", series_task));
+    let (shown, config_shown) = watch::channel(administering::shown(&config));
+    let (drain_asked, drain_asks) = mpsc::channel(1);
+    let admin = administering::hooks(&plane, clock, config_shown, series, (drain_asked, config.server.shutdown_grace));
+
     let page = Arc::new(OnceLock::new());
     let guest_check = identifying::guest_check(&config, clock)?;
     let passwords = accounts.as_ref().map(|desk| Arc::clone(desk.stats()));
     let web = http::Server::new(
         http_settings(&config, &listeners),
-        hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), feed, accounts, guest_check),
+        Hooks {
+            accounts,
+            guest_check,
+            admin: Some(admin),
+            ..hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), feed)
+        },
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
     page.get_or_init(|| {
@@ -190,7 +205,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let host = config.server.public_host.in_url().to_string();
     // Whoever reads that the server is there may send it a signal at once.
-    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter)?;
+    let asked = Asked { drain: drain_asks, shown };
+    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter, asked)?;
     listeners.print(&host)?;
     operator.announce();
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
@@ -375,17 +391,9 @@ fn ready(plane: &DataPlane, certificates: &Arc<Certificates>, listeners: &Listen
 }
 
 /// What stands behind the routes.
-fn hooks(
-    hub: &Handle,
-    ready: ReadyHook,
-    page: &Arc<OnceLock<Metrics>>,
-    desk: Option<Desk>,
-    feed: Feed,
-    accounts: Option<identity::Desk>,
-    guest_check: Option<GuestCheckHook>,
-) -> Hooks {
+fn hooks(hub: &Handle, ready: ReadyHook, page: &Arc<OnceLock<Metrics>>, desk: Option<Desk>, feed: Feed) -> Hooks {
     let page = Arc::clone(page);
-    let to_signal = Hooks::to_signal(
+    Hooks::to_signal(
         hub.clone(),
         ready,
         Arc::new(move || MetricsPage {
@@ -394,6 +402,5 @@ fn hooks(
         }),
         desk,
         feed,
-    );
-    Hooks { accounts, guest_check, ..to_signal }
+    )
 }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::bail;
+use serde_json::Value;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio::time::sleep;
@@ -18,6 +21,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::addresses;
+use crate::app::administering;
 use crate::app::interfaces::Interfaces;
 use crate::app::relaying;
 use crate::app::service::Service;
@@ -58,9 +62,18 @@ const RELOADABLE: [&str; 21] = [
 /// How often a draining server looks whether allocations are left.
 const ALLOCATIONS_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Listens to signals and carries them out.
+/// The ends of what admins ask over REST.
+pub(super) struct Asked {
+    /// To drain.
+    pub(super) drain: mpsc::Receiver<()>,
+    /// What they see of the configuration.
+    pub(super) shown: watch::Sender<Value>,
+}
+
+/// Listens to signals and to admins, and carries out what they want.
 pub(super) struct Operator {
     config: Config,
+    asked: Asked,
     state: State,
     tcp_addresses: Vec<SocketAddr>,
     /// Of this machine, as of the last look.
@@ -83,10 +96,12 @@ impl Operator {
         own_addresses: Vec<IpAddr>,
         certificates: Arc<Certificates>,
         minter: Minter,
+        asked: Asked,
     ) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen to signals");
         Ok(Self {
             config,
+            asked,
             state,
             tcp_addresses,
             own_addresses,
@@ -105,7 +120,7 @@ impl Operator {
         self.service.ready();
     }
 
-    /// Waits for the signal to stop; reloads meanwhile.
+    /// Waits for the signal to stop, or for an admin who asks for it; reloads meanwhile.
     ///
     /// # Errors
     ///
@@ -115,6 +130,10 @@ impl Operator {
             tokio::select! {
                 _ = self.terminate.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
+                Some(()) = self.asked.drain.recv() => {
+                    info!("an admin asks to drain");
+                    return Ok(());
+                }
                 _ = self.hang_up.recv() => self.reload(plane),
                 () = self.interfaces.changed() => self.review_addresses(plane),
                 () = self.service.watchdog_due() => self.report_alive(plane),
@@ -172,6 +191,7 @@ impl Operator {
         self.reconfigure(plane);
         // After the relay: what is minted from here on must be good there.
         self.minter.renew(relaying::minting_secret(&self.config, &self.state));
+        self.asked.shown.send_replace(administering::shown(&self.config));
         info!("reloaded");
     }
 

@@ -14,6 +14,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::Subject;
 use crate::events::Feed;
 use crate::files::Desk;
+use crate::http::admin::AdminHooks;
 use crate::http::problem::Problem;
 use crate::identity;
 use crate::signal;
@@ -100,7 +101,7 @@ pub struct Hooks {
     pub blocks: BlockHook,
     /// Behind `POST /v1/reports`.
     pub report: ReportHook,
-    /// Behind `/v1/reports` beyond that, `/v1/bans` and `/v1/admin/audit`.
+    /// Behind `/v1/reports` beyond that, `/v1/bans`, and what of `/v1/admin/*` is signaling's.
     pub moderation: ModerationHook,
     /// Behind `/v1/events`.
     pub events: Feed,
@@ -110,6 +111,8 @@ pub struct Hooks {
     pub metrics: MetricsHook,
     /// Behind `/v1/uploads` and `/v1/files`; `None`: there are no files here.
     pub files: Option<FileHooks>,
+    /// Behind `/v1/admin/*` as far as it is not signaling's; `None`: nothing of that is here.
+    pub admin: Option<AdminHooks>,
     /// Behind `/v1/auth/register` and `/v1/auth/login`; `None`: there are no accounts here.
     pub accounts: Option<identity::Desk>,
 }
@@ -177,6 +180,7 @@ impl Hooks {
             ready,
             metrics,
             files: desk.map(|desk| FileHooks { desk, place }),
+            admin: None,
             accounts: None,
             guest_check: None,
         }

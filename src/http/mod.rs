@@ -2,6 +2,7 @@
 //!
 //! `app` gives connections in ([`Server::adopt`]) and says what stands behind the routes ([`Hooks`]).
 
+pub mod admin;
 pub mod client_address;
 pub mod hooks;
 pub mod origin;
@@ -32,6 +33,7 @@ mod upgrade;
 #[cfg(test)]
 mod tests;
 
+pub use admin::AdminHooks;
 pub use hooks::Hooks;
 pub use hooks::UpgradedSocket;
 pub use origin::Origins;

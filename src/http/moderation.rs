@@ -24,8 +24,8 @@ use crate::signal::DecisionRequest;
 use crate::signal::ErrorCode;
 use crate::signal::ModerationAsk;
 
-type Shared = State<Arc<Inner>>;
-type Named = Result<Path<String>, PathRejection>;
+pub(crate) type Shared = State<Arc<Inner>>;
+pub(crate) type Named = Result<Path<String>, PathRejection>;
 
 #[derive(Deserialize)]
 pub(crate) struct ReportPage {
@@ -164,15 +164,15 @@ async fn staff(inner: &Inner, headers: &Head) -> Result<Subject, Problem> {
     Ok(subject)
 }
 
-async fn ask(inner: &Inner, by: Subject, ask: ModerationAsk) -> Result<Response, Problem> {
+pub(crate) async fn ask(inner: &Inner, by: Subject, ask: ModerationAsk) -> Result<Response, Problem> {
     (inner.hooks.moderation)(by, ask).await.map(|told| body::reply(&told))
 }
 
-fn name(path: Named) -> Result<String, Problem> {
+pub(crate) fn name(path: Named) -> Result<String, Problem> {
     path.map(|Path(name)| name).map_err(|_| Problem::new(ErrorCode::BadRequest, "the path is not UTF-8"))
 }
 
-fn part<T>(page: Result<Query<T>, QueryRejection>, expected: &'static str) -> Result<T, Problem> {
+pub(crate) fn part<T>(page: Result<Query<T>, QueryRejection>, expected: &'static str) -> Result<T, Problem> {
     page.map(|Query(part)| part).map_err(|_| Problem::new(ErrorCode::BadRequest, expected))
 }
 

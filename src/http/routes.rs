@@ -13,6 +13,7 @@ use axum::routing::put;
 use hyper::StatusCode;
 
 use crate::http::accounts;
+use crate::http::admin;
 use crate::http::auth;
 use crate::http::blocks;
 use crate::http::edge::edge;
@@ -69,6 +70,15 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/bans", get(moderation::bans).post(moderation::ban))
         .route("/v1/bans/{id}", delete(moderation::lift))
         .route("/v1/admin/audit", get(moderation::audit))
+        .route("/v1/admin/sessions", get(admin::sessions))
+        .route("/v1/admin/sessions/{id}/end", post(admin::end_session))
+        .route("/v1/admin/allocations", get(admin::allocations))
+        .route("/v1/admin/allocations/{id}/end", post(admin::end_allocation))
+        .route("/v1/admin/users", get(admin::users))
+        .route("/v1/admin/users/{id}", patch(admin::alter_user))
+        .route("/v1/admin/config", get(admin::config))
+        .route("/v1/admin/series", get(admin::series))
+        .route("/v1/admin/drain", post(admin::drain))
         .route("/v1/events", get(events::stream))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))

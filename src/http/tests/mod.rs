@@ -175,6 +175,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),
         files: None,
         logout: Arc::new(|_, _| Box::pin(async { Ok(()) })),
+        admin: None,
         accounts: None,
         guest_check: None,
         ice_servers: Arc::new(|user| Box::pin(async move { Ok(serde_json::json!({"user": user})) })),

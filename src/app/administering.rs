@@ -1,0 +1,164 @@
+//! What stands behind the routes of admins: the data plane, the configuration, what was measured.
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+
+use crate::app::series;
+use crate::config::Config;
+use crate::http::AdminHooks;
+use crate::http::Problem;
+use crate::http::admin::AllocationQuery;
+use crate::relay::AllocationId;
+use crate::relay::AllocationView;
+use crate::relay::ShardId;
+use crate::relay::Traffic;
+use crate::signal::ErrorCode;
+use crate::time::Clock;
+use crate::time::Now;
+use crate::transport::AllocationPlace;
+use crate::transport::DataPlane;
+use crate::transport::Unanswered;
+
+/// Allocations of a page.
+const PAGE_MAX: usize = 100;
+const PAGE_DEFAULT: usize = 50;
+/// Allocations of one session that are told of each shard; a session may hold far fewer.
+const OF_SESSION_MAX: usize = 100;
+
+/// The configuration in force as admins see it, secrets masked.
+pub(super) fn shown(config: &Config) -> Value {
+    // Whatever has a TOML form has a JSON form.
+    json!({"config": config, "warnings": config.warnings()})
+}
+
+/// The hooks. `drain` is heard by the operator's task, which gives calls `grace`.
+pub(super) fn hooks(
+    plane: &DataPlane,
+    clock: Clock,
+    config: watch::Receiver<Value>,
+    series: series::Handle,
+    (drain, grace): (mpsc::Sender<()>, Duration),
+) -> AdminHooks {
+    let (lists, ends) = (plane.clone(), plane.clone());
+    AdminHooks {
+        allocations: Arc::new(move |query| {
+            let plane = lists.clone();
+            Box::pin(async move { list(&plane, query, clock.now()).await })
+        }),
+        end_allocation: Arc::new(move |name| {
+            let plane = ends.clone();
+            Box::pin(async move { end(&plane, &name).await })
+        }),
+        config: Arc::new(move || config.borrow().clone()),
+        series: Arc::new(move |after| {
+            let series = series.clone();
+            Box::pin(async move {
+                let told = series.after(after).await;
+                told.ok_or(Problem::new(ErrorCode::Unavailable, "this node is going away"))
+            })
+        }),
+        drain: Arc::new(move || match drain.try_send(()) {
+            Ok(()) => Ok(json!({"draining": true, "grace_ms": grace.as_millis() as u64})),
+            Err(_) => Err(Problem::new(ErrorCode::Conflict, "this node drains already")),
+        }),
+    }
+}
+
+async fn list(plane: &DataPlane, query: AllocationQuery, now: Now) -> Result<Value, Problem> {
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Problem::new(ErrorCode::BadRequest, "limit is a number from 1 to 100"));
+    }
+    let after = query.after.as_deref().map(place).transpose()?;
+    let page = match query.session {
+        Some(session) => plane.allocations_of(&session, OF_SESSION_MAX).await,
+        None => plane.allocations(after.unwrap_or(AllocationPlace::START), limit).await,
+    };
+    let page = page.map_err(unanswered)?;
+    let next = page.next.map(|AllocationPlace { shard, slot }| format!("{}-{slot}", shard.0));
+    let allocations: Vec<Value> = page.found.iter().map(|(shard, one)| view(*shard, one, now)).collect();
+    Ok(json!({"allocations": allocations, "next": next}))
+}
+
+async fn end(plane: &DataPlane, name: &str) -> Result<Value, Problem> {
+    let no_such = || Problem::new(ErrorCode::NotFound, "there is no such live allocation");
+    let (shard, id) = allocation(name).ok_or_else(no_such)?;
+    if plane.end_allocation(shard, id).await.map_err(unanswered)? { Ok(json!({})) } else { Err(no_such()) }
+}
+
+fn unanswered(why: Unanswered) -> Problem {
+    Problem::new(ErrorCode::Unavailable, why.to_string())
+}
+
+/// Reads where a page ends.
+fn place(text: &str) -> Result<AllocationPlace, Problem> {
+    let parts = text.split_once('-').and_then(|(shard, slot)| Some((shard.parse().ok()?, slot.parse().ok()?)));
+    let (shard, slot) =
+        parts.ok_or_else(|| Problem::new(ErrorCode::BadRequest, "after is the next of an earlier page"))?;
+    Ok(AllocationPlace { shard: ShardId(shard), slot })
+}
+
+/// Reads the name of an allocation.
+fn allocation(name: &str) -> Option<(ShardId, AllocationId)> {
+    let mut parts = name.splitn(3, '-');
+    let shard = ShardId(parts.next()?.parse().ok()?);
+    Some((shard, AllocationId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
+}
+
+fn view(shard: ShardId, one: &AllocationView, now: Now) -> Value {
+    let AllocationView { id, session, user_hash, transport, client, relayed, started, expires, .. } = one;
+    json!({
+        "id": format!("{}-{}-{}", shard.0, id.slot(), id.generation()),
+        "session": session,
+        "user_hash": format!("{user_hash:016x}"),
+        "transport": transport.label(),
+        "client": client,
+        "relayed": relayed,
+        "started_at": started,
+        "age_ms": now.unix.saturating_since(*started).as_millis() as u64,
+        "expires_at": expires,
+        "permissions": one.permissions,
+        "channels": one.channels,
+        "to_peers": traffic(one.to_peers),
+        "to_client": traffic(one.to_client),
+        "handed_out": traffic(one.handed_out),
+        "handed_in": traffic(one.handed_in),
+        "dropped": one.dropped,
+    })
+}
+
+fn traffic(traffic: Traffic) -> Value {
+    json!({"packets": traffic.packets, "bytes": traffic.bytes})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_allocations_and_of_pages_are_read_as_they_were_written() {
+        assert_eq!(allocation("1-20-3"), Some((ShardId(1), AllocationId::new(20, 3))));
+        for bad in ["", "1", "1-2", "1-2-3-4", "-1-2-3", "a-b-c", "99999-1-1", "1-4294967296-0"] {
+            assert_eq!(allocation(bad), None, "{bad}");
+            assert!(bad == "1-2" || place(bad).is_err(), "{bad}");
+        }
+        assert_eq!(place("1-20"), Ok(AllocationPlace { shard: ShardId(1), slot: 20 }));
+    }
+
+    #[test]
+    fn the_configuration_is_shown_without_its_secrets() {
+        let mut config = Config::default();
+        let secret = crate::auth::secret::Secret::new(*b"never to be seen anywhere, it is secret");
+        config.turn.secrets = vec![secret.clone()];
+        config.turn.users = [("ann".to_owned(), secret.clone())].into();
+        config.auth.jwt_secrets = vec![secret.clone()];
+        config.events.webhook_secret = Some(secret);
+        let told = shown(&config).to_string();
+        assert!(!told.contains("never to be seen"), "{told}");
+        assert!(told.contains("\"users\":{\"ann\":\"***\"}"), "{told}");
+    }
+}
