@@ -12,14 +12,16 @@ use serde_json::Value;
 use crate::http::auth;
 use crate::http::body;
 use crate::http::head::Head;
+use crate::http::page;
+use crate::http::page::PageQuery;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::BlockAsk;
 use crate::signal::BlockTarget;
 
 /// `GET /v1/blocks`: the ids of the blocks, the newest first.
-pub(crate) async fn list(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
-    ask(&inner, &headers, BlockAsk::List).await.map(|blocks| body::reply(&blocks))
+pub(crate) async fn list(State(inner): State<Arc<Inner>>, page: PageQuery, headers: Head) -> Result<Response, Problem> {
+    ask(&inner, &headers, BlockAsk::List(page::asked(page)?)).await.map(|blocks| body::reply(&blocks))
 }
 
 /// `POST /v1/blocks`: keeps a user, or the other side of a session, away for good.

@@ -22,6 +22,7 @@ use crate::signal::BlockAsk;
 use crate::signal::Handle;
 use crate::signal::ModerationAsk;
 use crate::signal::Peer;
+use crate::signal::PersonAsk;
 use crate::signal::ReportSubmit;
 use crate::signal::RoomAsk;
 use crate::store::Place;
@@ -68,6 +69,8 @@ pub type BlockHook = Arc<dyn Fn(Subject, BlockAsk) -> Pending<Result<Value, Prob
 pub type ReportHook = Arc<dyn Fn(Subject, ReportSubmit) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Asks something of what moderators and admins may, for somebody whose token is verified.
 pub type ModerationHook = Arc<dyn Fn(Subject, ModerationAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Asks something about what is kept of a user whose token is verified.
+pub type PersonHook = Arc<dyn Fn(Subject, PersonAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -103,6 +106,8 @@ pub struct Hooks {
     pub report: ReportHook,
     /// Behind `/v1/reports` beyond that, `/v1/bans`, and what of `/v1/admin/*` is signaling's.
     pub moderation: ModerationHook,
+    /// Behind `/v1/history` and `/v1/me`.
+    pub person: PersonHook,
     /// Behind `/v1/events`.
     pub events: Feed,
     /// Behind `/health/ready`.
@@ -132,7 +137,7 @@ impl Hooks {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
-        let moderations = hub.clone();
+        let (moderations, persons) = (hub.clone(), hub.clone());
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -175,6 +180,10 @@ impl Hooks {
             moderation: Arc::new(move |by, ask| {
                 let hub = moderations.clone();
                 Box::pin(async move { Ok(hub.moderation(by, ask).await?) })
+            }),
+            person: Arc::new(move |subject, ask| {
+                let hub = persons.clone();
+                Box::pin(async move { Ok(hub.person(subject, ask).await?) })
             }),
             events,
             ready,

@@ -42,6 +42,8 @@ pub(crate) struct BanPage {
 
 #[derive(Deserialize)]
 pub(crate) struct AuditPage {
+    /// The `next` of the page before, as in other lists; `before` is its older name.
+    #[serde(alias = "after")]
     before: Option<u64>,
     limit: Option<usize>,
 }

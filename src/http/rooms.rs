@@ -17,6 +17,8 @@ use serde_json::Value;
 use crate::http::auth;
 use crate::http::body;
 use crate::http::head::Head;
+use crate::http::page;
+use crate::http::page::PageQuery;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
@@ -56,9 +58,9 @@ pub(crate) async fn create(State(inner): Shared, headers: Head, body: Body) -> R
 }
 
 /// `GET /v1/rooms`: one's own rooms.
-pub(crate) async fn list(State(inner): Shared, headers: Head) -> Result<Response, Problem> {
+pub(crate) async fn list(State(inner): Shared, page: PageQuery, headers: Head) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
-    ask(&inner, user, RoomAsk::List).await.map(|rooms| body::reply(&rooms))
+    ask(&inner, user, RoomAsk::List(page::asked(page)?)).await.map(|rooms| body::reply(&rooms))
 }
 
 /// `GET /v1/rooms/{id}`
@@ -76,10 +78,15 @@ pub(crate) async fn remove(State(inner): Shared, room: Room, headers: Head) -> R
 }
 
 /// `GET /v1/rooms/{id}/members`
-pub(crate) async fn members(State(inner): Shared, room: Room, headers: Head) -> Result<Response, Problem> {
+pub(crate) async fn members(
+    State(inner): Shared,
+    room: Room,
+    page: PageQuery,
+    headers: Head,
+) -> Result<Response, Problem> {
     let user = user(&inner, &headers).await?;
-    let room = place(room)?;
-    ask(&inner, user, RoomAsk::Members { room }).await.map(|members| body::reply(&members))
+    let (room, page) = (place(room)?, page::asked(page)?);
+    ask(&inner, user, RoomAsk::Members { room, page }).await.map(|members| body::reply(&members))
 }
 
 /// `PATCH /v1/rooms/{id}/members/{peer}`: another role.

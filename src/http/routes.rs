@@ -22,6 +22,7 @@ use crate::http::files;
 use crate::http::health;
 use crate::http::moderation;
 use crate::http::pages;
+use crate::http::person;
 use crate::http::problem::Problem;
 use crate::http::public;
 use crate::http::reports;
@@ -79,6 +80,7 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/admin/config", get(admin::config))
         .route("/v1/admin/series", get(admin::series))
         .route("/v1/admin/drain", post(admin::drain))
+        .route("/v1/history/sessions", get(person::sessions))
         .route("/v1/events", get(events::stream))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))

@@ -26,6 +26,8 @@ use crate::signal::limit::Rate;
 use crate::signal::link::Link;
 use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::moderation_ask::ModerationAsk;
+use crate::signal::person_ask::PersonAnswer;
+use crate::signal::person_ask::PersonAsk;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
@@ -54,6 +56,7 @@ pub(crate) enum Input {
     Blocks(Subject, Box<BlockAsk>, BlockAnswer),
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Moderation(Subject, Box<ModerationAsk>, ModerationAnswer),
+    Person(Subject, Box<PersonAsk>, PersonAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
     Settle(FamilyId, Subject, u64, oneshot::Sender<Result<Issued, Refusal>>),
@@ -262,6 +265,18 @@ impl Handle {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
         let asked = self.ask(|told| Input::Moderation(by, Box::new(ask), answer(told))).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Asks something about what is kept of a user whose token is verified.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code.
+    pub async fn person(&self, subject: Subject, ask: PersonAsk) -> Result<Value, Refusal> {
+        // Whoever asked may have gone.
+        let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
+        let asked = self.ask(|told| Input::Person(subject, Box::new(ask), answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

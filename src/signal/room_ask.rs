@@ -1,6 +1,7 @@
 //! What is asked about rooms over REST.
 use serde_json::Value;
 
+use crate::signal::page::PageAsk;
 use crate::signal::protocol::Refusal;
 
 /// Something about rooms, from a user whose token is verified.
@@ -11,8 +12,8 @@ pub enum RoomAsk {
         /// Its name for people.
         name: String,
     },
-    /// The asker's own rooms.
-    List,
+    /// The asker's own rooms, the one joined last first.
+    List(PageAsk),
     /// One room.
     Show {
         /// Which.
@@ -23,10 +24,12 @@ pub enum RoomAsk {
         /// Which.
         room: String,
     },
-    /// Who belongs to a room.
+    /// Who belongs to a room, by when they joined.
     Members {
         /// Which.
         room: String,
+        /// Which part of them.
+        page: PageAsk,
     },
     /// Another role for a member.
     Appoint {

@@ -253,6 +253,7 @@ impl Task {
             Input::Blocks(owner, ask, answer) => self.hub.handle_block_ask(&owner, *ask, answer, now),
             Input::Report(reporter, report, answer) => self.hub.handle_report(&reporter, *report, answer, now),
             Input::Moderation(by, ask, answer) => self.hub.handle_moderation(&by, *ask, answer, now),
+            Input::Person(subject, ask, answer) => self.hub.handle_person_ask(&subject, *ask, answer, now),
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }

@@ -89,6 +89,7 @@ pub use session::Progress;
 pub use session::Resumption;
 pub use session::Revocation;
 pub use session::Session;
+pub use session::SessionPlace;
 pub use session::SessionRecord;
 pub use session::Sessions;
 pub use sqlite::BackupError;

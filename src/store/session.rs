@@ -85,6 +85,15 @@ pub struct SessionRecord {
     pub ending: Option<Ending>,
 }
 
+/// A place among the sessions of a user: later ones are greater.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPlace {
+    /// When it began.
+    pub started: UnixMillis,
+    /// Its name; of several that began in one moment the one stored later is greater.
+    pub id: SessionId,
+}
+
 /// Two users who met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meeting {
@@ -161,8 +170,7 @@ pub trait Sessions {
     /// An accident.
     fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// The ended sessions of a user that started before `before`, at most `limit`, the newest first; none where logs
-    /// are not kept.
+    /// The ended sessions of a user behind `before`, at most `limit`, the newest first; none where logs are not kept.
     ///
     /// # Errors
     ///
@@ -170,7 +178,7 @@ pub trait Sessions {
     fn ended_sessions(
         &self,
         user: &UserId,
-        before: Option<UnixMillis>,
+        before: Option<&SessionPlace>,
         limit: usize,
     ) -> Result<Vec<SessionRecord>, StoreError>;
 

@@ -19,8 +19,7 @@ export class Blocks {
    * @returns {Promise<Block[]>}
    */
   async list() {
-    const { blocks } = await this.#rest.request('GET', '/v1/blocks');
-    return blocks;
+    return this.#rest.list('/v1/blocks', 'blocks');
   }
 
   /**

@@ -28,7 +28,26 @@ export class Rest {
   }
 
   /**
-   * The same without saying who we are.
+   * A whole list that the server gives page by page.
+   *
+   * @param {string} path
+   * @param {string} name What the pages call their part of it.
+   * @returns {Promise<any[]>}
+   * @throws {DuologueError} As `request`.
+   */
+  async list(path, name) {
+    const entries = [];
+    let query = '';
+    do {
+      const page = await this.request('GET', `${path}${query}`);
+      entries.push(...page[name]);
+      query = page.next ? `?after=${encodeURIComponent(page.next)}` : '';
+    } while (query);
+    return entries;
+  }
+
+  /**
+   * Like `request`, without saying who we are.
    *
    * @param {'GET' | 'POST'} method
    * @param {string} path

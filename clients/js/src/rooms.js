@@ -53,8 +53,7 @@ export class Rooms {
 
   /** The rooms we belong to, the one joined last first. */
   async list() {
-    const { rooms } = await this.#rest.request('GET', '/v1/rooms');
-    return rooms.map(info);
+    return (await this.#rest.list('/v1/rooms', 'rooms')).map(info);
   }
 
   /** @param {string} id */
@@ -76,8 +75,7 @@ export class Rooms {
    * @returns {Promise<RoomMember[]>}
    */
   async members(id) {
-    const { members } = await this.#rest.request('GET', `${path(id)}/members`);
-    return members.map(member);
+    return (await this.#rest.list(`${path(id)}/members`, 'members')).map(member);
   }
 
   /**

@@ -17,6 +17,18 @@ test('a block names the session, and the end comes from the server', async () =>
   assert.equal(client.session, null);
 });
 
+test('a list is read to its last page', async () => {
+  const asked = [];
+  const fetch = async (url) => {
+    asked.push(url);
+    const isFirst = !url.includes('after');
+    return Response.json({ blocks: [{ id: isFirst ? 'b' : 'c', at: 7 }], next: isFirst ? '7.b+' : null });
+  };
+  const blocks = new Blocks(new Rest({ baseUrl: 'http://h/ws', accessToken: async () => 't', fetch }));
+  assert.deepEqual((await blocks.list()).map(({ id }) => id), ['b', 'c']);
+  assert.deepEqual(asked, ['http://h/v1/blocks', 'http://h/v1/blocks?after=7.b%2B']);
+});
+
 test('blocks are listed and taken back over REST', async () => {
   const asked = [];
   const fetch = async (url, { method }) => {

@@ -17,6 +17,10 @@ use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::separations::pairs;
 use crate::signal::id::random_text;
+use crate::signal::page::Mark;
+use crate::signal::page::PAGE_MAX;
+use crate::signal::page::PageAsk;
+use crate::signal::page::Span;
 use crate::signal::protocol::BlockTarget;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
@@ -41,8 +45,8 @@ const OWNERS_AT_ONCE: usize = 16;
 /// What is asked about blocks over REST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockAsk {
-    /// All of them, the newest first.
-    List,
+    /// A part of them, the newest first.
+    List(PageAsk),
     /// Keep somebody away.
     Add(BlockTarget),
     /// Let somebody near again: the id of a block.
@@ -81,7 +85,7 @@ impl Hub {
     pub(crate) fn handle_block_ask(&mut self, subject: &Subject, ask: BlockAsk, answer: BlockAnswer, now: Now) {
         let owner = party_of(subject);
         match ask {
-            BlockAsk::List => self.list_blocks(owner.user, answer),
+            BlockAsk::List(page) => self.list_blocks(owner.user, &page, answer),
             BlockAsk::Add(target) => {
                 // Requests of one address are counted before they come here.
                 if let Err(refusal) = self.take_block_budget(&UserId(subject.user.clone()), None, now) {
@@ -220,16 +224,30 @@ impl Hub {
         }
     }
 
-    fn list_blocks(&mut self, owner: store::UserId, answer: BlockAnswer) {
+    fn list_blocks(&mut self, owner: store::UserId, page: &PageAsk, answer: BlockAnswer) {
+        let span = match Span::new(page, PAGE_MAX) {
+            Ok(span) => span,
+            Err(refusal) => return answer(Err(refusal)),
+        };
         // Of whom they keep away people know an alias of a session, and no more is told here.
         let view = |block: Block| json!({"id": &*block.id.0, "at": block.at});
         self.read(
             "blocks",
-            move |store| store.blocks(&owner, BLOCKS_MAX),
+            move |store| {
+                let mut blocks = store.blocks(&owner, BLOCKS_MAX)?;
+                blocks.retain(|block| {
+                    let is_behind = |after: &Mark| (block.at, &*block.id.0) < (after.at, after.name.as_str());
+                    span.after.as_ref().is_none_or(is_behind)
+                });
+                let next = span.cut(&mut blocks, |last| Mark::text(last.at, &last.id.0));
+                Ok((blocks, next))
+            },
             move |_, outcome, _| {
                 let unavailable = |_| Refusal::new(ErrorCode::Unavailable, "the blocks cannot be read");
-                let blocks = outcome.map(|blocks| blocks.into_iter().map(view).collect::<Vec<_>>());
-                answer(blocks.map(|blocks| json!({"blocks": blocks})).map_err(unavailable));
+                let shown = outcome.map(
+                    |(blocks, next)| json!({"blocks": blocks.into_iter().map(view).collect::<Vec<_>>(), "next": next}),
+                );
+                answer(shown.map_err(unavailable));
             },
         );
     }

@@ -18,6 +18,7 @@ use crate::signal::hub::room_book::told;
 use crate::signal::id::random_text;
 use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::moderation_ask::ModerationAsk;
+use crate::signal::page;
 use crate::signal::protocol::Aim;
 use crate::signal::protocol::DecisionRequest;
 use crate::signal::protocol::ErrorCode;
@@ -41,8 +42,7 @@ use crate::store::UserId;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
-/// Entries of a page of reports, bans or deeds.
-const PAGE_MAX: usize = 50;
+/// Entries of a page of reports, bans or deeds, unless the asker says.
 const PAGE_DEFAULT: usize = 20;
 /// Notes about one report.
 const NOTES_MAX: usize = 200;
@@ -225,12 +225,7 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
 ///
 /// `bad_request`
 pub(super) fn page_size(limit: Option<usize>) -> Result<usize, Refusal> {
-    let limit = limit.unwrap_or(PAGE_DEFAULT);
-    if (1..=PAGE_MAX).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(Refusal::bad_request("limit is a number from 1 to 50"))
-    }
+    page::page_size(limit, PAGE_DEFAULT)
 }
 
 fn report_id(name: &str) -> ReportId {

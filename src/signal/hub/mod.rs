@@ -19,6 +19,7 @@ mod handlers;
 mod happenings;
 mod logins;
 mod neighbours;
+mod person_book;
 mod records;
 mod reports;
 mod restore;

@@ -10,6 +10,10 @@ use crate::signal::hub::handlers::history;
 use crate::signal::hub::rooms::Parting;
 use crate::signal::id::Alias;
 use crate::signal::id::RoomId;
+use crate::signal::page::Mark;
+use crate::signal::page::PAGE_MAX;
+use crate::signal::page::PageAsk;
+use crate::signal::page::Span;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::History;
 use crate::signal::protocol::Refusal;
@@ -45,10 +49,10 @@ impl Hub {
         let user = UserId::from(user);
         match ask {
             RoomAsk::Create { name } => self.create_room(user, &name, answer, now),
-            RoomAsk::List => self.list_rooms(user, answer),
+            RoomAsk::List(page) => self.list_rooms(user, &page, answer),
             RoomAsk::Show { room } => self.show_room(user, room_id(&room), answer),
             RoomAsk::Remove { room } => self.remove_room(user, room_id(&room), answer),
-            RoomAsk::Members { room } => self.list_members(user, room_id(&room), answer),
+            RoomAsk::Members { room, page } => self.list_members(user, room_id(&room), &page, answer),
             RoomAsk::Appoint { room, member, role } => self.appoint(user, room_id(&room), member, &role, answer),
             RoomAsk::Dismiss { room, member } => self.dismiss(user, room_id(&room), member, answer, now),
             RoomAsk::Messages { room, before, after, limit } => match History::new(before, after, limit) {
@@ -81,14 +85,31 @@ impl Hub {
         );
     }
 
-    fn list_rooms(&mut self, user: UserId, answer: RoomAnswer) {
+    fn list_rooms(&mut self, user: UserId, page: &PageAsk, answer: RoomAnswer) {
+        let span = match Span::new(page, PAGE_MAX) {
+            Ok(span) => span,
+            Err(refusal) => return answer(Err(refusal)),
+        };
         self.read(
             "rooms",
-            move |store| store.rooms_of(&user, ROOMS_MAX),
+            move |store| {
+                let mut rooms = store.rooms_of(&user, ROOMS_MAX)?;
+                rooms.retain(|(room, own)| {
+                    // The one joined last first, of one moment by name.
+                    span.after.as_ref().is_none_or(|after| {
+                        own.joined < after.at || own.joined == after.at && room.id.as_str() > after.name.as_str()
+                    })
+                });
+                let next = span.cut(&mut rooms, |(room, own)| Mark::text(own.joined, room.id.as_str()));
+                Ok(Ok((rooms, next)))
+            },
             move |hub, outcome, _| {
                 let view = |(room, member): &(Room, Member)| room_view(room, member, hub.present_in(&room.id));
-                let rooms = outcome.map(|rooms| Ok(json!({"rooms": rooms.iter().map(view).collect::<Vec<_>>()})));
-                answer(told(rooms));
+                answer(
+                    told(outcome).map(
+                        |(rooms, next)| json!({"rooms": rooms.iter().map(view).collect::<Vec<_>>(), "next": next}),
+                    ),
+                );
             },
         );
     }
@@ -129,18 +150,33 @@ impl Hub {
         );
     }
 
-    fn list_members(&mut self, user: UserId, id: RoomId, answer: RoomAnswer) {
+    fn list_members(&mut self, user: UserId, id: RoomId, page: &PageAsk, answer: RoomAnswer) {
+        let span = match Span::new(page, PAGE_MAX) {
+            Ok(span) => span,
+            Err(refusal) => return answer(Err(refusal)),
+        };
         let asked = id.clone();
         self.read(
             "members",
-            move |store| match membership(store, &id, &user)? {
-                Ok((_, own)) => Ok(Ok((own, store.members(&id, MEMBERS_MAX)?))),
-                Err(refusal) => Ok(Err(refusal)),
+            move |store| {
+                let own = match membership(store, &id, &user)? {
+                    Ok((_, own)) => own,
+                    Err(refusal) => return Ok(Err(refusal)),
+                };
+                let mut members = store.members(&id, MEMBERS_MAX)?;
+                if let Some(after) = &span.after {
+                    // Of one moment they are in the order of users, whom nobody is told; one who has left was the last of its moment.
+                    let at = members.iter().position(|member| member.alias.as_str() == after.name);
+                    let behind = at.map_or_else(|| members.partition_point(|one| one.joined <= after.at), |at| at + 1);
+                    members.drain(..behind);
+                }
+                let next = span.cut(&mut members, |last| Mark::text(last.joined, last.alias.as_str()));
+                Ok(Ok((own, members, next)))
             },
             move |hub, outcome, _| {
-                let shown = told(outcome).map(|(own, members)| {
+                let shown = told(outcome).map(|(own, members, next)| {
                     let view = |member: &Member| member_view(member, hub.is_present(&asked, member));
-                    json!({"self": own.alias, "members": members.iter().map(view).collect::<Vec<_>>()})
+                    json!({"self": own.alias, "members": members.iter().map(view).collect::<Vec<_>>(), "next": next})
                 });
                 answer(shown);
             },

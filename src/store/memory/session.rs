@@ -14,6 +14,7 @@ use crate::store::Resumption;
 use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
+use crate::store::SessionPlace;
 use crate::store::SessionRecord;
 use crate::store::Sessions;
 use crate::store::StoreError;
@@ -148,14 +149,18 @@ impl Sessions for MemoryStore {
     fn ended_sessions(
         &self,
         user: &UserId,
-        before: Option<UnixMillis>,
+        before: Option<&SessionPlace>,
         limit: usize,
     ) -> Result<Vec<SessionRecord>, StoreError> {
         if self.retention.logs.is_zero() {
             return Ok(Vec::new());
         }
         let book = &self.sessions;
-        let bounds = (user.clone(), UnixMillis(0), 0)..(user.clone(), before.unwrap_or(UnixMillis(u64::MAX)), 0);
+        let (started, number) = before.map_or((UnixMillis(u64::MAX), u64::MAX), |before| {
+            // One that is gone was the first of its moment.
+            (before.started, book.number_by_id.get(&before.id).copied().unwrap_or(0))
+        });
+        let bounds = (user.clone(), UnixMillis(0), 0)..(user.clone(), started, number);
         let newest_first = book.by_user.range(bounds).rev();
         let records = newest_first.filter_map(|(_, _, number)| book.stored_by_number.get(number));
         let ended = records.map(|stored| &stored.record).filter(|record| record.ending.is_some());

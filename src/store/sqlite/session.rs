@@ -15,6 +15,7 @@ use crate::store::Resumption;
 use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
+use crate::store::SessionPlace;
 use crate::store::SessionRecord;
 use crate::store::Sessions;
 use crate::store::SqliteStore;
@@ -148,24 +149,31 @@ impl Sessions for SqliteStore {
     fn ended_sessions(
         &self,
         user: &UserId,
-        before: Option<UnixMillis>,
+        before: Option<&SessionPlace>,
         limit: usize,
     ) -> Result<Vec<SessionRecord>, StoreError> {
         if self.retention.logs.is_zero() {
             return Ok(Vec::new());
         }
-        let before = before.map_or(i64::MAX, millis);
+        let (started, number) = match before {
+            None => (i64::MAX, i64::MAX),
+            // One that is gone was the first of its moment.
+            Some(before) => {
+                let number = self.conversation(&Place::Session(before.id.clone()))?;
+                (millis(before.started), number.unwrap_or(0))
+            }
+        };
         // Each half is read in its own index from the newest on, so a page costs a page.
         let [as_a, as_b] = ["a_user", "b_user"].map(|side| {
             format!(
                 "SELECT * FROM (SELECT {RECORD}, s.id AS number FROM session s JOIN conversation c USING (id)
-                WHERE s.{side} = ?1 AND s.started < ?2 AND s.ended IS NOT NULL
-                ORDER BY s.started DESC, s.id DESC LIMIT ?3)"
+                WHERE s.{side} = ?1 AND (s.started, s.id) < (?2, ?3) AND s.ended IS NOT NULL
+                ORDER BY s.started DESC, s.id DESC LIMIT ?4)"
             )
         });
-        let sql = format!("{as_a} UNION {as_b} ORDER BY started DESC, number DESC LIMIT ?3");
+        let sql = format!("{as_a} UNION {as_b} ORDER BY started DESC, number DESC LIMIT ?4");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let records = statement.query_map(params![user.0, before, count(limit)], record_at)?;
+        let records = statement.query_map(params![user.0, started, number, count(limit)], record_at)?;
         Ok(records.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -13,6 +13,7 @@ use crate::store::Retention;
 use crate::store::Revocation;
 use crate::store::Session;
 use crate::store::SessionId;
+use crate::store::SessionPlace;
 use crate::store::SessionRecord;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -90,11 +91,32 @@ fn an_ended_session_runs_no_more_and_is_in_the_log_of_both() {
         let log = store.ended_sessions(&user("b"), None, 9).expect("read");
         assert_eq!(names(&log), ["s2", "s1"], "{kind}");
         assert_eq!(log[1], SessionRecord { session: first, ending: Some(ending(5_000)) }, "{kind}");
-        let page = |before, limit| store.ended_sessions(&user("a"), Some(UnixMillis(before)), limit).expect("read");
-        assert_eq!(names(&page(2_001, 1)), ["s2"], "{kind}");
-        assert_eq!(names(&page(2_000, 9)), ["s1"], "{kind}");
-        assert_eq!(page(1_000, 9), [], "{kind}");
+        let page = |started, id: &str, limit| {
+            let before = SessionPlace { started: UnixMillis(started), id: SessionId(id.into()) };
+            store.ended_sessions(&user("a"), Some(&before), limit).expect("read")
+        };
+        assert_eq!(names(&page(2_001, "", 1)), ["s2"], "{kind}");
+        assert_eq!(names(&page(2_000, "s2", 9)), ["s1"], "{kind}");
+        assert_eq!(page(1_000, "s1", 9), [], "{kind}");
         assert_eq!(store.ended_sessions(&user("stranger"), None, 9), Ok(Vec::new()), "{kind}");
+    }
+}
+
+#[test]
+fn sessions_that_began_in_one_moment_are_all_on_some_page() {
+    for (kind, mut store) in stores(Retention::default()) {
+        for id in ["s1", "s2", "s3"] {
+            store.start_session(&session(id, ["a", "b"], 1_000)).expect("starts");
+            store.end_session(&SessionId(id.into()), &ending(5_000)).expect("runs");
+        }
+        for user in ["a", "b"].map(|name| UserId(name.into())) {
+            let (mut seen, mut before) = (Vec::new(), None);
+            while let Some(record) = store.ended_sessions(&user, before.as_ref(), 1).expect("read").pop() {
+                before = Some(SessionPlace { started: record.session.started, id: record.session.id.clone() });
+                seen.push(record.session.id.0.to_string());
+            }
+            assert_eq!(seen, ["s3", "s2", "s1"], "{kind}");
+        }
     }
 }
 

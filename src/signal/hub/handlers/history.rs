@@ -22,6 +22,7 @@ use crate::store::Alias;
 use crate::store::Content;
 use crate::store::Entry;
 use crate::store::Member;
+use crate::store::MessageId;
 use crate::store::Page;
 use crate::store::Party;
 use crate::store::Place;
@@ -43,10 +44,20 @@ const OPEN_AFTER_END: Duration = Duration::from_secs(86_400);
 pub(in crate::signal::hub) struct Shown {
     reader: Alias,
     page: Page,
+    /// Whether further pages are newer.
+    is_from_oldest: bool,
     receipts: Vec<(Alias, Receipt)>,
     /// Whom the reader may be kept apart from, by what they are called.
     members: Vec<(Alias, Party)>,
     upload_by_id: HashMap<UploadId, Upload>,
+}
+
+impl Shown {
+    /// What the next page is asked for by: as `after` if this one was, else as `before`.
+    fn next(&self) -> Option<MessageId> {
+        let end = if self.is_from_oldest { self.page.entries.last() } else { self.page.entries.first() };
+        end.filter(|_| self.page.more).map(|entry| entry.mid)
+    }
 }
 
 /// Messages of a page in bytes of JSON. An outbox holds twice as much: a reader of long messages is not slow.
@@ -156,7 +167,14 @@ pub(in crate::signal::hub) fn look_up(
     };
     let party = |member: Member| (member.alias, Party { user: member.user, device: member.device });
     let members = members.into_iter().map(party).collect();
-    Ok(Shown { reader, page, receipts: store.receipts(place)?, members, upload_by_id })
+    Ok(Shown {
+        reader,
+        page,
+        is_from_oldest: window.after.is_some(),
+        receipts: store.receipts(place)?,
+        members,
+        upload_by_id,
+    })
 }
 
 /// Leaves as much of a page as a reply can carry, at least one message; the rest is on the next page.
@@ -204,6 +222,7 @@ pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>,
         "self": shown.reader,
         "messages": shown.page.entries.iter().map(|entry| entry_view(entry, file_of)).collect::<Vec<_>>(),
         "more": shown.page.more,
+        "next": shown.next(),
         "receipts": receipts.collect::<Vec<_>>(),
     })
 }

@@ -15,6 +15,7 @@ use crate::signal::EndReason;
 use crate::signal::hub::blocks::BLOCKS_MAX;
 use crate::signal::hub::separations::Separations;
 use crate::signal::id::ConnectionId;
+use crate::signal::page::PageAsk;
 use crate::signal::protocol::Refusal;
 use crate::signal::settings::Limits;
 use crate::signal::settings::Settings;
@@ -40,7 +41,7 @@ fn rest(hub: &mut Fixture, user: &str, ask: BlockAsk) -> Result<Value, Refusal> 
 }
 
 fn ids(hub: &mut Fixture, user: &str) -> Vec<String> {
-    let listed = rest(hub, user, BlockAsk::List).expect("is told");
+    let listed = rest(hub, user, BlockAsk::List(PageAsk::default())).expect("is told");
     let blocks = listed["blocks"].as_array().expect("a list").clone();
     blocks.iter().map(|block| block["id"].as_str().expect("a name").to_owned()).collect()
 }

@@ -11,6 +11,7 @@ use super::rooms::data_of;
 use super::rooms::say;
 use crate::signal::Settings;
 use crate::signal::id::ConnectionId;
+use crate::signal::page::PageAsk;
 use crate::signal::room_ask::RoomAsk;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,7 +106,7 @@ fn nobody_else_comes_in_or_hears_of_the_room_and_it_is_gone_with_the_last_one() 
     let room = found[0]["data"]["room"].as_str().expect("a name").to_owned();
     let eve = hub.user("eve");
     assert_eq!(hub.ask(eve, "room.join", json!({"room": room})), Err("not_found".into()));
-    assert_eq!(hub.rest("ann", RoomAsk::List), Ok(json!({"rooms": []})));
+    assert_eq!(hub.rest("ann", RoomAsk::List(PageAsk::default())), Ok(json!({"rooms": [], "next": null})));
     let invite = RoomAsk::Invite { room: room.clone(), ttl_ms: None };
     assert_eq!(hub.rest("ann", invite), Err("not_found".into()));
     assert_eq!(hub.rest("ann", RoomAsk::Show { room: room.clone() }), Err("not_found".into()));

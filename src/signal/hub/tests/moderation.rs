@@ -144,7 +144,7 @@ fn the_queue_shows_open_reports_first_by_urgency_and_is_read_page_by_page() {
         ModerationAsk::Reports { state: Some("old".into()), after: None, limit: None },
         ModerationAsk::Reports { state: None, after: Some("x".into()), limit: None },
         ModerationAsk::Reports { state: None, after: None, limit: Some(0) },
-        ModerationAsk::Reports { state: None, after: None, limit: Some(51) },
+        ModerationAsk::Reports { state: None, after: None, limit: Some(101) },
     ] {
         assert_eq!(mo(&mut hub, bad), Err("bad_request".into()));
     }

@@ -12,6 +12,7 @@ use super::rooms::invite;
 use super::rooms::join;
 use super::rooms::party;
 use super::rooms::say;
+use crate::signal::page::PageAsk;
 use crate::signal::room_ask::RoomAsk;
 use crate::signal::settings::Limits;
 use crate::signal::settings::Settings;
@@ -214,7 +215,8 @@ fn a_fifth_guest_of_one_device_takes_the_place_of_its_first() {
         })
         .collect();
     let members = |hub: &mut Fixture| {
-        let shown = hub.rest("ann", RoomAsk::Members { room: room.clone() }).expect("is a member");
+        let shown =
+            hub.rest("ann", RoomAsk::Members { room: room.clone(), page: PageAsk::default() }).expect("is a member");
         shown["members"].as_array().expect("a list").len()
     };
     for who in &tablets[..5] {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::fixture::Fixture;
 use super::fixture::START;
 use crate::signal::id::ConnectionId;
+use crate::signal::page::PageAsk;
 use crate::signal::room_ask::RoomAsk;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -374,7 +375,7 @@ fn a_removed_room_puts_everybody_out() {
     assert_eq!(hub.rest("ann", remove), Err("not_found".into()));
     assert_eq!(join(&mut hub, there[0], &room, &json!(null)), Err("not_found".into()));
     assert_eq!(hub.ask(there[0], "chat.history", json!({"room": room})), Err("not_in_session".into()));
-    assert_eq!(hub.rest("ann", RoomAsk::List), Ok(json!({"rooms": []})));
+    assert_eq!(hub.rest("ann", RoomAsk::List(PageAsk::default())), Ok(json!({"rooms": [], "next": null})));
 }
 
 #[test]
@@ -387,8 +388,9 @@ fn rest_shows_rooms_members_and_who_is_there() {
         "joined_at": START, "present": 1,
     });
     assert_eq!(hub.rest("guest0", RoomAsk::Show { room: room.clone() }), Ok(shown.clone()));
-    assert_eq!(hub.rest("guest0", RoomAsk::List), Ok(json!({"rooms": [shown]})));
-    let members = hub.rest("ann", RoomAsk::Members { room: room.clone() }).expect("is a member");
+    assert_eq!(hub.rest("guest0", RoomAsk::List(PageAsk::default())), Ok(json!({"rooms": [shown], "next": null})));
+    let members =
+        hub.rest("ann", RoomAsk::Members { room: room.clone(), page: PageAsk::default() }).expect("is a member");
     assert_eq!(members["self"], aliases[0]);
     let mut members = members["members"].as_array().expect("a list").clone();
     members.sort_by_key(|member| member["role"] != "owner");
@@ -397,7 +399,8 @@ fn rest_shows_rooms_members_and_who_is_there() {
         json!({"peer": aliases[1], "role": "member", "joined_at": START, "present": false}),
     ];
     assert_eq!(members, expected);
-    for ask in [RoomAsk::Show { room: room.clone() }, RoomAsk::Members { room: room.clone() }] {
+    for ask in [RoomAsk::Show { room: room.clone() }, RoomAsk::Members { room: room.clone(), page: PageAsk::default() }]
+    {
         assert_eq!(hub.rest("eve", ask), Err("forbidden".into()));
     }
     assert_eq!(hub.rest("ann", RoomAsk::Show { room: "nowhere".into() }), Err("not_found".into()));
