@@ -2,13 +2,20 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
+use std::time::SystemTime;
 
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::EncodingKey;
+use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
 use support::eventually;
 use support::http::Reply;
+use support::turn::Credential;
+use support::turn::TurnClient;
 use support::ws::Client;
 use support::ws::matched_pair_of_users;
 
@@ -150,4 +157,97 @@ async fn every_list_that_can_grow_is_read_page_by_page() {
     let first = mids[0].as_str().expect("a mid");
     let page = get(http, &format!("/v1/rooms/{room}/messages?limit=2&after={first}"), &user);
     assert_eq!(page["next"], mids[2], "it goes on in the direction that was asked for");
+}
+
+/// The name and password of the TURN credential that REST gives a user outside of calls.
+fn standing(addr: SocketAddr, user: &Value) -> Credential {
+    let told = get(addr, "/v1/turn/credentials", user);
+    let servers = told["ice_servers"].as_array().expect("a list");
+    let turn = servers.iter().find(|server| server["username"].is_string()).expect("a TURN server");
+    let text = |name: &str| turn[name].as_str().expect("a text").to_owned();
+    Credential { username: text("username"), password: text("credential") }
+}
+
+/// An allocation with a standing credential, which is revoked after `act`; what the same credential is answered then.
+fn revoked_by(server: &Server, user: &Value, act: impl FnOnce()) -> (bool, Option<u16>) {
+    let (http, turn) = (server.addr("http"), server.addr("turn-udp"));
+    let credential = standing(http, user);
+    let mut client = TurnClient::allocate_udp(turn, credential.clone()).expect("is good");
+    client.refresh(600).expect("lives");
+    act();
+    let is_freed = eventually(PATIENCE, || matches!(client.refresh(600), Err(401 | 437)));
+    (is_freed, TurnClient::allocate_udp(turn, credential).err())
+}
+
+#[tokio::test]
+async fn standing_turn_credentials_end_with_the_login_the_ban_and_the_account() {
+    let mut server = Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"));
+    let http = server.addr("http");
+    let form = |name: &str| json!({"username": name, "password": "correct horse"});
+    let enter = |way: &str, name: &str| {
+        let headers = ["content-type: application/json"];
+        let line = format!("POST /v1/auth/{way}");
+        let reply = support::http::request(http, &line, &headers, form(name).to_string().as_bytes());
+        assert!([200, 201].contains(&reply.status), "{reply:?}");
+        reply.json()
+    };
+    // Logged out on one device: the other one goes on.
+    let (phone, desk) = (enter("register", "ann"), enter("login", "ann"));
+    let kept = standing(http, &desk);
+    let mut stays = TurnClient::allocate_udp(server.addr("turn-udp"), kept).expect("is good");
+    let log_out = |user: &Value, all: bool| {
+        assert_eq!(bearer(http, "POST /v1/auth/logout", user, Some(&json!({"all": all}))).status, 204);
+    };
+    assert_eq!(revoked_by(&server, &phone, || log_out(&phone, false)), (true, Some(401)));
+    stays.refresh(600).expect("another login");
+    // Everywhere, and whoever logs in again is given what is good.
+    let other = enter("login", "ann");
+    assert_eq!(revoked_by(&server, &other, || log_out(&desk, true)), (true, Some(401)));
+    assert!(eventually(PATIENCE, || stays.refresh(600).is_err()));
+    let again = enter("login", "ann");
+    let renewed = standing(http, &again);
+    TurnClient::allocate_udp(server.addr("turn-udp"), renewed).expect("a new login, a new credential");
+    // A ban of the user, also of one who has no socket open; of a guest's device.
+    let admin = json!({"access_token": staff_token()});
+    let ban = |whom: Value| {
+        assert_eq!(bearer(http, "POST /v1/bans", &admin, Some(&whom)).status, 201);
+    };
+    let bob = enter("register", "bob");
+    let id = bob["user"]["id"].clone();
+    assert_eq!(revoked_by(&server, &bob, || ban(json!({"user": id}))), (true, Some(401)));
+    let guest = support::http::request(
+        http,
+        "POST /v1/auth/guest",
+        &["content-type: application/json"],
+        json!({"device_id": "tablet"}).to_string().as_bytes(),
+    );
+    let guest = guest.json();
+    assert_eq!(revoked_by(&server, &guest, || ban(json!({"device": "tablet"}))), (true, Some(401)));
+    // Disabled beside the server.
+    let cat = enter("register", "cat");
+    let last = standing(http, &cat);
+    assert_eq!(revoked_by(&server, &cat, || beside(&server, &["user", "disable", "cat"])), (true, Some(401)));
+    server.crash_and_restart();
+    assert_eq!(TurnClient::allocate_udp(server.addr("turn-udp"), last).err(), Some(401), "also after a restart");
+}
+
+/// Runs the program beside the server, on the same state.
+fn beside(server: &Server, arguments: &[&str]) {
+    let ran = Command::new(env!("CARGO_BIN_EXE_duologue"))
+        .arg("--config")
+        .arg(server.state.path().join("duologue.toml"))
+        .args(arguments)
+        .output()
+        .expect("the program runs");
+    assert!(ran.status.success(), "{ran:?}");
+}
+
+const KEY: &str = "a key that the customer's backend shares with us";
+
+/// An access token of a moderator, from a customer's backend.
+fn staff_token() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    let claims = json!({"iss": "shop", "sub": "mo", "exp": now + 3600, "role": "moderator"});
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes()))
+        .expect("signs")
 }

@@ -300,6 +300,16 @@ impl Tokens {
         Some(UnixMillis(expires.0.saturating_sub(self.refresh_ttl.as_millis() as u64)))
     }
 
+    /// The logins of a user.
+    pub fn logins(&self, user: &Arc<str>) -> impl Iterator<Item = &Family> {
+        self.families.of_user(user)
+    }
+
+    /// Those who have logged in on a device, each as often as it has.
+    pub fn users_of_device(&self, device: &str) -> Vec<Arc<str>> {
+        self.families.users_of_device(device)
+    }
+
     /// Ends logins of a user: none of their tokens is good any more. Their live sockets must go too (rule 17).
     pub fn end_logins(&mut self, user: &Arc<str>, which: &Logins, now: UnixMillis) {
         let mut ended = self.families.end(user, which);

@@ -58,7 +58,7 @@ pub type VerifyHook = Arc<dyn Fn(IpAddr, String) -> Pending<Result<Identity, Pro
 /// Ends the login that an access token is of, or all of its user.
 pub type LogoutHook = Arc<dyn Fn(String, bool) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Mints TURN credentials for a user whose token is verified.
-pub type IceHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<Value, Problem>> + Send + Sync>;
+pub type IceHook = Arc<dyn Fn(Identity) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// What signaling counts.
 pub type StatsHook = Arc<dyn Fn() -> Arc<signal::Stats> + Send + Sync>;
 /// Asks about rooms for a user whose token is verified.
@@ -160,9 +160,9 @@ impl Hooks {
                 let hub = logouts.clone();
                 Box::pin(async move { Ok(hub.log_out(token, everywhere).await?) })
             }),
-            ice_servers: Arc::new(move |user| {
+            ice_servers: Arc::new(move |identity| {
                 let hub = ice.clone();
-                Box::pin(async move { Ok(hub.ice_servers(user).await?) })
+                Box::pin(async move { Ok(hub.ice_servers(identity).await?) })
             }),
             stats: Arc::new(move || Arc::clone(&stats)),
             rooms: Arc::new(move |user, ask| {

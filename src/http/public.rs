@@ -27,7 +27,7 @@ struct StatsReply {
 /// `GET` and `POST /v1/turn/credentials`: ICE servers for the live session of whoever asks, else for that user.
 pub(crate) async fn turn_credentials(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
     let identity = auth::identity(&inner, &headers).await?;
-    (inner.hooks.ice_servers)(identity.subject.user).await.map(|servers| body::reply(&servers))
+    (inner.hooks.ice_servers)(identity).await.map(|servers| body::reply(&servers))
 }
 
 /// `GET /v1/stats`: public numbers of this node.

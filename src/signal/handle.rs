@@ -61,7 +61,7 @@ pub(crate) enum Input {
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
     Settle(FamilyId, Subject, u64, oneshot::Sender<Result<Issued, Refusal>>),
     Logout(String, bool, oneshot::Sender<Result<(), Refusal>>),
-    IceServers(UserId, oneshot::Sender<Value>),
+    IceServers(UserId, Option<FamilyId>, oneshot::Sender<Value>),
     /// An account and its revision now.
     Altered(Arc<str>, u64),
     Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
@@ -199,13 +199,15 @@ impl Handle {
         self.send(Input::Altered(user, revision)).await
     }
 
-    /// Mints TURN credentials for a user whose token is verified: for its live session, else for itself (rule 42).
+    /// Mints TURN credentials for a user whose token is verified: for its live session, else for itself as long as the login
+    /// of the token lasts (rule 42).
     ///
     /// # Errors
     ///
     /// [`Stopped`]
-    pub async fn ice_servers(&self, user: Arc<str>) -> Result<Value, Stopped> {
-        self.ask(|answer| Input::IceServers(UserId(user), answer)).await
+    pub async fn ice_servers(&self, identity: Identity) -> Result<Value, Stopped> {
+        let user = UserId(identity.subject.user);
+        self.ask(|answer| Input::IceServers(user, identity.family, answer)).await
     }
 
     /// Checks what a client calls its device (rule 1).

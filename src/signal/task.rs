@@ -266,8 +266,8 @@ impl Task {
             Input::Logout(token, everywhere, answer) => {
                 self.hub.handle_logout(&token, everywhere, |outcome| drop(answer.send(outcome)), now);
             }
-            Input::IceServers(user, answer) => {
-                let _ = answer.send(self.hub.handle_ice_ask(&user, now));
+            Input::IceServers(user, family, answer) => {
+                let _ = answer.send(self.hub.handle_ice_ask(&user, family.as_ref(), now));
             }
             Input::Altered(user, revision) => self.hub.handle_altered(&user, revision, now),
             Input::Upload(user, target, answer) => {

@@ -127,6 +127,18 @@ impl Families {
         lookups.filter_map(|lookup| self.family_by_lookup.get(&lookup)).map(|family| family.expires).max()
     }
 
+    /// The families of a user.
+    pub(super) fn of_user<'a>(&'a self, user: &Arc<str>) -> impl Iterator<Item = &'a Family> + use<'a> {
+        self.lookups_of(user).into_iter().filter_map(|lookup| self.family_by_lookup.get(&lookup))
+    }
+
+    /// Those who have logged in on a device. All families are looked through.
+    pub(super) fn users_of_device(&self, device: &str) -> Vec<Arc<str>> {
+        let families = self.family_by_lookup.values();
+        let on_device = families.filter(|family| family.subject.device.as_deref() == Some(device));
+        on_device.map(|family| family.subject.user.clone()).collect()
+    }
+
     pub(super) fn take_changes(&mut self) -> Vec<FamilyChange> {
         std::mem::take(&mut self.changes)
     }

@@ -179,7 +179,9 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         admin: None,
         accounts: None,
         guest_check: None,
-        ice_servers: Arc::new(|user| Box::pin(async move { Ok(serde_json::json!({"user": user})) })),
+        ice_servers: Arc::new(|identity| {
+            Box::pin(async move { Ok(serde_json::json!({"user": identity.subject.user})) })
+        }),
         stats: Arc::new(Arc::default),
     }
 }

@@ -378,7 +378,9 @@ impl Hub {
         self.effects.pop_front()
     }
 
+    /// Ends what a login that is over has open: its sockets, and what it was given of the relay.
     fn close_family(&mut self, family: &FamilyId, now: Now) {
+        self.revoke_of_login(family, now);
         let mut of_family = Vec::new();
         for (id, user) in &mut self.user_by_id {
             let chain = user.presence.chain_mut().filter(|chain| chain.family.as_ref() == Some(family));

@@ -1,24 +1,21 @@
 //! Bans and lesser sanctions as they come into force: against those who are here at once, relay included.
+use std::collections::HashSet;
+
 use serde_json::Value;
 use serde_json::json;
 
 use crate::matchmaking::UserId;
 use crate::signal::hub::Asking;
-use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
 use crate::signal::hub::bans;
-use crate::signal::hub::handlers::rtc::credential_id;
 use crate::signal::hub::rooms::Parting;
-use crate::signal::ice::LIFE_MIN;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::PushKind;
-use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
 use crate::store::Ban;
 use crate::store::Banned;
 use crate::store::Sanction;
-use crate::store::SessionId;
 use crate::time::Now;
 
 impl Hub {
@@ -67,7 +64,10 @@ impl Hub {
             Banned::User(name) => vec![UserId(name.0.clone())],
             Banned::Device(device) => {
                 let is_it = |user: &&UserId| self.who(user).device == Some(&*device.0);
-                self.user_by_id.keys().filter(is_it).cloned().collect()
+                let mut users: HashSet<UserId> = self.user_by_id.keys().filter(is_it).cloned().collect();
+                // Also those who are away, as above.
+                users.extend(self.tokens.users_of_device(&device.0).into_iter().map(UserId));
+                users.into_iter().collect()
             }
             Banned::Network(text) => {
                 let Some(network) = bans::network(text) else { return Vec::new() };
@@ -81,10 +81,7 @@ impl Hub {
 
     /// Ends everything that a user is in, and its connection (rule 34).
     fn throw_out(&mut self, user: &UserId, now: Now) {
-        // What was given outside of sessions and rooms.
-        let (name, until) = (SessionId(credential_id(user).into()), now.unix + LIFE_MIN);
-        self.record_revocation(&name, until, now);
-        self.effects.push_back(Effect::Revoke(Pass::new_until(name, until)));
+        self.revoke_of_user(user, now);
         let Some(entry) = self.user_by_id.get_mut(user) else { return };
         if let Some(chain) = entry.presence.chain_mut() {
             chain.void();

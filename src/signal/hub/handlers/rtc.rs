@@ -8,12 +8,15 @@ use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::auth::token::FamilyId;
 use crate::matchmaking::UserId;
 use crate::signal::call_report::Milestone;
 use crate::signal::hub::Asking;
+use crate::signal::hub::Effect;
 use crate::signal::hub::Hub;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
+use crate::signal::ice::LIFE_MIN;
 use crate::signal::id::RoomId;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
@@ -27,6 +30,7 @@ use crate::signal::protocol::Quality;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
 use crate::signal::protocol::ToPeer;
+use crate::signal::room::Pass;
 use crate::signal::session::Gate;
 use crate::store::Place;
 use crate::time::Now;
@@ -131,23 +135,48 @@ impl Hub {
             IceRefresh::Room { room, to } => self.grant_in_room(asking, room, to.as_deref(), now)?,
             IceRefresh::Whatever => None,
         };
-        let granted = grant.unwrap_or_else(|| self.grant_whatever(&asking.user, now));
+        let chain = self.user_by_id.get(&asking.user).and_then(|user| user.presence.chain());
+        let family = chain.and_then(|chain| chain.family.clone());
+        let granted = grant.unwrap_or_else(|| self.grant_whatever(&asking.user, family.as_ref(), now));
         self.ok(asking.connection, asking.reply_to, &told(&granted));
         Ok(())
     }
 
     /// Mints new credentials for whoever asks over REST (rule 42).
-    pub(crate) fn handle_ice_ask(&mut self, user: &UserId, now: Now) -> Value {
-        let granted = told(&self.grant_whatever(user, now));
+    pub(crate) fn handle_ice_ask(&mut self, user: &UserId, family: Option<&FamilyId>, now: Now) -> Value {
+        let granted = told(&self.grant_whatever(user, family, now));
         self.settle(now);
         granted
     }
 
-    /// For the session that is live, else for the user.
-    fn grant_whatever(&mut self, user: &UserId, now: Now) -> IceGrant {
+    /// For the session that is live, else for the login, else for the user.
+    fn grant_whatever(&mut self, user: &UserId, family: Option<&FamilyId>, now: Now) -> IceGrant {
         let own = self.user_by_id.get(user).and_then(|user| user.session.clone());
         let of_session = own.and_then(|(id, side)| self.grant_ice(&id, side, now));
-        of_session.unwrap_or_else(|| self.ice.grant(&credential_id(user), Some(Duration::ZERO), now))
+        let standing = family.map_or_else(|| credential_id(user), login_credential_id);
+        of_session.unwrap_or_else(|| self.ice.grant(&standing, Some(Duration::ZERO), now))
+    }
+
+    /// Has the relay let go of what was given for a login that is over.
+    pub(in crate::signal::hub) fn revoke_of_login(&mut self, family: &FamilyId, now: Now) {
+        self.revoke_standing(login_credential_id(family), now);
+    }
+
+    /// Has the relay let go of what was given to a user outside of sessions and rooms.
+    pub(in crate::signal::hub) fn revoke_of_user(&mut self, user: &UserId, now: Now) {
+        let logins = self.tokens.logins(&user.0).map(|family| family.id.clone());
+        let chain = self.user_by_id.get(user).and_then(|user| user.presence.chain());
+        let mut logins: Vec<FamilyId> = logins.chain(chain.and_then(|chain| chain.family.clone())).collect();
+        logins.dedup();
+        logins.iter().for_each(|family| self.revoke_of_login(family, now));
+        self.revoke_standing(credential_id(user), now);
+    }
+
+    /// None of these credentials lives longer than that.
+    fn revoke_standing(&mut self, name: String, now: Now) {
+        let (name, until) = (SessionId(name.into()), now.unix + LIFE_MIN);
+        self.record_revocation(&name, until, now);
+        self.effects.push_back(Effect::Revoke(Pass::new_until(name, until)));
     }
 
     fn grant_in_room(
@@ -176,9 +205,16 @@ fn told(grant: &IceGrant) -> Value {
     json!({"ice_servers": grant.servers, "expires_at": grant.expires})
 }
 
-/// The id in credentials that belong to no session. Foreign user ids may hold the `.` that would end a session's id,
+/// The id in credentials of a login: they end with it, and the next login has others.
+fn login_credential_id(family: &FamilyId) -> String {
+    // No name of a user has that byte.
+    let hash: [u8; 32] = Sha256::new().chain_update([u8::MAX]).chain_update(family.name().as_bytes()).finalize().into();
+    format!("user-{}", URL_SAFE_NO_PAD.encode(hash))
+}
+
+/// The id in credentials that belong to no session and no login. Foreign user ids may hold the `.` that would end a session's id,
 /// and no other user's credential may be cut off with it; so it is a hash.
-pub(in crate::signal::hub) fn credential_id(user: &UserId) -> String {
+fn credential_id(user: &UserId) -> String {
     let hash: [u8; 32] = Sha256::digest(user.0.as_bytes()).into();
     format!("user-{}", URL_SAFE_NO_PAD.encode(hash))
 }

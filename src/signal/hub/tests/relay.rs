@@ -52,7 +52,7 @@ fn rule_42_credentials_over_rest_belong_to_the_live_session_else_to_the_user() {
     let (a, _, session, _) = hub.pair_up(a, b);
     let ann = UserId("shop:ann".into());
     let name = |hub: &mut Fixture| {
-        let told = hub.hub.handle_ice_ask(&ann, hub.now);
+        let told = hub.hub.handle_ice_ask(&ann, None, hub.now);
         assert!(told["expires_at"].as_u64().is_some_and(|expires| expires > START.0), "{told}");
         told["ice_servers"][1]["username"].as_str().expect("a name").to_owned()
     };
