@@ -1,4 +1,4 @@
-//! The demo page and the browser SDK, embedded in the binary.
+//! The demo page, the admin page and the browser SDK, embedded in the binary.
 use std::borrow::Cow;
 
 use axum::body::Body;
@@ -44,7 +44,11 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
     let file = match path.strip_prefix("sdk/") {
         Some(path) => Sdk::get(path).map(|file| (path, file)),
         None => {
-            let path = if path.is_empty() { "index.html" } else { path };
+            let path = match path {
+                "" => "index.html",
+                "admin" => "admin.html",
+                _ => path,
+            };
             Web::get(path).map(|file| (path, file))
         }
     };

@@ -17,7 +17,7 @@ export class Rest {
   }
 
   /**
-   * @param {'GET' | 'POST' | 'PATCH' | 'DELETE'} method
+   * @param {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} method
    * @param {string} path
    * @param {object} [body]
    * @returns {Promise<any>} What the answer holds; null where that is nothing.

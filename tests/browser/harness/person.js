@@ -149,6 +149,22 @@ export class Person {
     return this.#page.keyboard.press(key);
   }
 
+  /**
+   * Chooses an option of a list.
+   *
+   * @param {string} testId
+   * @param {string} value
+   */
+  select(testId, value) {
+    const selector = `[data-testid="${testId}"]`;
+    return (this.#page.selectOption ?? this.#page.select).call(this.#page, selector, value);
+  }
+
+  /** @param {string} path Where the picture of what is seen goes, as PNG. */
+  picture(path) {
+    return this.#page.screenshot({ path });
+  }
+
   /** What the page says about itself. */
   debug() {
     return this.evaluate(() => window.duologueDebug);

@@ -108,6 +108,18 @@ export class Server {
     return { urls: urls[via], username, credential: password };
   }
 
+  /**
+   * Makes an account, as an operator does beside the running server.
+   *
+   * @param {string} name
+   * @param {string} password
+   * @param {'user' | 'moderator' | 'admin'} role
+   */
+  addAccount(name, password, role) {
+    const options = ['user', 'add', name, '--role', role, '--config', join(this.#directory, 'duologue.toml')];
+    execFileSync(findBinary(), options, { cwd: this.#directory, input: `${password}\n` });
+  }
+
   /** Puts the second certificate where the first one was, and waits until new connections get it. */
   async renewCertificate() {
     useCertificate(this.#directory, 'second');

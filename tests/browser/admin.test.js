@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assertNoErrors, chatBothWays, meet, waitForEnd } from './harness/call.js';
+import { Person } from './harness/person.js';
+import { scene } from './harness/scene.js';
+import { PASSWORD, assertSound, keepPicture, logIn, open } from './harness/staff.js';
+
+const BOUND = { timeout: 180_000 };
+const SHOWN_MS = 15_000;
+
+const people = () => [() => Person.inChromium('Ada'), () => Person.inChromium('Ben')];
+
+test('an admin finds a live call, sees its relay figures, and ends it; who has no role is refused', BOUND, () =>
+  scene({ icePolicy: 'relay' }, [...people(), () => Person.inChromium('Root')], async (server, [ada, ben, root]) => {
+    server.addAccount('eve', PASSWORD, 'user');
+    server.addAccount('root', PASSWORD, 'admin');
+    await logIn(server, root, 'eve', 'refused');
+    await assertSound(root, 'refused');
+    assert.equal(await root.evaluate(() => document.querySelector('.place')), null, 'nothing is shown to a user');
+    await root.click('refused-log-out');
+
+    await meet(server, [ada, ben]);
+    await logIn(server, root, 'root', 'desk');
+    await root.until('the number of calls', SHOWN_MS, () => document.querySelector('[data-testid=tile-live-calls]')?.textContent === '1');
+    await assertSound(root, 'overview');
+
+    await open(root, 'calls');
+    await root.until('the call', SHOWN_MS, () => document.querySelectorAll('[data-testid=call]').length === 1);
+    const { session } = await ada.debug();
+    assert.equal(await root.evaluate(() => document.querySelector('[data-testid=call]').dataset.session), session.id);
+    await root.until('its way', SHOWN_MS, () => document.querySelector('[data-testid=call]').textContent.includes('relayed, UDP'));
+    await root.click('show-relay');
+    const packets = () => [...document.querySelectorAll('[data-testid=relay-allocation]')].reduce((sum, { dataset }) => sum + Number(dataset.packets), 0);
+    await root.until('packets through the relay', SHOWN_MS, packets);
+    const before = await root.evaluate(packets);
+    const more = (/** @type {number} */ than) =>
+      [...document.querySelectorAll('[data-testid=relay-allocation]')].reduce((sum, { dataset }) => sum + Number(dataset.packets), 0) > than;
+    await root.until('more packets', SHOWN_MS, more, before);
+    await keepPicture(root, 'admin-calls');
+    await open(root, 'allocations');
+    await root.until('the allocations', SHOWN_MS, () => document.querySelectorAll('#allocations tbody tr').length > 1);
+    await open(root, 'configuration');
+    assert.ok(await root.evaluate(() => document.getElementById('configuration').textContent.includes('public_host')));
+
+    await open(root, 'calls');
+    await root.click('end-call');
+    await assertSound(root, 'the question');
+    await root.type('confirm-reason', 'a complaint by telephone');
+    await root.press('Enter');
+    for (const person of [ada, ben]) await waitForEnd(person, 'moderation', SHOWN_MS);
+    await root.until('no call', SHOWN_MS, () => document.querySelectorAll('[data-testid=call]').length === 0);
+    await server.waitForNoAllocation();
+    await open(root, 'audit');
+    const deed = () => document.querySelector('[data-testid=deed]')?.textContent ?? '';
+    await root.until('the deed', SHOWN_MS, () => document.querySelector('[data-testid=deed]') !== null);
+    assert.match(await root.evaluate(deed), /session\.end.*a complaint by telephone/);
+
+    // A reload keeps the login, and the users are found.
+    await root.visit(`${server.url}admin?again#users`);
+    await root.until('the accounts', SHOWN_MS, () => document.querySelectorAll('#users tbody tr').length === 2);
+    await root.click('toggle-user');
+    await root.click('confirm-yes');
+    await root.until('eve is disabled', SHOWN_MS, () => document.querySelector('#users tbody').textContent.includes('disabled'));
+    await open(root, 'overview');
+    await keepPicture(root, 'admin-overview');
+    await root.click('log-out');
+    await root.until('the door', SHOWN_MS, () => document.body.dataset.state === 'login');
+    await assertNoErrors([ada, ben, root]);
+  }),
+);
+
+test('a moderator with a telephone reads what proves a report, writes a note and decides', BOUND, () =>
+  scene({}, [...people(), () => Person.inChromium('Mo', { width: 360, height: 780 })], async (server, [ada, ben, mo]) => {
+    server.addAccount('mo', PASSWORD, 'moderator');
+    await meet(server, [ada, ben]);
+    await chatBothWays([ada, ben]);
+    await ada.click('report-call');
+    await ada.click('report-send');
+    await waitForEnd(ada, 'mine', SHOWN_MS);
+
+    await logIn(server, mo, 'mo', 'desk');
+    const places = await mo.evaluate(() => [...document.querySelectorAll('#sections a')].map((link) => link.textContent));
+    assert.deepEqual(places, ['Reports', 'Bans'], 'a moderator has nothing else');
+    await mo.until('the report', SHOWN_MS, () => document.querySelectorAll('[data-testid=report]').length === 1);
+    await assertSound(mo, 'reports');
+    await mo.click('claim-report');
+    await mo.until('it is claimed', SHOWN_MS, () => document.querySelector('[data-testid=claim-report]').textContent === 'Leave it');
+    await mo.click('open-report');
+    await mo.until('what was written', SHOWN_MS, () => document.querySelector('[data-testid=evidence]')?.textContent.includes('greetings from Ben'));
+    await assertSound(mo, 'evidence');
+    await keepPicture(mo, 'admin-report-phone');
+    await mo.type('note-text', 'the third one this week');
+    await mo.click('note-add');
+    await mo.until('the note', SHOWN_MS, () => document.querySelector('[data-testid=notes]').textContent.includes('the third one'));
+    await mo.select('decide-action', 'ban');
+    await mo.click('decide');
+    await mo.until('nothing is left to decide', SHOWN_MS, () => document.querySelectorAll('[data-testid=report]').length === 0);
+    await open(mo, 'bans');
+    await mo.until('the bans', SHOWN_MS, () => document.querySelectorAll('#bans tbody tr').length === 2);
+    await assertSound(mo, 'bans');
+    await assertNoErrors([ada, mo]);
+  }),
+);
