@@ -325,6 +325,11 @@ impl Tokens {
         }
     }
 
+    /// Whose login a refresh token is of, whether it is good or was used before; `None`: of none that lives.
+    pub fn owner_of(&self, refresh_token: &str) -> Option<Arc<str>> {
+        self.families.owner_of(refresh_token)
+    }
+
     /// Gives a new pair for a refresh token, which is used up by that.
     ///
     /// # Errors

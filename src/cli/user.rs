@@ -25,6 +25,7 @@ use crate::store::Account;
 use crate::store::AccountRole;
 use crate::store::Alteration;
 use crate::store::Deed;
+use crate::store::Event;
 use crate::store::Retention;
 use crate::store::Store;
 use crate::store::UserId;
@@ -126,6 +127,7 @@ fn add(config: &Config, name: &Username, role: AccountRole) -> anyhow::Result<()
     store
         .group(&mut |store| {
             store.add_account(&account)?;
+            store.append_event(&Event::registered(&account))?;
             store.append_deed(&deed)
         })
         .with_context(|| format!("store the account {name}"))?;
@@ -141,10 +143,12 @@ fn alter(
 ) -> anyhow::Result<()> {
     let mut store = open(config)?;
     let Some(account) = store.account_by_name(name.folded())? else { bail!("there is no account {name}") };
-    let deed = deed(action, &account, &details, Clock::start().now().unix);
+    let now = Clock::start().now().unix;
+    let deed = deed(action, &account, &details, now);
     store
         .group(&mut |store| {
             store.alter_account(&account.id, alteration)?;
+            store.append_event(&Event::altered(&account, alteration, now))?;
             store.append_deed(&deed)
         })
         .with_context(|| format!("alter the account {name}"))?;

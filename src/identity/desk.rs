@@ -29,6 +29,8 @@ use crate::signal::Refusal;
 use crate::store::Account;
 use crate::store::AccountRole;
 use crate::store::Alteration;
+use crate::store::Event;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::UserId;
 use crate::store::runner;
@@ -153,7 +155,11 @@ impl Desk {
             revision: 0,
         };
         let added = account.clone();
-        let outcome = self.inner.store.write("account", move |store| store.add_account(&added)).await;
+        let add = move |store: &mut dyn Store| {
+            store.add_account(&added)?;
+            store.append_event(&Event::registered(&added))
+        };
+        let outcome = self.inner.store.write("account", add).await;
         outcome.map_err(|error| match error {
             StoreError::Taken => {
                 Refusal::new(ErrorCode::Conflict, "that username is taken, or you are registered already")
@@ -207,7 +213,13 @@ impl Desk {
         let account = self.prove(ip, Username::new(&account.name).ok(), present).await?;
         let hash = self.work_out(move || next.hash()).await?.map_err(|_| BUSY)?;
         let (id, alteration) = (account.id.clone(), Alteration::Password(hash.into()));
-        let altered = self.inner.store.write("account", move |store| store.alter_account(&id, &alteration)).await;
+        let at = self.inner.clock.now().unix;
+        let alter = move |store: &mut dyn Store| {
+            let altered = store.alter_account(&id, &alteration)?;
+            store.append_event(&Event::altered(&altered, &alteration, at))?;
+            Ok(altered)
+        };
+        let altered = self.inner.store.write("account", alter).await;
         let altered = altered.map_err(|_| LOST)?;
         // At once, not when it is found out: whoever knew the old password is out before the answer is there.
         let ended = self.inner.hub.end_logins_before(altered.id.0.clone(), altered.revision).await;

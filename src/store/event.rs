@@ -1,8 +1,12 @@
 //! What happened, in order, for whoever watches from outside, and how far each has been told.
 use std::sync::Arc;
 
+use serde_json::Value;
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::store::Account;
+use crate::store::Alteration;
 use crate::store::StoreError;
 use crate::time::UnixMillis;
 
@@ -19,6 +23,30 @@ pub struct Event {
     pub at: UnixMillis,
     /// The rest: a JSON object.
     pub data: Arc<str>,
+}
+
+impl Event {
+    /// Something that has just happened to `subject`; `data` is an object.
+    pub fn new(kind: &str, subject: &str, data: &Value, at: UnixMillis) -> Self {
+        Self { id: Uuid::now_v7(), kind: kind.into(), subject: subject.into(), at, data: data.to_string().into() }
+    }
+
+    /// `user.registered`: there is a new account. Who made it is in the audit.
+    pub fn registered(account: &Account) -> Self {
+        let data = json!({"username": &*account.display_name, "role": account.role.as_str()});
+        Self::new("user.registered", &account.id.0, &data, account.created)
+    }
+
+    /// `user.disabled`, `user.enabled`, `user.role` or `user.password`: an account is another one now.
+    pub fn altered(account: &Account, alteration: &Alteration, at: UnixMillis) -> Self {
+        let (kind, data) = match alteration {
+            Alteration::Password(_) => ("user.password", json!({})),
+            Alteration::Role(role) => ("user.role", json!({"role": role.as_str()})),
+            Alteration::Disabled(true) => ("user.disabled", json!({})),
+            Alteration::Disabled(false) => ("user.enabled", json!({})),
+        };
+        Self::new(kind, &account.id.0, &data, at)
+    }
 }
 
 /// An event's place among all: later ones are greater, and none is given twice.

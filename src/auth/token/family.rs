@@ -176,6 +176,11 @@ impl Families {
         (id, encode(lookup, secret))
     }
 
+    pub(super) fn owner_of(&self, token: &str) -> Option<Arc<str>> {
+        let (lookup, _) = decode(token)?;
+        self.family_by_lookup.get(&lookup).map(|family| family.subject.user.clone())
+    }
+
     /// Uses a refresh token up and returns the next one.
     pub(super) fn rotate(
         &mut self,

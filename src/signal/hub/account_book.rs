@@ -17,6 +17,7 @@ use crate::signal::protocol::Refusal;
 use crate::store::Account;
 use crate::store::AccountRole;
 use crate::store::Alteration;
+use crate::store::Event;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::UserId;
@@ -177,6 +178,7 @@ fn alter(store: &mut dyn Store, actor: &Actor, user: &UserId, alterations: &[Alt
             Alteration::Password(_) => ("account.password", json!({})),
         };
         account = store.alter_account(user, alteration)?;
+        store.append_event(&Event::altered(&account, alteration, actor.at))?;
         store.append_deed(&actor.deed(action, &user.0, &details))?;
     }
     Ok(Ok(account))

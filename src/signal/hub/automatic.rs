@@ -5,6 +5,7 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::ban_book;
 use crate::signal::hub::bans::Who;
 use crate::signal::hub::desk::Actor;
+use crate::signal::hub::happenings;
 use crate::signal::id::random_text;
 use crate::store::Ban;
 use crate::store::BanId;
@@ -46,9 +47,10 @@ impl Hub {
             until: None,
         };
         let deed = actor(now.unix).deed("ban.add", &ban.id.0, &ban_book::view(&ban));
-        let stored = ban.clone();
+        let (stored, event) = (ban.clone(), happenings::ban_added(&ban, now.unix));
         self.note("automatic restriction", move |store: &mut dyn Store| {
             store.put_ban(&stored)?;
+            store.append_event(&event)?;
             store.append_deed(&deed)
         });
         self.put_in_force(ban, now);
@@ -62,8 +64,10 @@ impl Hub {
         for ban in self.automatic_bans(reported, now) {
             self.bans.remove(&ban.id);
             let deed = actor(now.unix).deed("ban.lift", &ban.id.0, &ban_book::view(&ban));
+            let event = happenings::ban_lifted(&ban, &UserId(NAME.into()), now.unix);
             self.note("automatic restriction", move |store: &mut dyn Store| {
                 store.remove_ban(&ban.id)?;
+                store.append_event(&event)?;
                 store.append_deed(&deed)
             });
         }

@@ -7,6 +7,7 @@ use crate::matchmaking;
 use crate::signal::hub::Hub;
 use crate::signal::hub::desk::Actor;
 use crate::signal::hub::desk::page_size;
+use crate::signal::hub::happenings;
 use crate::signal::id::random_text;
 use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::protocol::BanRequest;
@@ -67,10 +68,12 @@ impl Hub {
             until,
         };
         let (stored, deed) = (ban.clone(), actor.deed("ban.add", &ban.id.0, &view(&ban)));
+        let event = happenings::ban_added(&ban, now.unix);
         self.write(
             "ban",
             move |store: &mut dyn Store| {
                 store.put_ban(&stored)?;
+                store.append_event(&event)?;
                 store.append_deed(&deed)
             },
             move |hub, outcome, now| {
@@ -110,11 +113,15 @@ impl Hub {
             return answer(Err(Refusal::new(ErrorCode::NotFound, "there is no such ban")));
         };
         let deed = actor.deed("ban.lift", &id.0, &view(ban));
+        let event = happenings::ban_lifted(ban, &actor.user, actor.at);
         let stored = id.clone();
         self.write(
             "ban",
             move |store: &mut dyn Store| {
-                store.remove_ban(&stored)?;
+                // Twice at once it is lifted once.
+                if store.remove_ban(&stored)? {
+                    store.append_event(&event)?;
+                }
                 store.append_deed(&deed)
             },
             move |hub, outcome, _| {

@@ -13,6 +13,7 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::case_view;
 use crate::signal::hub::case_view::Cursor;
 use crate::signal::hub::evidence;
+use crate::signal::hub::happenings;
 use crate::signal::hub::room_book::Found;
 use crate::signal::hub::room_book::told;
 use crate::signal::id::random_text;
@@ -32,6 +33,7 @@ use crate::store::Claim;
 use crate::store::Decision;
 use crate::store::Deed;
 use crate::store::DeedNumber;
+use crate::store::Event;
 use crate::store::Note;
 use crate::store::Party;
 use crate::store::Report;
@@ -330,10 +332,22 @@ fn decide(store: &mut dyn Store, actor: &Actor, id: &ReportId, request: &Decisio
     let action = follows.to_string().into();
     let decision = Decision { by: actor.user.clone(), at: actor.at, is_accepted: request.is_accepted, action };
     store.decide(id, &decision)?;
-    bans.iter().try_for_each(|ban| store.put_ban(ban))?;
+    for ban in &bans {
+        store.put_ban(ban)?;
+        store.append_event(&happenings::ban_added(ban, actor.at))?;
+    }
     let decided = Case { decision: Some(decision), ..case };
     let view = case_view::head(&decided);
     store.append_deed(&actor.deed("report.decide", &id.0, &view["decision"]))?;
+    let Report { session, reporter, reported, reason, .. } = &decided.report;
+    let told = json!({
+        "report": &*id.0,
+        "reason": &**reason,
+        "reporter": &*reporter.0,
+        "reported": &*reported.user.0,
+        "decision": view["decision"],
+    });
+    store.append_event(&Event::new(happenings::MODERATION_DECISION, session.as_str(), &told, actor.at))?;
     let reported = decided.report.reported;
     let complaints = store.open_against(&reported, UnixMillis(0))?;
     Ok(Ok(Decided { view, bans, reported, complaints }))

@@ -5,6 +5,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::auth::token::FamilyChange;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Issued;
@@ -13,6 +15,7 @@ use crate::auth::token::RefreshError;
 use crate::auth::token::Subject;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
+use crate::signal::hub::happenings;
 use crate::signal::keepsake::ChainDetails;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
@@ -32,10 +35,17 @@ impl Hub {
         answer: impl FnOnce(Result<Issued, RefreshError>) + Send + 'static,
         now: Now,
     ) {
+        // Afterwards nobody knows.
+        let owner = self.tokens.owner_of(refresh_token);
         let outcome = self.tokens.refresh(refresh_token, now.unix);
         if let Err(RefreshError::Reused(family)) = &outcome {
             tracing::info!("a refresh token was used twice, its family is revoked");
             self.close_family(family, now);
+            if let Some(user) = owner {
+                let data = json!({"login": &**family.name()});
+                let event = happenings::event(happenings::LOGIN_REUSED, &user, &data, now);
+                self.note("event", move |store| store.append_event(&event));
+            }
         }
         let changes = self.tokens.take_changes();
         self.tell_killed(&changes);

@@ -288,12 +288,14 @@ impl Hub {
     pub(super) fn on_delete(&mut self, asking: &Asking, message: &ToPeer<Delete>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
         let deletion = message.body;
+        let event = deletion_told_outside(&seat.place, deletion.mid, &asking.user, now);
         if !self.keeps_chat(&seat.place) {
             let chat = self.conversation_mut(&seat.place).ok_or_else(Refusal::not_in_session)?;
             chat.check_sender(deletion.mid, &seat.alias)?;
             if let Some(file) = chat.take_file(deletion.mid) {
                 self.abandon_file(file);
             }
+            self.note("event", move |store| store.append_event(&event));
             self.ok(asking.connection, asking.reply_to, &json!({}));
             self.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
             return Ok(());
@@ -302,7 +304,13 @@ impl Hub {
         self.write_for(
             asking,
             "deletion",
-            move |store| store.delete_message(&place, deletion.mid, &by),
+            move |store| {
+                let deleted = store.delete_message(&place, deletion.mid, &by)?;
+                if deleted == Deleted::Now {
+                    store.append_event(&event)?;
+                }
+                Ok(deleted)
+            },
             move |hub, outcome, now| {
                 let refusal = match outcome {
                     Ok(Deleted::Now | Deleted::Before) => None,
@@ -326,11 +334,21 @@ fn told_outside(message: &Message, sender: &UserId, now: Now) -> Event {
     let Message { place, mid, content, .. } = message;
     let data = json!({
         "mid": mid,
-        "place": if matches!(place, Place::Room(_)) { "room" } else { "session" },
+        "place": kind_of(place),
         "user": &*sender.0,
         "kind": content.kind.as_str(),
         "characters": content.text.chars().count(),
         "file": content.file.as_ref().map(|file| &*file.0),
     });
     happenings::event(happenings::CHAT_MESSAGE, place.as_str(), &data, now)
+}
+
+/// That somebody took a message back.
+fn deletion_told_outside(place: &Place, mid: MessageId, by: &UserId, now: Now) -> Event {
+    let data = json!({"mid": mid, "place": kind_of(place), "user": &*by.0});
+    happenings::event(happenings::CHAT_DELETED, place.as_str(), &data, now)
+}
+
+fn kind_of(place: &Place) -> &'static str {
+    if matches!(place, Place::Room(_)) { "room" } else { "session" }
 }

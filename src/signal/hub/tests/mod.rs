@@ -7,6 +7,7 @@ mod files;
 mod fixture;
 mod group_histories;
 mod groups;
+mod happenings;
 mod identity;
 mod interleavings;
 mod kills;
