@@ -4,6 +4,7 @@
 //! queues into threads of the store, answers by closures.
 mod account;
 mod chat;
+mod erasure;
 mod error;
 mod event;
 mod id;
@@ -36,6 +37,9 @@ pub use chat::Reacted;
 pub use chat::Reaction;
 pub use chat::Receipt;
 pub use chat::Window;
+pub use erasure::Erased;
+pub use erasure::Inherited;
+pub use erasure::Persons;
 pub use error::Accident;
 pub use error::StoreError;
 pub use event::Event;
@@ -106,7 +110,9 @@ pub use upload::Uploads;
 pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
-pub trait Store: Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Events + Upkeep + Send {
+pub trait Store:
+    Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Events + Persons + Upkeep + Send
+{
     /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
     ///
     /// # Errors

@@ -94,12 +94,13 @@ pub trait Rooms {
     /// [`StoreError::Unknown`] without such a room, [`StoreError::Taken`] if another member has that alias.
     fn put_member(&mut self, room: &RoomId, member: &Member) -> Result<(), StoreError>;
 
-    /// Removes a member; `false` if there is none.
+    /// Removes a member; `false` if there is none. What it was called is kept for [`Persons`](crate::store::Persons) for as long
+    /// as what it has left there.
     ///
     /// # Errors
     ///
     /// An accident.
-    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError>;
+    fn remove_member(&mut self, room: &RoomId, user: &UserId, at: UnixMillis) -> Result<bool, StoreError>;
 
     /// Voids the invitations that were made until that moment; it never goes back.
     ///

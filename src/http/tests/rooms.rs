@@ -22,9 +22,9 @@ async fn every_route_asks_for_the_user_of_the_token() {
     let (token, user) = token(&fixture).await;
     let cases = [
         ("POST /v1/rooms", Some(r#"{"name":"Tea"}"#), 201, r#"Create { name: "Tea" }"#),
-        ("GET /v1/rooms", None, 200, "List"),
+        ("GET /v1/rooms?after=7.r&limit=3", None, 200, r#"List(PageAsk { after: Some("7.r"), limit: Some(3) })"#),
         ("GET /v1/rooms/r", None, 200, r#"Show { room: "r" }"#),
-        ("GET /v1/rooms/r/members", None, 200, r#"Members { room: "r" }"#),
+        ("GET /v1/rooms/r/members", None, 200, r#"Members { room: "r", page: PageAsk { after: None, limit: None } }"#),
         (
             "PATCH /v1/rooms/r/members/p",
             Some(r#"{"role":"moderator"}"#),

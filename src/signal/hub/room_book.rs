@@ -230,7 +230,7 @@ impl Hub {
                     // Or the next invitation at hand would let the same person in again.
                     store.void_invitations(&id, at)?;
                 }
-                store.remove_member(&id, &member.user)?;
+                store.remove_member(&id, &member.user, at)?;
                 Ok(Ok((member, parting)))
             },
             move |hub, outcome, now| {

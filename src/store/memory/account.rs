@@ -32,6 +32,7 @@ impl Accounts for MemoryStore {
 
     fn alter_account(&mut self, id: &UserId, alteration: &Alteration) -> Result<Account, StoreError> {
         let last = self.accounts.values().map(|account| account.revision).max().unwrap_or(0);
+        let last = last.max(self.erasures.greatest_revision);
         let account = self.accounts.get_mut(id).ok_or(StoreError::Unknown)?;
         match alteration {
             Alteration::Password(password) => account.password = password.clone(),

@@ -95,6 +95,42 @@ impl Conversations {
         true
     }
 
+    /// The first messages of a member that say something.
+    pub(super) fn said_by(&self, place: &Place, alias: &Alias, limit: usize) -> Vec<MessageId> {
+        let stored = self.get(place).into_iter().flat_map(|found| &found.stored_by_mid);
+        let own = stored.filter(|(_, stored)| stored.sender == *alias && stored.content.is_some());
+        own.map(|(mid, _)| *mid).take(limit).collect()
+    }
+
+    /// Whether a member has left anything in a place.
+    pub(super) fn knows(&self, place: &Place, alias: &Alias) -> bool {
+        self.get(place).is_some_and(|found| {
+            let has_reacted = |stored: &Stored| stored.reactions.iter().any(|(by, _)| by == alias);
+            found.receipt_by_alias.contains_key(alias)
+                || found.stored_by_mid.values().any(|stored| stored.sender == *alias || has_reacted(stored))
+        })
+    }
+
+    /// Takes back reactions of a member, at most `limit`, and returns how many.
+    pub(super) fn take_back_reactions(&mut self, place: &Place, alias: &Alias, limit: usize) -> usize {
+        let mut taken = 0;
+        for stored in self.get_mut(place).into_iter().flat_map(|found| found.stored_by_mid.values_mut()) {
+            stored.reactions.retain(|(by, _)| {
+                let goes = by == alias && taken < limit;
+                taken += usize::from(goes);
+                !goes
+            });
+        }
+        taken
+    }
+
+    /// Takes away what one member has confirmed in a place.
+    pub(super) fn forget_receipt(&mut self, place: &Place, alias: &Alias) {
+        if let Some(conversation) = self.get_mut(place) {
+            conversation.receipt_by_alias.remove(alias);
+        }
+    }
+
     /// Takes away what members have confirmed in a place.
     pub(super) fn forget_receipts(&mut self, place: &Place) {
         if let Some(conversation) = self.conversation_by_name.get_mut(place.as_str()) {

@@ -1,6 +1,7 @@
 //! The store without a file: `store.path = ":memory:"`, and the tests of whoever uses a store.
 mod account;
 mod chat;
+mod erasure;
 mod event;
 mod person;
 mod report;
@@ -16,6 +17,7 @@ use crate::store::Work;
 
 use account::AccountBook;
 use chat::Conversations;
+use erasure::Erasures;
 use event::EventBook;
 use person::Persons;
 use report::Desk;
@@ -35,6 +37,7 @@ pub struct MemoryStore {
     desk: Desk,
     accounts: AccountBook,
     events: EventBook,
+    erasures: Erasures,
 }
 
 impl MemoryStore {
@@ -50,6 +53,7 @@ impl MemoryStore {
             desk: Desk::default(),
             accounts: AccountBook::default(),
             events: EventBook::default(),
+            erasures: Erasures::default(),
         }
     }
 }

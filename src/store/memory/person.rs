@@ -23,6 +23,12 @@ pub(super) struct Persons {
 }
 
 impl Persons {
+    /// Takes all blocks of an owner out.
+    pub(super) fn take_blocks(&mut self, owner: &UserId) -> Vec<Block> {
+        let is_own = |block: &Block| block.owner.user == *owner;
+        self.block_by_id.extract_if(.., |_, block| is_own(block)).map(|(_, block)| block).collect()
+    }
+
     /// A guest is one no more.
     pub(super) fn settle(&mut self, user: &UserId) {
         let own = self.block_by_id.values_mut().filter(|block| block.owner.user == *user);

@@ -41,6 +41,13 @@ impl Desk {
         old.len()
     }
 
+    /// Those that are wanted, at most `limit`, the newest first.
+    pub(super) fn newest(&self, is_wanted: impl Fn(&Case) -> bool, limit: usize) -> Vec<Case> {
+        let mut found: Vec<&Case> = self.case_by_id.values().filter(|case| is_wanted(case)).collect();
+        found.sort_by(|a, b| (b.report.at, &b.report.id).cmp(&(a.report.at, &a.report.id)));
+        found.into_iter().take(limit).cloned().collect()
+    }
+
     /// Takes away at most `limit` reports that were decided no later than `horizon` and may go.
     pub(super) fn forget_decided(&mut self, horizon: UnixMillis, limit: usize) -> usize {
         let is_old = |case: &&Case| !case.is_held && case.decision.as_ref().is_some_and(|one| one.at <= horizon);

@@ -1,6 +1,8 @@
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
+use crate::store::Alias;
 use crate::store::Member;
 use crate::store::MemoryStore;
 use crate::store::Place;
@@ -15,6 +17,8 @@ use crate::time::UnixMillis;
 #[derive(Clone, Debug, Default)]
 pub(super) struct RoomBook {
     room_by_id: HashMap<RoomId, StoredRoom>,
+    /// Who was called so in a room, and when they left.
+    former: BTreeMap<(RoomId, Alias), (UserId, UnixMillis)>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +30,54 @@ struct StoredRoom {
 impl RoomBook {
     /// Takes a room out with its members.
     fn remove(&mut self, id: &RoomId) -> bool {
+        self.former.retain(|(room, _), _| room != id);
         self.room_by_id.remove(id).is_some()
+    }
+
+    /// The rooms of a user, with what it is called there.
+    pub(super) fn memberships<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = (RoomId, Alias)> + use<'a> {
+        let rooms = self.room_by_id.values();
+        rooms.filter_map(|stored| Some((stored.room.id.clone(), stored.member_by_user.get(user)?.alias.clone())))
+    }
+
+    /// The rooms that a user has left something in, with what it was called there.
+    pub(super) fn left_by<'a>(&'a self, user: &'a UserId) -> impl Iterator<Item = (RoomId, Alias)> + use<'a> {
+        let former = self.former.iter().filter(move |(_, (former, _))| former == user);
+        former.map(|((room, alias), _)| (room.clone(), alias.clone()))
+    }
+
+    /// Nobody asks any more who a user was.
+    pub(super) fn forget_left(&mut self, user: &UserId) {
+        self.former.retain(|_, (former, _)| former != user);
+    }
+
+    /// Forgets at most `limit` of those who left no later than `horizon`, and returns how many.
+    pub(super) fn forget_left_by(&mut self, horizon: UnixMillis, limit: usize) -> usize {
+        let old: Vec<_> = self.former.iter().filter(|(_, (_, gone))| *gone <= horizon).take(limit).collect();
+        let old: Vec<_> = old.into_iter().map(|(name, _)| name.clone()).collect();
+        for name in &old {
+            self.former.remove(name);
+        }
+        old.len()
+    }
+
+    /// Takes a member out of a room.
+    pub(super) fn take_member(&mut self, room: &RoomId, user: &UserId) -> Option<Member> {
+        self.room_by_id.get_mut(room)?.member_by_user.remove(user)
+    }
+
+    /// Puts a member in place of the one of the same user.
+    pub(super) fn replace_member(&mut self, room: &RoomId, member: &Member) {
+        if let Some(stored) = self.room_by_id.get_mut(room) {
+            stored.member_by_user.insert(member.user.clone(), member.clone());
+        }
+    }
+
+    /// The member of the highest role, among equals the one who joined first.
+    pub(super) fn heir(&self, room: &RoomId) -> Option<Member> {
+        let members = self.room_by_id.get(room)?.member_by_user.values();
+        let place = |member: &&Member| (Reverse(member.role), member.joined, member.user.clone());
+        members.min_by_key(place).cloned()
     }
 
     /// A guest is one no more.
@@ -83,9 +134,12 @@ impl Rooms for MemoryStore {
         Ok(())
     }
 
-    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
-        let stored = self.rooms.room_by_id.get_mut(room);
-        Ok(stored.is_some_and(|stored| stored.member_by_user.remove(user).is_some()))
+    fn remove_member(&mut self, room: &RoomId, user: &UserId, at: UnixMillis) -> Result<bool, StoreError> {
+        let Some(member) = self.rooms.take_member(room, user) else { return Ok(false) };
+        if self.conversations.knows(&Place::Room(room.clone()), &member.alias) {
+            self.rooms.former.insert((room.clone(), member.alias), (user.clone(), at));
+        }
+        Ok(true)
     }
 
     fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError> {

@@ -50,6 +50,21 @@ impl SessionBook {
         stored.filter(|stored| stored.record.ending.is_none())
     }
 
+    /// The sessions of a user that are over, behind `before`, the newest first.
+    pub(super) fn ended_of<'a>(
+        &'a self,
+        user: &UserId,
+        before: Option<&SessionPlace>,
+    ) -> impl Iterator<Item = &'a SessionRecord> + use<'a> {
+        let (started, number) = before.map_or((UnixMillis(u64::MAX), u64::MAX), |before| {
+            // One that is gone was the first of its moment.
+            (before.started, self.number_by_id.get(&before.id).copied().unwrap_or(0))
+        });
+        let bounds = (user.clone(), UnixMillis(0), 0)..(user.clone(), started, number);
+        let records = self.by_user.range(bounds).rev().filter_map(|(_, _, number)| self.stored_by_number.get(number));
+        records.map(|stored| &stored.record).filter(|record| record.ending.is_some())
+    }
+
     /// Takes a session away.
     pub(super) fn remove(&mut self, id: &SessionId) {
         let Some(number) = self.number_by_id.remove(id) else { return };
@@ -155,16 +170,7 @@ impl Sessions for MemoryStore {
         if self.retention.logs.is_zero() {
             return Ok(Vec::new());
         }
-        let book = &self.sessions;
-        let (started, number) = before.map_or((UnixMillis(u64::MAX), u64::MAX), |before| {
-            // One that is gone was the first of its moment.
-            (before.started, book.number_by_id.get(&before.id).copied().unwrap_or(0))
-        });
-        let bounds = (user.clone(), UnixMillis(0), 0)..(user.clone(), started, number);
-        let newest_first = book.by_user.range(bounds).rev();
-        let records = newest_first.filter_map(|(_, _, number)| book.stored_by_number.get(number));
-        let ended = records.map(|stored| &stored.record).filter(|record| record.ending.is_some());
-        Ok(ended.take(limit).cloned().collect())
+        Ok(self.sessions.ended_of(user, before).take(limit).cloned().collect())
     }
 
     fn put_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {

@@ -53,8 +53,9 @@ impl MemoryStore {
     }
 
     fn sweep_room_chat(&mut self, horizon: UnixMillis, rows: usize) -> usize {
+        // No message of theirs is younger.
+        let mut swept = self.rooms.forget_left_by(horizon, rows);
         let rooms: Vec<(Place, bool)> = self.conversations.rooms().map(|(place, gone)| (place.clone(), gone)).collect();
-        let mut swept = 0;
         for (place, is_gone) in rooms {
             while swept < rows && self.conversations.take_message(&place, |at| is_gone || at <= horizon) {
                 swept += 1;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crate::store::MemoryStore;
 use crate::store::Place;
@@ -23,6 +24,24 @@ impl UploadBook {
         for upload in self.upload_by_id.values_mut().filter(|upload| upload.place == *place) {
             upload.state = UploadState::Abandoned;
         }
+    }
+
+    /// Gives up all of an owner.
+    pub(super) fn abandon_owned(&mut self, owner: &UserId) {
+        for upload in self.upload_by_id.values_mut().filter(|upload| upload.owner == *owner) {
+            upload.state = UploadState::Abandoned;
+        }
+    }
+
+    /// Those of an owner behind `after` that are not abandoned, by name.
+    pub(super) fn owned_by<'a>(
+        &'a self,
+        owner: &'a UserId,
+        after: Option<&UploadId>,
+    ) -> impl Iterator<Item = &'a Upload> + use<'a> {
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
+        let behind = self.upload_by_id.range((start, Bound::Unbounded)).map(|(_, upload)| upload);
+        behind.filter(move |upload| upload.owner == *owner && upload.state != UploadState::Abandoned)
     }
 
     fn usage(&self, owner: Option<&UserId>, counts: impl Fn(&Upload) -> bool) -> Usage {

@@ -26,7 +26,8 @@ const BY_NAME: &str = "SELECT id, name, display_name, password, role, is_disable
     WHERE name = ?1";
 
 pub(super) const ALTER: &str = "UPDATE account SET password = coalesce(?2, password), role = coalesce(?3, role),
-    is_disabled = coalesce(?4, is_disabled), revision = 1 + (SELECT max(revision) FROM account) WHERE id = ?1";
+    is_disabled = coalesce(?4, is_disabled), revision = 1 + max((SELECT max(revision) FROM account),
+    (SELECT number FROM erased_revision WHERE id = 0)) WHERE id = ?1";
 
 pub(super) const SETTLE_MEMBER: &str = "UPDATE member SET device = NULL WHERE user = ?1";
 

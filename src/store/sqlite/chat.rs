@@ -99,6 +99,17 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Takes away what a message says and what others made of it; its upload is abandoned.
+    pub(super) fn empty_message(&self, conversation: i64, mid: &[u8], file: Option<&str>) -> Result<(), StoreError> {
+        let key = params![conversation, mid];
+        self.execute(DELETE, key)?;
+        self.execute("DELETE FROM reaction WHERE conversation = ?1 AND mid = ?2", key)?;
+        if let Some(file) = file {
+            self.execute(ABANDON, params![file])?;
+        }
+        Ok(())
+    }
+
     /// Whether there is such a message that says something.
     fn can_react(&self, conversation: i64, mid: MessageId) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM message WHERE conversation = ?1 AND mid = ?2 AND kind IS NOT NULL";
@@ -181,11 +192,7 @@ impl Chat for SqliteStore {
             if is_deleted {
                 return Ok(Deleted::Before);
             }
-            store.execute(DELETE, key)?;
-            store.execute("DELETE FROM reaction WHERE conversation = ?1 AND mid = ?2", key)?;
-            if let Some(file) = file {
-                store.execute(ABANDON, params![file])?;
-            }
+            store.empty_message(conversation, mid_bytes(&mid), file.as_deref())?;
             Ok(Deleted::Now)
         })
     }

@@ -6,6 +6,7 @@
 mod account;
 mod backup;
 mod chat;
+mod erasure;
 mod event;
 mod failure;
 mod migration;

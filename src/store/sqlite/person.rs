@@ -165,6 +165,6 @@ impl People for SqliteStore {
     }
 }
 
-fn block_at(row: &Row<'_>) -> rusqlite::Result<Block> {
+pub(super) fn block_at(row: &Row<'_>) -> rusqlite::Result<Block> {
     Ok(Block { id: BlockId(row.get(0)?), owner: party_at(row, 1)?, whom: party_at(row, 3)?, at: time_at(row, 5)? })
 }

@@ -44,6 +44,16 @@ pub(super) const DECIDED: &str =
     moderator, is_accepted, action, claimed, claimant, is_held FROM report
     WHERE decided IS NOT NULL AND (decided, id) < (?1, ?2) ORDER BY decided DESC, id DESC LIMIT ?3";
 
+pub(super) const BY: &str =
+    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, rank, decided,
+    moderator, is_accepted, action, claimed, claimant, is_held FROM report
+    WHERE reporter = ?1 ORDER BY at DESC, id DESC LIMIT ?2";
+
+pub(super) const ABOUT: &str =
+    "SELECT id, session, reporter, reported_user, reported_device, reason, comment, evidence, at, rank, decided,
+    moderator, is_accepted, action, claimed, claimant, is_held FROM report
+    WHERE reported_user = ?1 ORDER BY at DESC, id DESC LIMIT ?2";
+
 const CLAIM: &str = "UPDATE report SET claimed = ?2, claimant = ?3 WHERE id = ?1 AND decided IS NULL";
 
 const HOLD: &str = "UPDATE report SET is_held = ?2 WHERE id = ?1";
@@ -172,7 +182,7 @@ impl Reports for SqliteStore {
     }
 }
 
-fn case_at(row: &Row<'_>) -> rusqlite::Result<Case> {
+pub(super) fn case_at(row: &Row<'_>) -> rusqlite::Result<Case> {
     let report = Report {
         id: ReportId(row.get(0)?),
         session: SessionId(row.get(1)?),

@@ -26,6 +26,14 @@ const PUT_MEMBER: &str = "INSERT INTO member (room, user, alias, role, joined, d
     ON CONFLICT (room, user) DO UPDATE SET alias = excluded.alias, role = excluded.role, joined = excluded.joined,
     device = excluded.device";
 
+/// Of who has left something behind.
+pub(super) const KEEP_NAME: &str = "INSERT INTO former_member (conversation, alias, user, gone)
+    SELECT room, alias, user, ?3 FROM member m WHERE room = ?1 AND user = ?2 AND (
+        EXISTS (SELECT 1 FROM message WHERE conversation = m.room AND sender = m.alias)
+        OR EXISTS (SELECT 1 FROM reaction WHERE conversation = m.room AND member = m.alias)
+        OR EXISTS (SELECT 1 FROM receipt WHERE conversation = m.room AND member = m.alias))
+    ON CONFLICT DO UPDATE SET user = excluded.user, gone = excluded.gone";
+
 const ROOM_BY_NAME: &str = "SELECT c.name, r.title, r.created, r.uninvited, r.used
     FROM conversation c JOIN room r USING (id) WHERE c.name = ?1";
 
@@ -51,7 +59,7 @@ impl SqliteStore {
         self.execute("UPDATE conversation SET kind = ?2 WHERE id = ?1", params![number, REMOVED_ROOM]).map(drop)
     }
 
-    fn insert_member(&self, room: i64, member: &Member) -> Result<(), StoreError> {
+    pub(super) fn insert_member(&self, room: i64, member: &Member) -> Result<(), StoreError> {
         let Member { user, device, alias, role, joined } = member;
         let device = device.as_ref().map(|device| &device.0);
         let mut insert = self.connection.prepare_cached(PUT_MEMBER)?;
@@ -88,9 +96,12 @@ impl Rooms for SqliteStore {
         self.insert_member(number, member)
     }
 
-    fn remove_member(&mut self, room: &RoomId, user: &UserId) -> Result<bool, StoreError> {
+    fn remove_member(&mut self, room: &RoomId, user: &UserId, at: UnixMillis) -> Result<bool, StoreError> {
         let Some(number) = self.room_number(room)? else { return Ok(false) };
-        Ok(self.execute("DELETE FROM member WHERE room = ?1 AND user = ?2", params![number, user.0])? > 0)
+        self.whole(|store| {
+            store.execute(KEEP_NAME, params![number, user.0, millis(at)])?;
+            Ok(store.execute("DELETE FROM member WHERE room = ?1 AND user = ?2", params![number, user.0])? > 0)
+        })
     }
 
     fn void_invitations(&mut self, room: &RoomId, until: UnixMillis) -> Result<(), StoreError> {
@@ -136,7 +147,7 @@ fn room_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Room> {
     })
 }
 
-fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
+pub(super) fn member_at(row: &Row<'_>) -> rusqlite::Result<Member> {
     Ok(Member {
         user: UserId(row.get(0)?),
         alias: Alias(row.get(1)?),

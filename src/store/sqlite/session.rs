@@ -72,6 +72,37 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// The sessions of a user that are over, whether logs are kept or not.
+    pub(super) fn sessions_over(
+        &self,
+        user: &UserId,
+        before: Option<&SessionPlace>,
+        limit: usize,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let (started, number) = match before {
+            None => (i64::MAX, i64::MAX),
+            // One that is gone was the first of its moment.
+            Some(before) => {
+                let number = self.conversation(&Place::Session(before.id.clone()))?;
+                (millis(before.started), number.unwrap_or(0))
+            }
+        };
+        // Each half is read in its own index from the newest on, so a page costs a page.
+        let [as_a, as_b] = ["a_user", "b_user"].map(|side| {
+            format!(
+                "SELECT * FROM (SELECT {RECORD}, s.id AS number FROM session s JOIN conversation c USING (id)
+                WHERE s.{side} = ?1 AND (s.started, s.id) < (?2, ?3) AND s.ended IS NOT NULL
+                ORDER BY s.started DESC, s.id DESC LIMIT ?4)"
+            )
+        });
+        let sql = format!("{as_a} UNION {as_b} ORDER BY started DESC, number DESC LIMIT ?4");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let records = statement.query_map(params![user.0, started, number, count(limit)], record_at)?;
+        Ok(records.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
 impl Sessions for SqliteStore {
     fn start_session(&mut self, session: &Session) -> Result<(), StoreError> {
         self.whole(|store| {
@@ -155,26 +186,7 @@ impl Sessions for SqliteStore {
         if self.retention.logs.is_zero() {
             return Ok(Vec::new());
         }
-        let (started, number) = match before {
-            None => (i64::MAX, i64::MAX),
-            // One that is gone was the first of its moment.
-            Some(before) => {
-                let number = self.conversation(&Place::Session(before.id.clone()))?;
-                (millis(before.started), number.unwrap_or(0))
-            }
-        };
-        // Each half is read in its own index from the newest on, so a page costs a page.
-        let [as_a, as_b] = ["a_user", "b_user"].map(|side| {
-            format!(
-                "SELECT * FROM (SELECT {RECORD}, s.id AS number FROM session s JOIN conversation c USING (id)
-                WHERE s.{side} = ?1 AND (s.started, s.id) < (?2, ?3) AND s.ended IS NOT NULL
-                ORDER BY s.started DESC, s.id DESC LIMIT ?4)"
-            )
-        });
-        let sql = format!("{as_a} UNION {as_b} ORDER BY started DESC, number DESC LIMIT ?4");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let records = statement.query_map(params![user.0, started, number, count(limit)], record_at)?;
-        Ok(records.collect::<rusqlite::Result<_>>()?)
+        self.sessions_over(user, before, limit)
     }
 
     fn put_meeting(&mut self, meeting: &Meeting) -> Result<(), StoreError> {

@@ -18,6 +18,9 @@ pub(super) const SOME_MESSAGES: &str = "DELETE FROM message WHERE conversation =
 pub(super) const OLD_IN_ROOMS: &str = "DELETE FROM message WHERE (conversation, mid) IN
     (SELECT conversation, mid FROM message WHERE is_in_room = 1 AND at <= ?1 ORDER BY at LIMIT ?2)";
 
+pub(super) const OLD_NAMES: &str = "DELETE FROM former_member WHERE (conversation, alias) IN
+    (SELECT conversation, alias FROM former_member WHERE gone <= ?1 ORDER BY gone LIMIT ?2)";
+
 pub(super) const UNUSED_ROOMS: &str = "SELECT id FROM room WHERE used <= ?1 ORDER BY used LIMIT ?2";
 
 pub(super) const REMOVED_ROOMS: &str = "SELECT id FROM conversation WHERE kind = 2 ORDER BY id LIMIT ?1";
@@ -103,6 +106,8 @@ impl SqliteStore {
 
     fn sweep_room_chat(&self, horizon: i64, rows: usize) -> Result<usize, StoreError> {
         let mut swept = self.execute(OLD_IN_ROOMS, params![horizon, count(rows)])?;
+        // No message of theirs is younger.
+        swept += self.execute(OLD_NAMES, params![horizon, count(rows - swept)])?;
         for room in self.numbers(REMOVED_ROOMS, params![count(rows - swept)])? {
             swept += self.execute(SOME_MESSAGES, params![room, count(rows - swept)])?;
             if swept == rows {

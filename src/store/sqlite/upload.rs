@@ -110,7 +110,7 @@ impl SqliteStore {
     }
 }
 
-fn upload_at(row: &Row<'_>) -> rusqlite::Result<Upload> {
+pub(super) fn upload_at(row: &Row<'_>) -> rusqlite::Result<Upload> {
     let (name, is_in_room) = (row.get(1)?, row.get(2)?);
     Ok(Upload {
         id: UploadId(row.get(0)?),

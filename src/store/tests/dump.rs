@@ -32,6 +32,9 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     for user in users {
         lines.push(format!("{:?} {:?}", store.ended_sessions(user, None, 100), store.rooms_of(user, 100)));
         lines.push(format!("{:?} {:?}", store.blocks(user, 100), store.uploaded(Some(user))));
+        lines.push(format!("{:?} {:?}", store.past_sessions(user, None, 100), store.rooms_left(user, 100)));
+        lines.push(format!("{:?} {:?}", store.cases_by(user, 100), store.cases_about(user, 100)));
+        lines.push(format!("{:?} {:?}", store.uploads_of(user, None, 100), store.erasures(100)));
     }
     lines.push(format!("{:?} {:?}", store.orphans(UnixMillis(u64::MAX), 100), store.uploaded(None)));
     lines.push(format!("{:?} {:?}", store.open_cases(None, 100), store.deeds(None, 100)));

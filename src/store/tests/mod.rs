@@ -21,6 +21,7 @@ use crate::time::UnixMillis;
 mod account;
 pub(in crate::store) mod chat;
 mod dump;
+mod erasure;
 mod event;
 mod model;
 mod operation;

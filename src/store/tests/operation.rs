@@ -88,10 +88,12 @@ pub(super) enum What {
     Note,
     Happen,
     Tell,
+    BeginErasure,
+    Erase,
     Sweep,
 }
 
-const ALL: [What; 39] = [
+const ALL: [What; 41] = [
     What::Start,
     What::Progress,
     What::End,
@@ -130,6 +132,8 @@ const ALL: [What; 39] = [
     What::Note,
     What::Happen,
     What::Tell,
+    What::BeginErasure,
+    What::Erase,
     What::Sweep,
 ];
 
@@ -208,7 +212,7 @@ impl Operation {
             What::Join => format!("{:?}", store.put_member(&room_id, &member(user, number, at))),
             What::Uninvite => format!("{:?}", store.void_invitations(&room_id, UnixMillis(at))),
             What::UseRoom => format!("{:?}", store.use_room(&room_id, UnixMillis(at))),
-            What::Leave => format!("{:?}", store.remove_member(&room_id, &user_id)),
+            What::Leave => format!("{:?}", store.remove_member(&room_id, &user_id, UnixMillis(at))),
             What::Send => format!("{:?}", store.append_message(&sent(&place, user, number, at))),
             What::SendFile => {
                 let mut sent = sent(&place, user, number, at);
@@ -268,6 +272,16 @@ impl Operation {
             What::Note => format!("{:?}", store.append_deed(&deed(user, at))),
             What::Happen => format!("{:?}", store.append_event(&event(name, at))),
             What::Tell => format!("{:?}", store.put_told("sink", EventNumber(number))),
+            What::BeginErasure => format!("{:?}", store.begin_erasure(&user_id, UnixMillis(at))),
+            What::Erase => {
+                let mut last = store.erase(&user_id, 1).expect("erased");
+                while !last.is_done {
+                    last = store.erase(&user_id, 1).expect("erased");
+                }
+                last.blocks.sort_by(|a, b| a.id.cmp(&b.id));
+                last.rooms.sort_by(|a, b| a.room.cmp(&b.room));
+                format!("{last:?}")
+            }
             // What one step takes is a store's own affair, what is left in the end is not.
             What::Sweep => {
                 for class in DataClass::ALL {

@@ -52,8 +52,8 @@ fn a_room_has_the_members_that_joined_and_did_not_leave() {
         let raised = Member { role: MemberRole::Moderator, ..member("x", 2) };
         store.put_member(&id, &raised).expect("stored");
         assert_eq!(store.member(&id, &raised.user), Ok(Some(raised)), "{kind}");
-        assert_eq!(store.remove_member(&id, &UserId("y".into())), Ok(true), "{kind}");
-        assert_eq!(store.remove_member(&id, &UserId("y".into())), Ok(false), "{kind}");
+        assert_eq!(store.remove_member(&id, &UserId("y".into()), UnixMillis(99)), Ok(true), "{kind}");
+        assert_eq!(store.remove_member(&id, &UserId("y".into()), UnixMillis(99)), Ok(false), "{kind}");
         assert_eq!(store.member(&id, &UserId("y".into())), Ok(None), "{kind}");
         assert_eq!(store.members(&id, 9).map(|members| members.len()), Ok(2), "{kind}");
     }

@@ -249,7 +249,7 @@ fn admit(store: &mut dyn Store, wish: Wish) -> Found<Admitted> {
                         "the room has 256 members, or four of your device",
                     )));
                 };
-                store.remove_member(&id, &yielding.user)?;
+                store.remove_member(&id, &yielding.user, at)?;
                 yielded = Some(yielding.user);
             }
             let member = Member { user, device, alias, role: MemberRole::Member, joined: at };

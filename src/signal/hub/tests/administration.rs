@@ -135,7 +135,7 @@ fn calls_are_read_page_by_page_the_newest_first() {
         after = Some(next.to_owned());
     }
     assert_eq!(seen, begun);
-    for bad in [calls(Some("x"), 2), calls(None, 0), calls(None, 51)] {
+    for bad in [calls(Some("x"), 2), calls(None, 0), calls(None, 101)] {
         assert_eq!(asked(&mut hub, bad.clone()), Err("bad_request".into()), "{bad:?}");
     }
 }
