@@ -21,5 +21,9 @@ pub(super) fn sinks(config: &Config) -> anyhow::Result<Vec<(Sink, Arc<SinkStats>
     if !events.file.is_empty() {
         sinks.push(Sink::file(events.file.clone().into()));
     }
+    if let Some(url) = &events.redis_url {
+        let sink = Sink::redis(url, events.redis_stream.clone(), events.redis_max_len);
+        sinks.push(sink.map_err(|why| anyhow!("events.redis_url: {why}"))?);
+    }
     Ok(sinks.into_iter().map(|sink| (sink, Arc::default())).collect())
 }

@@ -155,6 +155,12 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Complains about what was read of `key`.
+    pub(super) fn refuse(&mut self, key: &'static str, complaint: Complaint) {
+        let (path, file) = (self.path(key), self.path(&format!("{key}_file")));
+        self.reader.clash(&[&path, &file], complaint);
+    }
+
     /// Reads a list of shared secrets, from `key` or from the lines of the file `key_file`.
     pub(super) fn secrets(&mut self, key: &'static str) -> Vec<Secret> {
         let from_list = |node: &Node| -> Result<Vec<(Origin, String)>, Wrong> {

@@ -21,7 +21,7 @@ const BATCH_MAX: usize = 100;
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// Tells a sink all that happens from its first start on, until the store has stopped.
-pub async fn run(store: Handle, sink: Sink, stats: Arc<SinkStats>) {
+pub async fn run(store: Handle, mut sink: Sink, stats: Arc<SinkStats>) {
     let name = sink.as_str();
     let mut trouble = Trouble::default();
     let mut told = loop {

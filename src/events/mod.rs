@@ -9,6 +9,7 @@ mod feed;
 mod journal;
 mod sink;
 mod stats;
+mod stream;
 mod told;
 mod webhook;
 

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use crate::auth::secret::Secret;
 use crate::events::journal::Journal;
+use crate::events::stream::Stream;
 use crate::events::webhook::Webhook;
 use crate::store::Event;
 
@@ -13,6 +14,8 @@ pub enum Sink {
     Webhook(Webhook),
     /// A file of lines.
     File(Journal),
+    /// A stream of Redis.
+    Redis(Box<Stream>),
 }
 
 /// How an attempt to tell several events ended.
@@ -39,18 +42,29 @@ impl Sink {
         Sink::File(Journal::new(path))
     }
 
+    /// Adds each event as an entry to a stream of Redis, which keeps about `entries_max` of them.
+    ///
+    /// # Errors
+    ///
+    /// That is no address of a Redis.
+    pub fn redis(url: &Secret, key: String, entries_max: u64) -> Result<Self, String> {
+        Stream::new(url, key, entries_max).map(|stream| Sink::Redis(Box::new(stream)))
+    }
+
     /// The word in metrics and in the store: what a sink has been told is kept under it.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Sink::Webhook(_) => "webhook",
             Sink::File(_) => "file",
+            Sink::Redis(_) => "redis",
         }
     }
 
-    pub(super) async fn deliver(&self, events: &[&Event]) -> Delivery {
+    pub(super) async fn deliver(&mut self, events: &[&Event]) -> Delivery {
         match self {
             Sink::Webhook(webhook) => webhook.deliver(events).await,
             Sink::File(journal) => journal.deliver(events).await,
+            Sink::Redis(stream) => stream.deliver(events).await,
         }
     }
 }
