@@ -62,6 +62,9 @@ const RELOADABLE: [&str; 21] = [
 /// How often a draining server looks whether allocations are left.
 const ALLOCATIONS_INTERVAL: Duration = Duration::from_millis(50);
 
+/// When a relay that had no room for what it was told is told again.
+const RETELL_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The ends of what admins ask over REST.
 pub(super) struct Asked {
     /// To drain.
@@ -78,6 +81,8 @@ pub(super) struct Operator {
     tcp_addresses: Vec<SocketAddr>,
     /// Of this machine, as of the last look.
     own_addresses: Vec<IpAddr>,
+    /// Whether the whole relay works by the present configuration.
+    is_told: bool,
     interfaces: Interfaces,
     service: Service,
     certificates: Arc<Certificates>,
@@ -105,6 +110,7 @@ impl Operator {
             state,
             tcp_addresses,
             own_addresses,
+            is_told: true,
             interfaces: Interfaces::watch(),
             service: Service::new(),
             certificates,
@@ -136,6 +142,7 @@ impl Operator {
                 }
                 _ = self.hang_up.recv() => self.reload(plane),
                 () = self.interfaces.changed() => self.review_addresses(plane),
+                () = sleep(RETELL_INTERVAL), if !self.is_told => self.reconfigure(plane),
                 () = self.service.watchdog_due() => self.report_alive(plane),
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(name) => bail!("{name} ended while the server runs"),
@@ -214,9 +221,9 @@ impl Operator {
         }
     }
 
-    fn reconfigure(&self, plane: &DataPlane) {
+    fn reconfigure(&mut self, plane: &DataPlane) {
         let relay = relaying::relay_config(&self.config, &self.state, &self.tcp_addresses, &self.own_addresses);
-        plane.reconfigure(relay, relaying::quotas(&self.config));
+        self.is_told = plane.reconfigure(relay, relaying::quotas(&self.config));
     }
 
     /// Lets calls end: no new ones, everybody told to go, within the grace. A second signal cuts it short.
@@ -227,10 +234,9 @@ impl Operator {
         info!(grace_ms = grace.as_millis() as u64, "draining");
         self.service.stopping(grace);
         web.drain();
-        plane.drain();
         let end = async {
             let end = Instant::now() + grace;
-            hub.drain(grace).await;
+            let (_, _) = tokio::join!(hub.drain(grace), timeout_at(end, tell_to_drain(plane)));
             // In vain when the grace is over: who is still there is cut off.
             let _ = timeout_at(end, allocations_end(plane)).await;
         };
@@ -242,10 +248,18 @@ impl Operator {
                 _ = self.interrupt.recv() => break,
                 // Where clients are sent may become known only now. The manager knows of the stop, not of this.
                 _ = self.hang_up.recv() => self.carry_out(plane),
+                () = sleep(RETELL_INTERVAL), if !self.is_told => self.reconfigure(plane),
                 () = self.service.watchdog_due() => self.report_alive(plane),
             }
         }
         warn!("stopping at once");
+    }
+}
+
+/// Tells the relay to take no new allocations, until it was heard everywhere.
+async fn tell_to_drain(plane: &DataPlane) {
+    while !plane.drain() {
+        sleep(RETELL_INTERVAL).await;
     }
 }
 

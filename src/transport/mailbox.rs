@@ -264,6 +264,16 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_finds_no_room_comes_back() {
+        let (mailbox, inbox) = mailbox().expect("a mailbox");
+        let taken = (0..).take_while(|_| mailbox.command(Command::Drain).is_ok()).count();
+        assert_eq!(taken, COMMANDS);
+        assert!(matches!(mailbox.command(Command::Drain), Err(Refused::Full(Command::Drain))));
+        inbox.poll_command().expect("a command");
+        mailbox.command(Command::Drain).expect("room again");
+    }
+
+    #[test]
     fn a_mailbox_of_a_shard_that_is_gone_takes_nothing() {
         let (mailbox, inbox) = mailbox().expect("a mailbox");
         drop(inbox);

@@ -251,16 +251,20 @@ impl DataPlane {
         timeout(REVOKE_LIMIT, everywhere).await.unwrap_or(Err(RevokeError::Overdue))
     }
 
-    /// Refuses new allocations from now on; those that live go on. Best effort on a shard whose mailbox is full.
-    pub fn drain(&self) {
-        self.inner.tell_all(|| Command::Drain);
+    /// Refuses new allocations from now on; those that live go on. Returns whether every shard was told: if not, a mailbox was
+    /// full, and the caller tries again.
+    #[must_use]
+    pub fn drain(&self) -> bool {
+        self.inner.tell_all(|| Command::Drain)
     }
 
-    /// Goes on with another configuration and other quotas. Addresses, ports and mode stay as they were at the start.
-    pub fn reconfigure(&self, config: Config, quotas: Quotas) {
+    /// Goes on with another configuration and other quotas. Addresses, ports and mode stay as they were at the start. Returns
+    /// whether every shard was told: if not, a mailbox was full, and the caller tries again.
+    #[must_use]
+    pub fn reconfigure(&self, config: Config, quotas: Quotas) -> bool {
         let config = with_listeners(config, &self.inner.udp_addresses);
         self.inner.ledger.lock().unwrap_or_else(PoisonError::into_inner).reconfigure(quotas);
-        self.inner.tell_all(|| Command::Reconfigure(Arc::clone(&config)));
+        self.inner.tell_all(|| Command::Reconfigure(Arc::clone(&config)))
     }
 
     /// Returns the relay's counters, one set per shard.
@@ -290,12 +294,10 @@ impl DataPlane {
 }
 
 impl Inner {
-    fn tell_all(&self, command: impl Fn() -> Command) {
-        for (at, mailbox) in self.mailboxes.iter().enumerate() {
-            if mailbox.command(command()).is_err() {
-                tracing::warn!(shard = at, "shard does not take commands");
-            }
-        }
+    /// Returns whether there was room with every shard that lives; one that has ended is known elsewhere.
+    fn tell_all(&self, command: impl Fn() -> Command) -> bool {
+        let full = self.mailboxes.iter().filter(|mailbox| matches!(mailbox.command(command()), Err(Refused::Full(_))));
+        full.count() == 0
     }
 
     fn stop(&self) {

@@ -91,7 +91,7 @@ fn draining_refuses_new_allocations_and_serves_the_old_ones() {
     let plane = Plane::start(settings());
     let mut client = plane.udp_client_on(0, "session");
     let relayed = client.allocate();
-    plane.handle.drain();
+    assert!(plane.handle.drain());
     // Commands are taken in order, so a revocation that is done tells that draining has begun.
     assert_eq!(revoke(&plane, "nobody"), Ok(()));
     assert!(plane.udp_client_on(0, "session").allocate_with(|_| {}).is_err());
@@ -113,7 +113,7 @@ fn a_new_configuration_is_in_force_on_every_shard() {
         client.bind_channel(0x4000, peer_address);
     }
     let config = crate::relay::Config { policy: PeerPolicy::default(), ..config() };
-    plane.handle.reconfigure(config, Quotas { per_user: 2, ..Quotas::default() });
+    assert!(plane.handle.reconfigure(config, Quotas { per_user: 2, ..Quotas::default() }));
     assert_eq!(revoke(&plane, "nobody"), Ok(()));
     for client in &mut clients {
         assert_eq!(client.try_bind_channel(0x4000, peer_address), Err(ErrorCode::FORBIDDEN));
