@@ -218,6 +218,8 @@ async fn every_route_of_admins_asks_for_the_role() {
         ("GET /v1/admin/sessions", None, 200),
         ("GET /v1/admin/sessions?limit=0", None, 400),
         ("GET /v1/admin/sessions?after=x", None, 400),
+        ("GET /v1/admin/queue", None, 200),
+        ("GET /v1/admin/queue?after=x", None, 400),
         ("POST /v1/admin/sessions/none/end", None, 404),
         ("POST /v1/admin/sessions/none/end", Some(json!({"reason": 1})), 400),
         ("GET /v1/admin/allocations", None, 200),

@@ -80,6 +80,12 @@ pub(crate) struct SessionPage {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct QueuePage {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct UserPage {
     q: Option<String>,
     role: Option<String>,
@@ -123,6 +129,17 @@ pub(crate) async fn end_session(state: Shared, id: Named, headers: Head, body: B
     let has_body = headers.contains_key(header::CONTENT_TYPE);
     let Why { reason } = if has_body { body::read(&headers, body).await? } else { Why::default() };
     ask(&state, by, ModerationAsk::EndCall { session, reason }).await
+}
+
+/// `GET /v1/admin/queue`: who waits for a partner, who came first first.
+pub(crate) async fn queue(
+    state: Shared,
+    page: Result<Query<QueuePage>, QueryRejection>,
+    headers: Head,
+) -> Result<Response, Problem> {
+    let by = admin(&state, &headers).await?;
+    let QueuePage { after, limit } = part(page, "give after and limit, or nothing")?;
+    ask(&state, by, ModerationAsk::Waiting { after, limit }).await
 }
 
 /// `GET /v1/admin/allocations`: what the relay holds.

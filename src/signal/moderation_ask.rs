@@ -75,6 +75,13 @@ pub enum ModerationAsk {
         /// Calls, at most.
         limit: Option<usize>,
     },
+    /// Those who wait for a partner, who came first first.
+    Waiting {
+        /// The `next` of the page before.
+        after: Option<u64>,
+        /// People, at most.
+        limit: Option<usize>,
+    },
     /// The end of a live call.
     EndCall {
         /// Which.

@@ -106,6 +106,7 @@ impl Hub {
             ModerationAsk::Lift { ban } => self.lift_ban(actor, BanId(ban.into()), answer),
             ModerationAsk::Audit { before, limit } => self.list_deeds(before, limit, answer),
             ModerationAsk::Calls { after, limit } => answer(self.list_calls(after.as_deref(), limit)),
+            ModerationAsk::Waiting { after, limit } => answer(self.list_waiting(after, limit)),
             ModerationAsk::EndCall { session, reason } => self.end_call(&actor, session, reason, answer, now),
             ModerationAsk::Accounts { search, limit } => self.list_accounts(search, limit, answer, now),
             ModerationAsk::AlterAccount { user, changes } => self.alter_account(actor, user, changes, answer),
@@ -204,6 +205,7 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
         ModerationAsk::Audit { .. } | ModerationAsk::Hold { is_held: false, .. } => role == Role::Admin,
         // What concerns the whole node, or the rights of others.
         ModerationAsk::Calls { .. }
+        | ModerationAsk::Waiting { .. }
         | ModerationAsk::EndCall { .. }
         | ModerationAsk::Accounts { .. }
         | ModerationAsk::AlterAccount { .. }

@@ -20,6 +20,7 @@ mod happenings;
 mod logins;
 mod neighbours;
 mod person_book;
+mod queue_book;
 mod records;
 mod reports;
 mod restore;
@@ -33,6 +34,7 @@ mod sessions;
 mod tickets;
 mod timers;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::collections::VecDeque;
@@ -238,7 +240,8 @@ pub(crate) struct Hub {
     user_by_id: HashMap<UserId, User>,
     session_by_id: HashMap<SessionId, Session>,
     rooms: Rooms,
-    user_by_ticket: HashMap<TicketId, UserId>,
+    /// In the order in which they came.
+    user_by_ticket: BTreeMap<TicketId, UserId>,
     young_tickets: YoungTickets,
     last_ticket: u64,
     timers: Timers,
@@ -279,7 +282,7 @@ impl Hub {
             user_by_id: HashMap::new(),
             session_by_id: HashMap::new(),
             rooms: Rooms::default(),
-            user_by_ticket: HashMap::new(),
+            user_by_ticket: BTreeMap::new(),
             young_tickets: YoungTickets::default(),
             last_ticket: 0,
             timers: Timers::default(),

@@ -9,6 +9,7 @@ import { Calls } from './calls.js';
 import { Configuration } from './configuration.js';
 import { Confirm } from './confirm.js';
 import { Overview } from './overview.js';
+import { Queue } from './queue.js';
 import { Reports } from './reports.js';
 import { Users } from './users.js';
 
@@ -17,7 +18,7 @@ const NOTICE_MS = 6_000;
 const SCREENS = ['login', 'refused', 'desk'];
 /** Places by role; who is neither has none. */
 const PLACES = {
-  admin: [Overview, Calls, Allocations, Reports, Bans, Users, Audit, Configuration],
+  admin: [Overview, Calls, Queue, Allocations, Reports, Bans, Users, Audit, Configuration],
   moderator: [Reports, Bans],
 };
 

@@ -80,7 +80,14 @@ fn names(page: &Value) -> Vec<&str> {
 fn only_admins_see_and_do_what_concerns_the_whole_node() {
     let mut hub = Fixture::new();
     let done = ModerationAsk::Done { action: "node.drain", subject: "node".into(), details: json!({}) };
-    for ask in [calls(None, 1), end("s"), search(AccountSearch::default()), alter("u", Some("user"), None), done] {
+    for ask in [
+        calls(None, 1),
+        ModerationAsk::Waiting { after: None, limit: None },
+        end("s"),
+        search(AccountSearch::default()),
+        alter("u", Some("user"), None),
+        done,
+    ] {
         for role in [Role::User, Role::Moderator] {
             assert_eq!(asked_as(&mut hub, role, ask.clone()), Err("forbidden".into()), "{ask:?}");
         }
@@ -165,6 +172,30 @@ fn a_call_is_ended_even_if_the_audit_cannot_be_written() {
     hub.store_is_full = true;
     assert_eq!(asked(&mut hub, end(&session)), Err("unavailable".into()));
     assert_eq!(hub.ended.len(), 1);
+}
+
+#[test]
+fn those_who_wait_are_shown_page_by_page_who_came_first_first() {
+    let mut hub = Fixture::new();
+    let waiting = |after: Option<u64>| ModerationAsk::Waiting { after, limit: Some(2) };
+    assert_eq!(asked(&mut hub, waiting(None)), Ok(json!({"waiting": [], "next": null, "total": 0})));
+    let mut people = Vec::new();
+    for name in ["ann", "bob", "cat"] {
+        let person = hub.user(name);
+        hub.ask(person, "queue.join", json!({"tags": [name], "languages": ["en"], "region": "eu"})).expect("waits");
+        people.push(person);
+        hub.advance(SECOND);
+    }
+    hub.lose(people[1]);
+    let first = asked(&mut hub, waiting(None)).expect("may");
+    let [ann, bob] = first["waiting"].as_array().expect("a list").as_slice() else { panic!("{first}") };
+    assert!(ann["user"].as_str().is_some_and(|user| user.ends_with("ann")), "{ann}");
+    assert_eq!((&ann["since"], &ann["state"], &ann["level"]), (&json!(START), &json!("searching"), &json!(0)));
+    assert_eq!((&ann["tags"], &ann["languages"], &ann["region"]), (&json!(["ann"]), &json!(["en"]), &json!("eu")));
+    assert_eq!((&ann["mode"], &ann["size"]), (&json!("video"), &json!(2)));
+    assert_eq!((&ann["lost"], &bob["lost"], &first["total"]), (&json!(false), &json!(true), &json!(3)));
+    let second = asked(&mut hub, waiting(first["next"].as_u64())).expect("may");
+    assert_eq!((second["waiting"].as_array().map(Vec::len), &second["next"]), (Some(1), &Value::Null));
 }
 
 #[test]
