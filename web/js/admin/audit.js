@@ -25,7 +25,7 @@ export class Audit extends Place {
 
   /** @override */
   async refresh() {
-    const { items } = await this.#pages.read({ limit: '50' }, 'before');
+    const { items } = await this.#pages.read({ limit: '50' });
     this.#rows.show(items);
     this.say(items.length === 0 ? 'Nothing has been done yet.' : `${counted(items.length, 'deed', 'deeds')} shown, the last first.`);
   }

@@ -86,16 +86,15 @@ export class Pages {
 
   /**
    * @param {Record<string, string>} [query]
-   * @param {string} [cursor] The name of the place where a page begins.
    * @returns {Promise<{ items: Item[], first: any }>} With the first answer, which may tell more.
    */
-  async read(query = {}, cursor = 'after') {
+  async read(query = {}) {
     /** @type {Item[]} */
     const items = [];
     let first = null;
     let next = null;
     for (let page = 0; page < this.#wanted; page += 1) {
-      const asked = new URLSearchParams(next === null ? query : { ...query, [cursor]: next });
+      const asked = new URLSearchParams(next === null ? query : { ...query, after: next });
       const answer = await this.#request('GET', `${this.#path}?${asked}`);
       first ??= answer;
       items.push(...answer[this.#list]);
