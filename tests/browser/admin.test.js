@@ -39,6 +39,8 @@ test('an admin finds a live call, sees its relay figures, and ends it; who has n
     await keepPicture(root, 'admin-calls');
     await open(root, 'allocations');
     await root.until('the allocations', SHOWN_MS, () => document.querySelectorAll('#allocations tbody tr').length > 1);
+    await open(root, 'queue');
+    assert.equal(await root.evaluate(() => document.querySelector('#queue [role=status]').textContent), 'Nobody waits.');
     await open(root, 'configuration');
     assert.ok(await root.evaluate(() => document.getElementById('configuration').textContent.includes('public_host')));
 
@@ -99,5 +101,31 @@ test('a moderator with a telephone reads what proves a report, writes a note and
     await mo.until('the bans', SHOWN_MS, () => document.querySelectorAll('#bans tbody tr').length === 2);
     await assertSound(mo, 'bans');
     await assertNoErrors([ada, mo]);
+  }),
+);
+
+test('an admin with a telephone comes by the keyboard to every place, and each fits', BOUND, () =>
+  scene({}, [() => Person.inChromium('Root', { width: 360, height: 780 })], async (server, [root]) => {
+    server.addAccount('root', PASSWORD, 'admin');
+    await logIn(server, root, 'root', 'desk');
+    await root.until('the numbers', SHOWN_MS, () => document.querySelector('[data-testid=tile-live-calls]') !== null);
+    await keepPicture(root, 'admin-phone');
+    const places = await root.evaluate(() => [...document.querySelectorAll('#sections a')].map((link) => link.hash.slice(1)));
+    assert.equal(places.length, 9);
+    for (const place of places) {
+      await root.evaluate((id) => document.querySelector(`[data-testid=go-${id}]`).focus(), place);
+      await root.press('Enter');
+      await root.until(`the place ${place}`, SHOWN_MS, (id) => window.duologueDebug.place === id, place);
+      await root.until(`what is in ${place}`, SHOWN_MS, (id) => document.querySelector(`#${id} [role=status]`).textContent !== '', place);
+      await assertSound(root, place);
+      // A change of place leads those who listen to its heading; the first one was open already.
+      const focused = await root.evaluate(() => document.activeElement.id);
+      if (place !== places[0]) assert.equal(focused, `${place}-title`);
+    }
+    await root.evaluate(() => document.querySelector('.skip').focus());
+    await root.press('Enter');
+    await root.until('the content', SHOWN_MS, () => document.activeElement.id === 'main');
+    assert.equal(await root.evaluate(() => window.duologueDebug.place), places.at(-1), 'the way to the content leaves the place');
+    await assertNoErrors([root]);
   }),
 );

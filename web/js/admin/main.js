@@ -92,9 +92,9 @@ async function logOut() {
   show('login');
 }
 
-/** Opens the place that the address names, else the first. */
+/** Opens the place that the address names; if it names none, the one that is open stays, or the first is opened. */
 function openPlace() {
-  const place = places.find(({ id }) => `#${id}` === location.hash) ?? places[0];
+  const place = places.find(({ id }) => `#${id}` === location.hash) ?? shown ?? places[0];
   if (!place || document.body.dataset.state !== 'desk') return;
   const isChange = shown !== null && shown !== place;
   shown = place;
@@ -157,7 +157,7 @@ function tell(text) {
 /** @param {unknown} error */
 function wordsOf(error) {
   if (!(error instanceof DuologueError)) return error instanceof Error ? error.message : String(error);
-  if (error.code === 'unavailable') return 'The server does not answer. This page tries again.';
+  if (error.code === 'unavailable') return 'The server does not answer now.';
   if (error.code !== 'rate_limited') return `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
   return `Too often; try again in ${Math.ceil(error.retryAfterMs / 1_000)} seconds.`;
 }
