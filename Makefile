@@ -8,6 +8,7 @@
 # make peers  throughput beside coturn and the floor (docs/PERFORMANCE.md); needs two idle cores
 # make signaling  signaling and matching beside their targets (docs/PROTOCOL.md); needs two idle cores
 # make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
+# make webhook-outage MINUTES=5  a receiver of events that is down for so long, and a kill -9 in between
 # make deb    the Debian package (needs cargo-deb)
 # make alerts judges the alerts by promtool (Debian package prometheus)
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
@@ -64,6 +65,10 @@ MINUTES ?= 15
 long-call: set-up
 	cargo build --release --locked
 	cd tests/browser && DUOLOGUE_BIN=$(CURDIR)/target/release/duologue node long-call.js $(MINUTES)
+
+.PHONY: webhook-outage
+webhook-outage: system
+	DUOLOGUE_OUTAGE_SECONDS=$$(( $(MINUTES) * 60 )) cargo test --locked --test webhook_outage -- --nocapture
 
 .PHONY: deny
 deny:

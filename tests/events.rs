@@ -1,128 +1,29 @@
 //! What is told outside, against the built program: a webhook that is out of reach, a file, the stream for admins.
 mod support;
 
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::io::BufReader;
-use std::io::Read;
 use std::io::Write;
-use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::Hmac;
-use hmac::KeyInit;
-use hmac::Mac;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
-use sha2::Sha256;
 use support::Server;
 use support::eventually;
 use support::http::request;
+use support::receiver::Posted;
+use support::receiver::Receiver;
 use support::ws::matched_pair;
 
 const KEY: &str = "a key that only these tests and their server know";
-const SECRET: &str = "what the receiver knows too";
 /// How long an event may be on its way, pauses after failures included.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One request, as it came.
-#[derive(Clone, Debug)]
-struct Posted {
-    header_by_name: HashMap<String, String>,
-    body: String,
-}
-
-impl Posted {
-    fn event(&self) -> Value {
-        serde_json::from_str(&self.body).expect("JSON")
-    }
-
-    /// Checks the signature and the names of Standard Webhooks.
-    fn is_genuine(&self) {
-        let header = |name: &str| self.header_by_name[name].as_str();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key");
-        mac.update(format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), self.body).as_bytes());
-        let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        assert_eq!(header("webhook-signature"), signature);
-        assert_eq!(header("content-type"), "application/json");
-        assert_eq!(self.event()["id"], header("webhook-id"));
-    }
-}
-
-/// A server of the operator's that can be told to refuse.
-struct Receiver {
-    addr: SocketAddr,
-    is_up: Arc<AtomicBool>,
-    refused: Arc<Mutex<usize>>,
-    taken: Arc<Mutex<Vec<Posted>>>,
-}
-
-impl Receiver {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let addr = listener.local_addr().expect("bound");
-        let receiver = Self { addr, is_up: Arc::default(), refused: Arc::default(), taken: Arc::default() };
-        let (is_up, refused, taken) = (receiver.is_up.clone(), receiver.refused.clone(), receiver.taken.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (is_up, refused, taken) = (is_up.clone(), refused.clone(), taken.clone());
-                thread::spawn(move || {
-                    let mut writer = stream.try_clone().expect("a second handle");
-                    let mut reader = BufReader::new(stream);
-                    while let Some(posted) = read_request(&mut reader) {
-                        let status = if is_up.load(Ordering::SeqCst) {
-                            taken.lock().expect("lock").push(posted);
-                            "204 No Content"
-                        } else {
-                            *refused.lock().expect("lock") += 1;
-                            "503 Service Unavailable"
-                        };
-                        let _ = write!(writer, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-                    }
-                });
-            }
-        });
-        receiver
-    }
-
-    fn settings(&self) -> String {
-        format!("[events]\nwebhook_url = \"http://{}/events\"\nwebhook_secret = \"{SECRET}\"\n", self.addr)
-    }
-
-    fn taken(&self) -> Vec<Posted> {
-        self.taken.lock().expect("lock").clone()
-    }
-}
-
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Posted> {
-    let mut header_by_name = HashMap::new();
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|len| *len > 0)?;
-    assert_eq!(line.trim_end(), "POST /events HTTP/1.1");
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        header_by_name.insert(name.to_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; header_by_name["content-length"].parse().expect("a length")];
-    reader.read_exact(&mut body).ok()?;
-    Some(Posted { header_by_name, body: String::from_utf8(body).expect("text") })
-}
 
 /// Two meet, one of them writes, the other one ends it; the session.
 async fn talk(server: &Server, tag: &str) -> String {
@@ -169,11 +70,11 @@ async fn a_webhook_that_was_out_of_reach_gets_every_event_once_and_in_order() {
     let receiver = Receiver::start();
     let mut server = Server::start(&receiver.settings());
     let mut sessions = vec![talk(&server, "one").await];
-    assert!(eventually(PATIENCE, || waiting(&server) == "5" && *receiver.refused.lock().expect("lock") > 0));
+    assert!(eventually(PATIENCE, || waiting(&server) == "5" && receiver.refused() > 0));
     server.crash_and_restart();
     sessions.push(talk(&server, "two").await);
     assert_eq!(receiver.taken().len(), 0);
-    receiver.is_up.store(true, Ordering::SeqCst);
+    receiver.come_up();
     sessions.push(talk(&server, "three").await);
     assert!(eventually(PATIENCE, || receiver.taken().len() >= 3 * STORY.len() && waiting(&server) == "0"));
 

@@ -62,6 +62,9 @@ pub async fn run(store: Handle, mut sink: Sink, stats: Arc<SinkStats>) {
             None => trouble.is_over(name),
             Some(why) => {
                 stats.count_failure();
+                if delivery.taken > 0 {
+                    trouble.eases();
+                }
                 sleep(trouble.goes_on(name, &why)).await;
             }
         }
@@ -101,6 +104,11 @@ impl Trouble {
         self.pause()
     }
 
+    /// Some were taken: the sink is not out of reach, and pauses do not grow further.
+    fn eases(&mut self) {
+        self.failures = self.failures.min(1);
+    }
+
     fn is_over(&mut self, sink: &str) {
         if self.failures > 0 {
             info!(sink, attempts = self.failures, "the sink takes events again");
@@ -111,7 +119,16 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::store::Retention;
+    use crate::store::runner;
+    use crate::store::runner::Opened;
+    use crate::time::UnixMillis;
 
     #[test]
     fn pauses_grow_to_a_minute_and_begin_anew_after_a_success() {
@@ -120,5 +137,52 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         trouble.is_over("webhook");
         assert_eq!(trouble.pause(), Duration::from_secs(1));
+    }
+
+    /// Time passes only while everybody waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn five_minutes_out_of_reach_and_a_kill_lose_nothing_and_double_nothing() {
+        const OUTAGE: Duration = Duration::from_secs(300);
+        let (store, threads) = runner::start(Opened::in_memory(Retention::default())).expect("threads");
+        store.write("mark", |store| store.put_told("test", EventNumber(0))).await.expect("stored");
+        let began = Instant::now();
+        let (taken, attempts) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+        let start = || {
+            let (taken, attempts) = (Arc::clone(&taken), Arc::clone(&attempts));
+            let mut budget = 0;
+            let sink = Sink::Test(Box::new(move |events: &[&Event]| {
+                if began.elapsed() < OUTAGE {
+                    *attempts.lock().expect("lock") += 1;
+                    return 0;
+                }
+                // Still shaky at first: a few of each batch.
+                budget += 7;
+                let some = events.len().min(budget);
+                taken.lock().expect("lock").extend(events[..some].iter().map(|event| event.subject.to_string()));
+                some
+            }));
+            tokio::spawn(run(store.clone(), sink, Arc::default()))
+        };
+        let mut courier = start();
+        for number in 0..600 {
+            let event = Event::new("session.started", &number.to_string(), &json!({}), UnixMillis(number));
+            store.write("event", move |store| store.append_event(&event)).await.expect("stored");
+            sleep(Duration::from_millis(500)).await;
+            if number == 300 {
+                courier.abort();
+                courier = start();
+            }
+        }
+        assert!(began.elapsed() >= OUTAGE);
+        let expected: Vec<String> = (0..600).map(|number| number.to_string()).collect();
+        let end = began + OUTAGE + Duration::from_secs(240);
+        while taken.lock().expect("lock").len() < expected.len() && Instant::now() < end {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(*taken.lock().expect("lock"), expected, "each once and in order");
+        assert!(*attempts.lock().expect("lock") < 20, "who is down is not stormed");
+        courier.abort();
+        drop(store);
+        threads.stop(Duration::from_secs(5)).await;
     }
 }

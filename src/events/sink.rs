@@ -8,7 +8,7 @@ use crate::events::webhook::Webhook;
 use crate::store::Event;
 
 /// Somebody who is told.
-#[derive(Debug)]
+#[cfg_attr(not(test), derive(Debug))]
 pub enum Sink {
     /// A server of the operator's.
     Webhook(Webhook),
@@ -16,7 +16,14 @@ pub enum Sink {
     File(Journal),
     /// A stream of Redis.
     Redis(Box<Stream>),
+    /// A test that answers as it likes.
+    #[cfg(test)]
+    Test(TestSink),
 }
+
+/// Says how many of several events are taken.
+#[cfg(test)]
+type TestSink = Box<dyn FnMut(&[&Event]) -> usize + Send>;
 
 /// How an attempt to tell several events ended.
 #[derive(Debug)]
@@ -57,6 +64,8 @@ impl Sink {
             Sink::Webhook(_) => "webhook",
             Sink::File(_) => "file",
             Sink::Redis(_) => "redis",
+            #[cfg(test)]
+            Sink::Test(_) => "test",
         }
     }
 
@@ -65,6 +74,12 @@ impl Sink {
             Sink::Webhook(webhook) => webhook.deliver(events).await,
             Sink::File(journal) => journal.deliver(events).await,
             Sink::Redis(stream) => stream.deliver(events).await,
+            #[cfg(test)]
+            Sink::Test(answer) => {
+                let taken = answer(events);
+                let trouble = (taken < events.len()).then(|| "the test refuses".to_owned());
+                Delivery { taken, trouble }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod http;
 pub mod netns;
+pub mod receiver;
 pub mod turn;
 pub mod wire;
 pub mod ws;
