@@ -76,6 +76,15 @@ pub(super) enum Task {
         #[arg(value_name = "NAME", value_parser = username)]
         name: Username,
     },
+    /// Take an account away and all that is kept of its user: messages, files, rooms, blocks. There is no way back
+    Delete {
+        /// The account
+        #[arg(value_name = "NAME", value_parser = username, required_unless_present = "id")]
+        name: Option<Username>,
+        /// A guest, or a user of a backend, by what they are called in the audit
+        #[arg(long, value_name = "USER", conflicts_with = "name")]
+        id: Option<String>,
+    },
     /// Give an account another password, which is asked for or read from the standard input; its logins end
     Passwd {
         /// The account
@@ -98,6 +107,7 @@ pub(super) fn run(config: &Config, task: Task) -> anyhow::Result<()> {
         Task::Enable { name } => {
             alter(config, &name, &Alteration::Disabled(false), ("account.enable", json!({})), "is enabled now")
         }
+        Task::Delete { name, id } => delete(config, name.as_ref(), id),
         Task::Passwd { name } => {
             let hash = chosen_password(&name)?.hash()?;
             let alteration = Alteration::Password(hash.into());
@@ -153,6 +163,37 @@ fn alter(
         })
         .with_context(|| format!("alter the account {name}"))?;
     say(&format!("{} {done}; a server that runs ends its logins within seconds", account.display_name))
+}
+
+fn delete(config: &Config, name: Option<&Username>, id: Option<String>) -> anyhow::Result<()> {
+    let mut store = open(config)?;
+    let (user, shown) = match (name, id) {
+        (Some(name), _) => match store.account_by_name(name.folded())? {
+            Some(account) => (account.id, account.display_name.to_string()),
+            None => bail!("there is no account {name}"),
+        },
+        (None, Some(id)) => (UserId(id.as_str().into()), id),
+        (None, None) => bail!("name an account, or a user with --id"),
+    };
+    let now = Clock::start().now().unix;
+    let deed = Deed {
+        at: now,
+        by: UserId(OPERATOR.into()),
+        action: "user.delete".into(),
+        subject: user.0.clone(),
+        details: json!({}).to_string().into(),
+    };
+    let event = Event::deleted(&user, now);
+    store
+        .group(&mut |store| {
+            store.begin_erasure(&user, now)?;
+            store.append_event(&event)?;
+            store.append_deed(&deed)
+        })
+        .with_context(|| format!("delete {shown}"))?;
+    say(&format!(
+        "{shown} is deleted; a server that runs takes the rest away within seconds, else the next one that starts"
+    ))
 }
 
 fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {

@@ -71,6 +71,8 @@ pub type ReportHook = Arc<dyn Fn(Subject, ReportSubmit) -> Pending<Result<Value,
 pub type ModerationHook = Arc<dyn Fn(Subject, ModerationAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Asks something about what is kept of a user whose token is verified.
 pub type PersonHook = Arc<dyn Fn(Subject, PersonAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Takes everything away that is kept of a user who has shown to be it.
+pub type EraseHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -108,6 +110,8 @@ pub struct Hooks {
     pub moderation: ModerationHook,
     /// Behind `/v1/history` and `/v1/me`.
     pub person: PersonHook,
+    /// Behind `DELETE /v1/me`.
+    pub erase: EraseHook,
     /// Behind `/v1/events`.
     pub events: Feed,
     /// Behind `/health/ready`.
@@ -137,7 +141,7 @@ impl Hooks {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
-        let (moderations, persons) = (hub.clone(), hub.clone());
+        let (moderations, persons, erasures) = (hub.clone(), hub.clone(), hub.clone());
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -184,6 +188,10 @@ impl Hooks {
             person: Arc::new(move |subject, ask| {
                 let hub = persons.clone();
                 Box::pin(async move { Ok(hub.person(subject, ask).await?) })
+            }),
+            erase: Arc::new(move |user| {
+                let hub = erasures.clone();
+                Box::pin(async move { Ok(hub.erase(user).await?) })
             }),
             events,
             ready,

@@ -16,6 +16,7 @@ mod body;
 mod cors;
 mod edge;
 mod events;
+mod export;
 mod files;
 mod head;
 mod health;

@@ -1,17 +1,62 @@
 //! What is kept about whoever asks, over REST.
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header;
+use hyper::header::HeaderValue;
+use serde::Deserialize;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::export;
 use crate::http::head::Head;
 use crate::http::page;
 use crate::http::page::PageQuery;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::PersonAsk;
+
+/// When somebody may try again who found too many at it.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Default, Deserialize)]
+struct Confirmation {
+    /// Of those who have an account.
+    password: Option<String>,
+}
+
+/// `GET /v1/me/export`: all that is kept about whoever asks, as one JSON document.
+pub(crate) async fn export(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
+    let subject = auth::identity(&inner, &headers).await?.subject;
+    let too_many = |_| Problem::rate_limited("too many are told what is kept of them", RETRY_AFTER);
+    let place = inner.exports.admit(headers.client.ip).map_err(too_many)?;
+    let document = export::document(Arc::clone(&inner.hooks.person), subject, place).await?;
+    let mut response = Response::new(Body::from_stream(document));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let save_as = HeaderValue::from_static("attachment; filename=\"duologue-export.json\"");
+    headers.insert(header::CONTENT_DISPOSITION, save_as);
+    Ok(response)
+}
+
+/// `DELETE /v1/me`: takes everything away that is kept about whoever asks. Those who have an account show its password again;
+/// others need no body.
+pub(crate) async fn erase(State(inner): State<Arc<Inner>>, headers: Head, body: Body) -> Result<Response, Problem> {
+    let subject = auth::identity(&inner, &headers).await?.subject;
+    let has_body = headers.contains_key(header::CONTENT_TYPE);
+    let Confirmation { password } = if has_body { body::read(&headers, body).await? } else { Confirmation::default() };
+    if let Some(desk) = &inner.hooks.accounts {
+        desk.confirm(headers.client.ip, &subject, password).await?;
+    }
+    (inner.hooks.erase)(subject.user).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
 
 /// `GET /v1/history/sessions`: one's own sessions that are over, the newest first.
 pub(crate) async fn sessions(

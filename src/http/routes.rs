@@ -81,6 +81,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/admin/config", get(admin::config))
         .route("/v1/admin/series", get(admin::series))
         .route("/v1/admin/drain", post(admin::drain))
+        .route("/v1/me", delete(person::erase))
+        .route("/v1/me/export", get(person::export))
         .route("/v1/history/sessions", get(person::sessions))
         .route("/v1/events", get(events::stream))
         .route("/v1/uploads", post(files::ask))

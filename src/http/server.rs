@@ -48,6 +48,10 @@ const STREAMS_MAX: u32 = 64;
 /// Files that arrive at once from one address, all its users together.
 const ARRIVALS_PER_ADDRESS: usize = 16;
 
+/// People at once who are told all that is kept of them: many questions to the store each, one after the other.
+const EXPORTS: usize = 8;
+const EXPORTS_PER_ADDRESS: usize = 2;
+
 /// Streams of events at once; each is a question to the store four times a second.
 const READERS: usize = 32;
 
@@ -91,6 +95,8 @@ pub(crate) struct Inner {
     pub(crate) sockets: Arc<Admission>,
     /// Files that arrive.
     pub(crate) arrivals: Arc<Admission>,
+    /// People who are told all that is kept of them.
+    pub(crate) exports: Arc<Admission>,
     /// Streams of events.
     pub(crate) readers: Arc<Admission>,
     /// No new WebSockets; what runs may end.
@@ -134,6 +140,7 @@ impl Server {
                 per_address: ARRIVALS_PER_ADDRESS,
                 exempt: settings.sockets.exempt.clone(),
             }),
+            exports: Admission::new(Limits { total: EXPORTS, per_address: EXPORTS_PER_ADDRESS, exempt: Vec::new() }),
             readers: Admission::new(Limits { total: READERS, per_address: READERS, exempt: Vec::new() }),
             sockets: Admission::new(settings.sockets),
             drain: CancellationToken::new(),

@@ -228,6 +228,19 @@ impl Desk {
         self.issue(&altered, subject.device.as_deref().map(str::to_owned), ip).await
     }
 
+    /// Checks that a user who has an account knows its password; one who has none has nothing more to show than its token.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request` where the password is missing, else as [`Desk::log_in`].
+    pub async fn confirm(&self, ip: IpAddr, subject: &Subject, password: Option<String>) -> Result<(), Refusal> {
+        let id = UserId(subject.user.clone());
+        let found = self.inner.store.read(move |store| store.account(&id)).await.map_err(|_| LOST)?;
+        let Some(account) = found else { return Ok(()) };
+        let password = password.ok_or(Refusal::bad_request("give the password of the account"))?;
+        self.prove(ip, Username::new(&account.name).ok(), password).await.map(drop)
+    }
+
     /// Finds the account that this name and password are of.
     async fn prove(&self, ip: IpAddr, username: Option<Username>, password: String) -> Result<Account, Refusal> {
         const WRONG: Refusal = Refusal::new(ErrorCode::Unauthorized, "the username or password is wrong");

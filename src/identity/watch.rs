@@ -1,4 +1,4 @@
-//! Accounts that were altered, wherever that was done: their logins end here.
+//! Accounts that were altered or are to go, wherever that was done: their logins end here.
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -60,8 +60,18 @@ impl Watch {
                 self.seen = account.revision;
             }
             if is_last {
-                return Ok(true);
+                return self.look_for_erasures().await;
             }
         }
+    }
+
+    /// Goes on with taking people away: by the command line, or because an earlier process did not come to the end of it.
+    async fn look_for_erasures(&self) -> Result<bool, StoreError> {
+        for user in self.store.read(|store| store.erasures(PAGE)).await? {
+            if let Err(Stopped) = self.hub.go_on_erasing(user.0).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

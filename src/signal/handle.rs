@@ -62,6 +62,9 @@ pub(crate) enum Input {
     Settle(FamilyId, Subject, u64, oneshot::Sender<Result<Issued, Refusal>>),
     Logout(String, bool, oneshot::Sender<Result<(), Refusal>>),
     IceServers(UserId, Option<FamilyId>, oneshot::Sender<Value>),
+    Erase(UserId, oneshot::Sender<Result<(), Refusal>>),
+    /// Somebody of whom something is still to go.
+    Erasure(UserId),
     /// An account and its revision now.
     Altered(Arc<str>, u64),
     Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
@@ -197,6 +200,26 @@ impl Handle {
     /// [`Stopped`]
     pub async fn end_logins_before(&self, user: Arc<str>, revision: u64) -> Result<(), Stopped> {
         self.send(Input::Altered(user, revision)).await
+    }
+
+    /// Takes everything away that is kept of a user, who has shown to be it: `DELETE /v1/me`. Once it is answered that is certain
+    /// to happen, and nobody is that user any more.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable`: nothing has happened.
+    pub async fn erase(&self, user: Arc<str>) -> Result<(), Refusal> {
+        let asked = self.ask(|answer| Input::Erase(UserId(user), answer)).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Goes on with taking a user away of whom the store says that something is still to go.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]
+    pub async fn go_on_erasing(&self, user: Arc<str>) -> Result<(), Stopped> {
+        self.send(Input::Erasure(UserId(user))).await
     }
 
     /// Mints TURN credentials for a user whose token is verified: for its live session, else for itself as long as the login

@@ -42,6 +42,7 @@ pub use moderation_ask::AccountSearch;
 pub use moderation_ask::ModerationAsk;
 pub use page::PageAsk;
 pub use past::Past;
+pub use person_ask::ExportPart;
 pub use person_ask::PersonAsk;
 pub use protocol::BanRequest;
 pub use protocol::BlockTarget;

@@ -269,6 +269,8 @@ impl Task {
             Input::IceServers(user, family, answer) => {
                 let _ = answer.send(self.hub.handle_ice_ask(&user, family.as_ref(), now));
             }
+            Input::Erase(user, answer) => self.hub.handle_erase(user, |outcome| drop(answer.send(outcome)), now),
+            Input::Erasure(user) => self.hub.handle_erasure(user, now),
             Input::Altered(user, revision) => self.hub.handle_altered(&user, revision, now),
             Input::Upload(user, target, answer) => {
                 let _ = answer.send(self.hub.handle_upload(&user, &target, now));

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::store::Account;
 use crate::store::Alteration;
 use crate::store::StoreError;
+use crate::store::UserId;
 use crate::time::UnixMillis;
 
 /// Something that happened.
@@ -35,6 +36,11 @@ impl Event {
     pub fn registered(account: &Account) -> Self {
         let data = json!({"username": &*account.display_name, "role": account.role.as_str()});
         Self::new("user.registered", &account.id.0, &data, account.created)
+    }
+
+    /// `user.deleted`: what is kept of a user goes.
+    pub fn deleted(user: &UserId, at: UnixMillis) -> Self {
+        Self::new("user.deleted", &user.0, &json!({}), at)
     }
 
     /// `user.disabled`, `user.enabled`, `user.role` or `user.password`: an account is another one now.

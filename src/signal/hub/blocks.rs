@@ -214,7 +214,7 @@ impl Hub {
         }
     }
 
-    fn on_blocks_removed(&mut self, outcome: Result<Vec<Block>, StoreError>, _: Now) {
+    pub(super) fn on_blocks_removed(&mut self, outcome: Result<Vec<Block>, StoreError>, _: Now) {
         // What could not be removed is at the next start.
         for (by, whom) in outcome.unwrap_or_default().iter().flat_map(pairs) {
             // Another guest of the device may keep the same away.

@@ -136,7 +136,7 @@ impl Hub {
     }
 
     /// Has what changed about logins kept, closes the sockets of those that ended, here and elsewhere, and goes on.
-    fn close_ended(&mut self, now: Now, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+    pub(super) fn close_ended(&mut self, now: Now, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
         let changes = self.tokens.take_changes();
         for change in &changes {
             if let FamilyChange::Buried(family, _) = change {

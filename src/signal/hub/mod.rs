@@ -12,8 +12,10 @@ mod case_view;
 mod chain;
 mod connections;
 mod desk;
+mod erasure;
 mod errands;
 mod evidence;
+mod export;
 mod groups;
 mod handlers;
 mod happenings;
@@ -256,6 +258,8 @@ pub(crate) struct Hub {
     report_submits: Buckets<UserId>,
     report_submits_by_address: AddressBuckets,
     bans: Bans,
+    /// Who is being taken away.
+    erasing: HashSet<UserId>,
     draining: bool,
     users_online: usize,
     /// Users whose resume is waited for; `limits.connections` bounds them too.
@@ -300,6 +304,7 @@ impl Hub {
                 settings.exempt.clone(),
             ),
             bans: Bans::default(),
+            erasing: HashSet::new(),
             draining: false,
             users_online: 0,
             users_lost: 0,

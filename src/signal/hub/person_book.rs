@@ -26,6 +26,7 @@ impl Hub {
         let user = UserId(subject.user.clone());
         match ask {
             PersonAsk::Sessions(page) => self.list_sessions(user, &page, answer),
+            PersonAsk::Export(part) => self.export(subject, part, answer, now),
         }
         self.settle(now);
     }

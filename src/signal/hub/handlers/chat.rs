@@ -69,7 +69,7 @@ impl<'a> MessageView<'a> {
 
 /// How far a member has got: `chat.receipt`, and beside a history.
 #[derive(Serialize)]
-pub(super) struct ReceiptView {
+pub(in crate::signal::hub) struct ReceiptView {
     #[serde(skip_serializing_if = "Option::is_none")]
     delivered_to: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]

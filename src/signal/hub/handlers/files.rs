@@ -23,7 +23,7 @@ use crate::time::UnixMillis;
 
 /// A file as a message shows it.
 #[derive(Serialize)]
-pub(super) struct FileView<'a> {
+pub(in crate::signal::hub) struct FileView<'a> {
     id: &'a str,
     name: &'a str,
     size: u64,
@@ -35,7 +35,7 @@ pub(super) struct FileView<'a> {
 
 impl<'a> FileView<'a> {
     /// With an address that is good from now on.
-    pub(super) fn new(upload: &'a Upload, sharing: &FileSharing, now: UnixMillis) -> Self {
+    pub(in crate::signal::hub) fn new(upload: &'a Upload, sharing: &FileSharing, now: UnixMillis) -> Self {
         let expires_at = now + sharing.link_life;
         Self {
             id: &upload.id.0,

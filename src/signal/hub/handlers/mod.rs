@@ -1,7 +1,7 @@
 //! What each request does, one file per message family.
 pub(super) mod auth;
-mod chat;
-mod files;
+pub(super) mod chat;
+pub(super) mod files;
 pub(super) mod history;
 pub(super) mod queue;
 mod room;
