@@ -27,6 +27,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::admission::Limits;
+use crate::app::administering::Seen;
 use crate::app::doors::Listeners;
 use crate::app::doors::Purpose;
 use crate::app::operator::Asked;
@@ -171,7 +172,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("series", series_task));
     let (shown, config_shown) = watch::channel(administering::shown(&config));
     let (drain_asked, drain_asks) = mpsc::channel(1);
-    let admin = administering::hooks(&plane, clock, config_shown, series, (drain_asked, config.server.shutdown_grace));
+    let seen = Seen::new(config.http.admins_see_addresses);
+    let drain = (drain_asked, config.server.shutdown_grace);
+    let admin = administering::hooks(&plane, clock, config_shown, series, drain, seen);
 
     let page = Arc::new(OnceLock::new());
     let guest_check = identifying::guest_check(&config, clock)?;

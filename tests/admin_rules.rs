@@ -120,6 +120,30 @@ async fn an_admin_finds_a_call_and_its_allocations_and_ends_them() {
 }
 
 #[tokio::test]
+async fn the_page_is_there_and_runs_nothing_but_its_own_files() {
+    let server = Server::start("");
+    for path in ["/admin", "/admin.html"] {
+        let page = http::request(server.addr("http"), &format!("GET {path}"), &[], b"");
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"), "{path}");
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        let text = String::from_utf8(page.body).expect("UTF-8");
+        for forbidden in ["style=", "onclick=", "http://", "https://"] {
+            assert!(!text.contains(forbidden), "{path} has {forbidden}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_are_shown_by_their_networks_where_admins_shall_not_see_addresses() {
+    let server = Server::start(&format!("[http]\nadmins_see_addresses = false\n{}", config()));
+    let credential = Credential::for_session("s1");
+    let _relay = TurnClient::allocate_udp(server.addr("turn-udp"), credential).expect("allocates");
+    let held = admin(&server, "GET /v1/admin/allocations?session=s1", None);
+    assert_eq!(held["allocations"][0]["client"], "127.0.0.0/24", "{held}");
+}
+
+#[tokio::test]
 async fn the_configuration_is_told_masked_and_as_it_is_after_a_reload() {
     let server = Server::start(&config());
     let told = admin(&server, "GET /v1/admin/config", None);

@@ -1,7 +1,9 @@
 //! What stands behind the routes of admins: the data plane, the configuration, what was measured.
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -29,6 +31,29 @@ const PAGE_DEFAULT: usize = 50;
 /// Allocations of one session that are told of each shard; a session may hold far fewer.
 const OF_SESSION_MAX: usize = 100;
 
+/// How much admins see of the addresses of clients: `http.admins_see_addresses`.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Whole,
+    /// IPv4 /24 and IPv6 /48: a household or a provider's street, not a device.
+    Network,
+}
+
+impl Seen {
+    pub(super) const fn new(sees_whole: bool) -> Self {
+        if sees_whole { Seen::Whole } else { Seen::Network }
+    }
+
+    fn told(self, client: SocketAddr) -> String {
+        let ip = client.ip().to_canonical();
+        let len = if ip.is_ipv4() { 24 } else { 48 };
+        match self {
+            Seen::Whole => client.to_string(),
+            Seen::Network => IpNet::new_assert(ip, len).trunc().to_string(),
+        }
+    }
+}
+
 /// The configuration in force as admins see it, secrets masked.
 pub(super) fn shown(config: &Config) -> Value {
     // Whatever has a TOML form has a JSON form.
@@ -42,12 +67,13 @@ pub(super) fn hooks(
     config: watch::Receiver<Value>,
     series: series::Handle,
     (drain, grace): (mpsc::Sender<()>, Duration),
+    seen: Seen,
 ) -> AdminHooks {
     let (lists, ends) = (plane.clone(), plane.clone());
     AdminHooks {
         allocations: Arc::new(move |query| {
             let plane = lists.clone();
-            Box::pin(async move { list(&plane, query, clock.now()).await })
+            Box::pin(async move { list(&plane, query, seen, clock.now()).await })
         }),
         end_allocation: Arc::new(move |name| {
             let plane = ends.clone();
@@ -68,7 +94,7 @@ pub(super) fn hooks(
     }
 }
 
-async fn list(plane: &DataPlane, query: AllocationQuery, now: Now) -> Result<Value, Problem> {
+async fn list(plane: &DataPlane, query: AllocationQuery, seen: Seen, now: Now) -> Result<Value, Problem> {
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::new(ErrorCode::BadRequest, "limit is a number from 1 to 100"));
@@ -80,7 +106,7 @@ async fn list(plane: &DataPlane, query: AllocationQuery, now: Now) -> Result<Val
     };
     let page = page.map_err(unanswered)?;
     let next = page.next.map(|AllocationPlace { shard, slot }| format!("{}-{slot}", shard.0));
-    let allocations: Vec<Value> = page.found.iter().map(|(shard, one)| view(*shard, one, now)).collect();
+    let allocations: Vec<Value> = page.found.iter().map(|(shard, one)| view(*shard, one, seen, now)).collect();
     Ok(json!({"allocations": allocations, "next": next}))
 }
 
@@ -109,14 +135,14 @@ fn allocation(name: &str) -> Option<(ShardId, AllocationId)> {
     Some((shard, AllocationId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
 }
 
-fn view(shard: ShardId, one: &AllocationView, now: Now) -> Value {
+fn view(shard: ShardId, one: &AllocationView, seen: Seen, now: Now) -> Value {
     let AllocationView { id, session, user_hash, transport, client, relayed, started, expires, .. } = one;
     json!({
         "id": format!("{}-{}-{}", shard.0, id.slot(), id.generation()),
         "session": session,
         "user_hash": format!("{user_hash:016x}"),
         "transport": transport.label(),
-        "client": client,
+        "client": seen.told(*client),
         "relayed": relayed,
         "started_at": started,
         "age_ms": now.unix.saturating_since(*started).as_millis() as u64,
@@ -147,6 +173,15 @@ mod tests {
             assert!(bad == "1-2" || place(bad).is_err(), "{bad}");
         }
         assert_eq!(place("1-20"), Ok(AllocationPlace { shard: ShardId(1), slot: 20 }));
+    }
+
+    #[test]
+    fn who_shall_not_see_addresses_sees_networks() {
+        let told = |seen: Seen, client: &str| seen.told(client.parse().expect("an address"));
+        assert_eq!(told(Seen::Whole, "198.51.100.7:4711"), "198.51.100.7:4711");
+        assert_eq!(told(Seen::Network, "198.51.100.7:4711"), "198.51.100.0/24");
+        assert_eq!(told(Seen::Network, "[2001:db8:1:2:3::4]:4711"), "2001:db8:1::/48");
+        assert_eq!(told(Seen::Network, "[::ffff:198.51.100.7]:4711"), "198.51.100.0/24");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Where `/metrics` is served; empty: on the plain listener only.
     pub metrics_listen: Vec<SocketAddr>,
+    /// Whether admins see whole addresses of TURN clients, else their networks.
+    pub admins_see_addresses: bool,
 }
 
 impl Default for Http {
@@ -35,6 +37,7 @@ impl Default for Http {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             metrics_listen: Vec::new(),
+            admins_see_addresses: true,
         }
     }
 }
@@ -48,6 +51,7 @@ impl Http {
             allowed_origins: section.value("allowed_origins", default.allowed_origins),
             trusted_proxies: section.value("trusted_proxies", default.trusted_proxies),
             metrics_listen: section.value("metrics_listen", default.metrics_listen),
+            admins_see_addresses: section.value("admins_see_addresses", default.admins_see_addresses),
         };
         section.finish();
         read
