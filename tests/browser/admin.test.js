@@ -11,7 +11,7 @@ const SHOWN_MS = 15_000;
 const people = () => [() => Person.inChromium('Ada'), () => Person.inChromium('Ben')];
 
 test('an admin finds a live call, sees its relay figures, and ends it; who has no role is refused', BOUND, () =>
-  scene({ icePolicy: 'relay' }, [...people(), () => Person.inChromium('Root')], async (server, [ada, ben, root]) => {
+  scene({ icePolicy: 'relay' }, [...people(), () => Person.inFirefox('Root')], async (server, [ada, ben, root]) => {
     server.addAccount('eve', PASSWORD, 'user');
     server.addAccount('root', PASSWORD, 'admin');
     await logIn(server, root, 'eve', 'refused');
@@ -126,6 +126,13 @@ test('an admin with a telephone comes by the keyboard to every place, and each f
     await root.press('Enter');
     await root.until('the content', SHOWN_MS, () => document.activeElement.id === 'main');
     assert.equal(await root.evaluate(() => window.duologueDebug.place), places.at(-1), 'the way to the content leaves the place');
+
+    await open(root, 'overview');
+    await root.click('drain');
+    await assertSound(root, 'the question');
+    await root.click('confirm-yes');
+    await root.until('the word of it', SHOWN_MS, () => document.getElementById('notice').textContent.startsWith('The node drains'));
+    await server.waitForEnd();
     await assertNoErrors([root]);
   }),
 );

@@ -149,6 +149,12 @@ export class Server {
     await this.#ready();
   }
 
+  /** Waits until it has ended by itself, and well. */
+  async waitForEnd() {
+    await until('the end of the server', STOP_MS, () => this.#child.exitCode !== null || this.#child.signalCode !== null);
+    if (this.#child.exitCode !== 0) throw new Error(`it ended with ${this.#child.exitCode ?? this.#child.signalCode}`);
+  }
+
   async stop() {
     await this.proxy?.stop();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {

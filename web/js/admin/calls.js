@@ -2,6 +2,9 @@ import { KeyedList, build, factList, table, writeFacts } from './build.js';
 import { Pages, Place } from './place.js';
 import { bytes, counted, millis, moment, pathWords, short, span } from './words.js';
 
+/** Characters of a reason that the banned are told. */
+const BAN_REASON_MAX = 200;
+
 /** Live calls: who is in them, how they fare, what the relay does for them; from here they are ended. */
 export class Calls extends Place {
   #desk;
@@ -59,8 +62,16 @@ export class Calls extends Place {
       void this.#desk.look();
     });
     end.addEventListener('click', () => this.#end(call.session));
-    const parts = sides.map((side) => ({ side, badge: build('span', { class: 'badge' }), name: build('b', { class: 'mono' }), facts: factList({}) }));
-    for (const { side, badge, name, facts: own } of parts) side.append(build('div', { class: 'row' }, name, badge), own);
+    const parts = sides.map((side, index) => ({
+      side,
+      badge: build('span', { class: 'badge' }),
+      name: build('b', { class: 'mono' }),
+      facts: factList({}),
+      ban: build('button', { class: 'button small danger', type: 'button', onclick: () => this.#ban(call.sides[index].user) }, 'Ban…'),
+    }));
+    for (const { side, badge, name, facts: own, ban } of parts) {
+      side.append(build('div', { class: 'row spread' }, build('div', { class: 'row' }, name, badge), ban), own);
+    }
     const element = build(
       'li',
       { class: 'card', 'data-testid': 'call' },
@@ -86,6 +97,7 @@ export class Calls extends Place {
         const part = parts[index];
         if (!part) return;
         part.name.textContent = side.user;
+        part.ban.setAttribute('aria-label', `Ban ${side.user}`);
         part.badge.textContent = side.presence;
         part.badge.className = `badge ${side.presence === 'online' ? 'good' : 'bad'}`;
         writeFacts(part.facts, {
@@ -102,6 +114,22 @@ export class Calls extends Place {
       relay.show(this.#allocationsBySession.get(fresh.session));
     };
     return { element, update };
+  }
+
+  /** @param {string} user */
+  #ban(user) {
+    this.#desk.confirm.ask({
+      title: 'Ban this user?',
+      text: `${user} is thrown out at once and kept out for good; the call ends. The other side is not. A ban is lifted under Bans.`,
+      yes: 'Ban the user',
+      asksWhy: true,
+      act: async (reason) => {
+        await this.#desk.request('POST', '/v1/bans', { user, action: 'ban', reason: reason.slice(0, BAN_REASON_MAX) });
+        this.#desk.announce('The user has been banned.');
+        await this.#desk.look();
+        this.heading.focus();
+      },
+    });
   }
 
   /** @param {string} session */
