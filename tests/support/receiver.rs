@@ -78,7 +78,9 @@ impl Receiver {
                             refused.fetch_add(1, Ordering::SeqCst);
                             "503 Service Unavailable"
                         };
-                        let _ = write!(writer, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                        // In one piece: the kernel would hold the second one back until the first is acknowledged.
+                        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                        let _ = writer.write_all(answer.as_bytes());
                     }
                 });
             }
