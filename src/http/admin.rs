@@ -131,6 +131,26 @@ pub(crate) async fn end_session(state: Shared, id: Named, headers: Head, body: B
     ask(&state, by, ModerationAsk::EndCall { session, reason }).await
 }
 
+/// `GET /v1/admin/rooms`: those with somebody in them, in the order of their names.
+pub(crate) async fn rooms(
+    state: Shared,
+    page: Result<Query<SessionPage>, QueryRejection>,
+    headers: Head,
+) -> Result<Response, Problem> {
+    let by = admin(&state, &headers).await?;
+    let SessionPage { after, limit } = part(page, "give after and limit, or nothing")?;
+    ask(&state, by, ModerationAsk::OpenRooms { after, limit }).await
+}
+
+/// `POST /v1/admin/rooms/{id}/clear`: everybody is put out; members may come back. The body may be missing.
+pub(crate) async fn clear_room(state: Shared, id: Named, headers: Head, body: Body) -> Result<Response, Problem> {
+    let by = admin(&state, &headers).await?;
+    let room = name(id)?;
+    let has_body = headers.contains_key(header::CONTENT_TYPE);
+    let Why { reason } = if has_body { body::read(&headers, body).await? } else { Why::default() };
+    ask(&state, by, ModerationAsk::ClearRoom { room, reason }).await
+}
+
 /// `GET /v1/admin/queue`: who waits for a partner, who came first first.
 pub(crate) async fn queue(
     state: Shared,

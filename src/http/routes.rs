@@ -73,6 +73,8 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/admin/audit", get(moderation::audit))
         .route("/v1/admin/sessions", get(admin::sessions))
         .route("/v1/admin/sessions/{id}/end", post(admin::end_session))
+        .route("/v1/admin/rooms", get(admin::rooms))
+        .route("/v1/admin/rooms/{id}/clear", post(admin::clear_room))
         .route("/v1/admin/queue", get(admin::queue))
         .route("/v1/admin/allocations", get(admin::allocations))
         .route("/v1/admin/allocations/{id}/end", post(admin::end_allocation))

@@ -89,6 +89,20 @@ pub enum ModerationAsk {
         /// Why, for the audit.
         reason: Option<String>,
     },
+    /// Rooms with somebody in them, groups among them.
+    OpenRooms {
+        /// The `next` of the page before.
+        after: Option<String>,
+        /// Rooms, at most.
+        limit: Option<usize>,
+    },
+    /// To put everybody out of a room.
+    ClearRoom {
+        /// Which.
+        room: String,
+        /// Why, for the audit.
+        reason: Option<String>,
+    },
     /// Accounts in the order of their names.
     Accounts {
         /// Which, and which page of them.

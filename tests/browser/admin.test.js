@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertNoErrors, chatBothWays, meet, waitForEnd } from './harness/call.js';
 import { Person } from './harness/person.js';
+import { gather } from './harness/room.js';
 import { scene } from './harness/scene.js';
 import { PASSWORD, assertSound, keepPicture, logIn, open } from './harness/staff.js';
 
@@ -71,6 +72,22 @@ test('an admin finds a live call, sees its relay figures, and ends it; who has n
   }),
 );
 
+test('an admin sees who is in a room and clears it', BOUND, () =>
+  scene({}, [...people(), () => Person.inChromium('Root')], async (server, [ada, ben, root]) => {
+    server.addAccount('root', PASSWORD, 'admin');
+    await gather(server, [ada, ben]);
+    await logIn(server, root, 'root', 'desk');
+    await open(root, 'rooms');
+    await root.until('two people', SHOWN_MS, () => document.querySelectorAll('[data-testid=room] li').length === 2);
+    assert.ok(await root.evaluate(() => document.querySelector('[data-testid=room]').textContent.includes('Tea at five')));
+    await root.click('clear-room');
+    await root.click('confirm-yes');
+    for (const person of [ada, ben]) await person.until('out of the room', SHOWN_MS, () => document.body.dataset.state !== 'call');
+    await root.until('nobody', SHOWN_MS, () => document.querySelectorAll('[data-testid=room]').length === 0);
+    await assertNoErrors([ada, ben, root]);
+  }),
+);
+
 test('a moderator with a telephone reads what proves a report, writes a note and decides', BOUND, () =>
   scene({}, [...people(), () => Person.inChromium('Mo', { width: 360, height: 780 })], async (server, [ada, ben, mo]) => {
     server.addAccount('mo', PASSWORD, 'moderator');
@@ -111,7 +128,7 @@ test('an admin with a telephone comes by the keyboard to every place, and each f
     await root.until('the numbers', SHOWN_MS, () => document.querySelector('[data-testid=tile-live-calls]') !== null);
     await keepPicture(root, 'admin-phone');
     const places = await root.evaluate(() => [...document.querySelectorAll('#sections a')].map((link) => link.hash.slice(1)));
-    assert.equal(places.length, 9);
+    assert.equal(places.length, 10);
     for (const place of places) {
       await root.evaluate((id) => document.querySelector(`[data-testid=go-${id}]`).focus(), place);
       await root.press('Enter');

@@ -1,4 +1,4 @@
-//! Live calls as admins see them, and how they end one.
+//! Live calls and rooms as admins see them, and how they end one.
 use std::cmp::Reverse;
 
 use serde_json::Value;
@@ -9,11 +9,13 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::chain::Presence;
 use crate::signal::hub::desk::Actor;
 use crate::signal::hub::desk::page_size;
+use crate::signal::hub::rooms::Parting;
 use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::room::Room;
 use crate::signal::session::EndReason;
 use crate::signal::session::Participant;
 use crate::signal::session::Session;
@@ -58,8 +60,8 @@ impl Hub {
         answer: ModerationAnswer,
         now: Now,
     ) {
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
-            return answer(Err(Refusal::new(ErrorCode::TooLarge, "reason has at most 500 characters")));
+        if let Err(refusal) = check_reason(reason.as_deref()) {
+            return answer(Err(refusal));
         }
         let id = SessionId(session.into());
         let Some(live) = self.session_by_id.get(&id) else {
@@ -83,12 +85,78 @@ impl Hub {
         })
     }
 
-    fn side_view(&self, participant: &Participant) -> Value {
-        let UserId(user) = &participant.user;
-        let presence = self.user_by_id.get(&participant.user).map(|user| &user.presence);
+    /// A page of rooms with somebody in them, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// `bad_request`
+    pub(super) fn list_open_rooms(&self, after: Option<&str>, limit: Option<usize>) -> Result<Value, Refusal> {
+        let limit = page_size(limit)?;
+        let mut behind: Vec<&Room> =
+            self.rooms.iter().filter(|room| after.is_none_or(|after| room.id.as_str() > after)).collect();
+        let is_last = behind.len() <= limit;
+        if !is_last {
+            behind.select_nth_unstable_by(limit, |one, other| one.id.as_str().cmp(other.id.as_str()));
+            behind.truncate(limit);
+        }
+        behind.sort_unstable_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        let next = behind.last().filter(|_| !is_last).map(|last| last.id.as_str());
+        let rooms: Vec<Value> = behind.iter().map(|room| self.open_room_view(room)).collect();
+        Ok(json!({"rooms": rooms, "next": next, "total": self.rooms.len()}))
+    }
+
+    /// Puts everybody out of a room. Members of one that is kept may come back.
+    pub(super) fn clear_room(
+        &mut self,
+        actor: &Actor,
+        room: String,
+        reason: Option<String>,
+        answer: ModerationAnswer,
+        now: Now,
+    ) {
+        if let Err(refusal) = check_reason(reason.as_deref()) {
+            return answer(Err(refusal));
+        }
+        let Some(open) = self.rooms.get(&room) else {
+            return answer(Err(Refusal::new(ErrorCode::NotFound, "nobody is in a room of that name")));
+        };
+        let id = open.id.clone();
+        let users: Vec<_> = open.occupants().iter().map(|occupant| occupant.user.0.clone()).collect();
+        let deed = actor.deed("room.clear", &room, &json!({"users": users, "reason": reason}));
+        self.close_room(&id, Parting::Kicked, now);
+        self.append_deed(deed, answer);
+    }
+
+    fn open_room_view(&self, room: &Room) -> Value {
+        let people = room.occupants().iter().map(|occupant| {
+            let mut view = self.person_view(&occupant.user);
+            if let Some(view) = view.as_object_mut() {
+                view.insert("media".into(), json!(occupant.media));
+            }
+            view
+        });
+        let group = room.gathering.as_ref().map(|group| {
+            json!({
+                "size": group.size,
+                "tags_common": group.tags_common,
+                "language": group.language,
+                "deadline": group.deadline.map(|deadline| deadline.unix),
+            })
+        });
+        json!({
+            "room": room.id,
+            "name": &*room.title,
+            "group": group,
+            "people": people.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Somebody, as far as the hub knows.
+    fn person_view(&self, id: &UserId) -> Value {
+        let presence = self.user_by_id.get(id).map(|user| &user.presence);
         let subject = presence.and_then(Presence::chain).map(|chain| &chain.subject);
-        let mut view = json!({
-            "user": user,
+        json!({
+            "user": &*id.0,
             "role": subject.map(|subject| subject.role.as_str()),
             "guest": subject.map(|subject| subject.guest),
             "presence": match presence {
@@ -96,12 +164,23 @@ impl Hub {
                 Some(Presence::Lost(..)) => "lost",
                 Some(Presence::Away) | None => "away",
             },
-        });
+        })
+    }
+
+    fn side_view(&self, participant: &Participant) -> Value {
+        let mut view = self.person_view(&participant.user);
         if let (Some(view), Value::Object(report)) = (view.as_object_mut(), json!(participant.report.now())) {
             view.extend(report);
         }
         view
     }
+}
+
+fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
+    if reason.is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        return Err(Refusal::too_large("reason has at most 500 characters"));
+    }
+    Ok(())
 }
 
 fn rank(session: &Session) -> Rank<'_> {

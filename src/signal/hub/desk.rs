@@ -106,6 +106,8 @@ impl Hub {
             ModerationAsk::Lift { ban } => self.lift_ban(actor, BanId(ban.into()), answer),
             ModerationAsk::Audit { before, limit } => self.list_deeds(before, limit, answer),
             ModerationAsk::Calls { after, limit } => answer(self.list_calls(after.as_deref(), limit)),
+            ModerationAsk::OpenRooms { after, limit } => answer(self.list_open_rooms(after.as_deref(), limit)),
+            ModerationAsk::ClearRoom { room, reason } => self.clear_room(&actor, room, reason, answer, now),
             ModerationAsk::Waiting { after, limit } => answer(self.list_waiting(after, limit)),
             ModerationAsk::EndCall { session, reason } => self.end_call(&actor, session, reason, answer, now),
             ModerationAsk::Accounts { search, limit } => self.list_accounts(search, limit, answer, now),
@@ -206,6 +208,8 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
         // What concerns the whole node, or the rights of others.
         ModerationAsk::Calls { .. }
         | ModerationAsk::Waiting { .. }
+        | ModerationAsk::OpenRooms { .. }
+        | ModerationAsk::ClearRoom { .. }
         | ModerationAsk::EndCall { .. }
         | ModerationAsk::Accounts { .. }
         | ModerationAsk::AlterAccount { .. }

@@ -78,6 +78,10 @@ impl Rooms {
         self.room_by_id.get_mut(id)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Room> {
+        self.room_by_id.values()
+    }
+
     /// The rooms that a user is in.
     pub(super) fn of(&self, user: &UserId) -> Vec<RoomId> {
         self.rooms_by_user.get(user).cloned().unwrap_or_default()

@@ -11,6 +11,7 @@ import { Confirm } from './confirm.js';
 import { Overview } from './overview.js';
 import { Queue } from './queue.js';
 import { Reports } from './reports.js';
+import { Rooms } from './rooms.js';
 import { Users } from './users.js';
 
 /** How long a word about what was done stays. */
@@ -18,7 +19,7 @@ const NOTICE_MS = 6_000;
 const SCREENS = ['login', 'refused', 'desk'];
 /** Places by role; who is neither has none. */
 const PLACES = {
-  admin: [Overview, Calls, Queue, Allocations, Reports, Bans, Users, Audit, Configuration],
+  admin: [Overview, Calls, Rooms, Queue, Allocations, Reports, Bans, Users, Audit, Configuration],
   moderator: [Reports, Bans],
 };
 

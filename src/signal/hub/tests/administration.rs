@@ -12,6 +12,7 @@ use crate::signal::AccountChanges;
 use crate::signal::AccountSearch;
 use crate::signal::EndReason;
 use crate::signal::ModerationAsk;
+use crate::signal::room_ask::RoomAsk;
 use crate::store::Account;
 use crate::store::AccountRole;
 use crate::store::UserId;
@@ -84,6 +85,8 @@ fn only_admins_see_and_do_what_concerns_the_whole_node() {
         calls(None, 1),
         ModerationAsk::Waiting { after: None, limit: None },
         end("s"),
+        ModerationAsk::OpenRooms { after: None, limit: None },
+        ModerationAsk::ClearRoom { room: "r".into(), reason: None },
         search(AccountSearch::default()),
         alter("u", Some("user"), None),
         done,
@@ -172,6 +175,41 @@ fn a_call_is_ended_even_if_the_audit_cannot_be_written() {
     hub.store_is_full = true;
     assert_eq!(asked(&mut hub, end(&session)), Err("unavailable".into()));
     assert_eq!(hub.ended.len(), 1);
+}
+
+#[test]
+fn rooms_are_shown_with_who_is_in_them_and_cleared() {
+    let mut hub = Fixture::new();
+    let open = |after: Option<&str>| ModerationAsk::OpenRooms { after: after.map(str::to_owned), limit: Some(2) };
+    let clear = |room: &str| ModerationAsk::ClearRoom { room: room.into(), reason: None };
+    assert_eq!(asked(&mut hub, open(None)), Ok(json!({"rooms": [], "next": null, "total": 0})));
+    let ann = hub.user("ann");
+    let mut rooms = Vec::new();
+    for name in ["one", "two", "three"] {
+        let made = hub.rest("ann", RoomAsk::Create { name: name.into() }).expect("is made");
+        let room = made["id"].as_str().expect("a name").to_owned();
+        let media = json!({"audio": true, "video": false});
+        hub.ask(ann, "room.join", json!({"room": room, "media": media})).expect("comes in");
+        rooms.push(room);
+    }
+    rooms.sort_unstable();
+    let first = asked(&mut hub, open(None)).expect("may");
+    let second = asked(&mut hub, open(first["next"].as_str())).expect("may");
+    let seen: Vec<&Value> =
+        [&first, &second].into_iter().flat_map(|page| page["rooms"].as_array().expect("a list")).collect();
+    assert_eq!(seen.iter().map(|room| room["room"].as_str().expect("a name")).collect::<Vec<_>>(), rooms);
+    assert_eq!((&first["total"], &second["next"]), (&json!(3), &Value::Null));
+    let person = &seen[0]["people"][0];
+    assert_eq!((&person["presence"], &person["media"]["audio"]), (&json!("online"), &json!(true)), "{person}");
+    assert_eq!(seen[0]["group"], Value::Null);
+
+    hub.take(ann);
+    assert_eq!(asked(&mut hub, clear(&rooms[0])), Ok(json!({})));
+    let left = hub.take_one(ann, "peer.left");
+    assert_eq!((&left["data"]["room"], &left["data"]["reason"]), (&json!(rooms[0]), &json!("kicked")));
+    assert!(!hub.revoked.is_empty(), "the relay lets go");
+    assert_eq!(asked(&mut hub, clear(&rooms[0])), Err("not_found".into()));
+    assert_eq!(actions(&hub), [("room.clear".to_owned(), rooms[0].clone())]);
 }
 
 #[test]
