@@ -8,8 +8,9 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
-use tokio::time::interval;
+use tokio::time::interval_at;
 
 use crate::histogram::Distribution;
 use crate::relay::Counters;
@@ -109,12 +110,12 @@ impl Handle {
 
 async fn run(sources: Sources, clock: Clock, mut asked: mpsc::Receiver<Ask>) {
     let mut hour = Hour::default();
-    let mut ticks = interval(INTERVAL);
+    // Whoever asks first is told something, too.
+    hour.add(sources.read(clock.now().unix));
+    let mut ticks = interval_at(Instant::now() + INTERVAL, INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            biased;
-            // The first comes at once, so there is always a sample.
             _ = ticks.tick() => hour.add(sources.read(clock.now().unix)),
             ask = asked.recv() => {
                 let Some(Ask { after, told }) = ask else { return };
