@@ -35,9 +35,7 @@ pub(crate) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
     if !is_json(headers) {
         return Err(Problem::with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json"));
     }
-    let bytes = timeout(ARRIVAL, collect(body))
-        .await
-        .map_err(|_| Problem::with_status(StatusCode::REQUEST_TIMEOUT, "the body took too long"))??;
+    let bytes = collect_in_time(body).await?;
     // The error tells places and expectations, no content.
     serde_json::from_slice(&bytes).map_err(|error| Problem::new(ErrorCode::BadRequest, format!("body: {error}")))
 }
@@ -51,6 +49,16 @@ pub(crate) fn reply(body: &impl Serialize) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+///
+/// 413 over [`BODY_MAX`], 408 after [`ARRIVAL`], 400 if it breaks off.
+pub(crate) async fn collect_in_time(body: Body) -> Result<Vec<u8>, Problem> {
+    let late = |_| Problem::with_status(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+    timeout(ARRIVAL, collect(body)).await.map_err(late)?
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

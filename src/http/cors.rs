@@ -14,8 +14,9 @@ use crate::http::problem::Problem;
 use crate::signal::ErrorCode;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, x-request-id");
-const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static("retry-after, x-request-id");
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, idempotency-key, x-request-id");
+const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static("idempotency-replayed, retry-after, x-request-id");
 /// Seconds a browser may remember a preflight answer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

@@ -10,6 +10,7 @@ pub mod problem;
 pub mod server;
 
 mod accounts;
+mod answers;
 mod auth;
 mod blocks;
 mod body;
@@ -20,6 +21,7 @@ mod export;
 mod files;
 mod head;
 mod health;
+mod idempotency;
 mod moderation;
 mod page;
 mod pages;

@@ -20,6 +20,7 @@ use crate::http::edge::edge;
 use crate::http::events;
 use crate::http::files;
 use crate::http::health;
+use crate::http::idempotency::idempotency;
 use crate::http::moderation;
 use crate::http::pages;
 use crate::http::person;
@@ -92,6 +93,7 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/files/{id}", get(files::get))
         .fallback(pages::page)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&inner), idempotency))
         .layer(middleware::from_fn_with_state(Arc::clone(&inner), edge))
         .with_state(inner)
 }

@@ -25,6 +25,7 @@ use tracing::debug;
 
 use crate::admission::Admission;
 use crate::admission::Limits;
+use crate::http::answers::Answers;
 use crate::http::hooks::Hooks;
 use crate::http::origin;
 use crate::http::origin::Origins;
@@ -97,6 +98,8 @@ pub(crate) struct Inner {
     pub(crate) arrivals: Arc<Admission>,
     /// People who are told all that is kept of them.
     pub(crate) exports: Arc<Admission>,
+    /// What requests with a key were answered.
+    pub(crate) answers: Answers,
     /// Streams of events.
     pub(crate) readers: Arc<Admission>,
     /// No new WebSockets; what runs may end.
@@ -109,6 +112,11 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
+    }
+
+    /// Works on a request to its end, whether its connection lasts or not.
+    pub(crate) fn spawn_request(&self, request: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_socket(request);
     }
 
     /// Runs a WebSocket beside the connection it came from.
@@ -141,6 +149,7 @@ impl Server {
                 exempt: settings.sockets.exempt.clone(),
             }),
             exports: Admission::new(Limits { total: EXPORTS, per_address: EXPORTS_PER_ADDRESS, exempt: Vec::new() }),
+            answers: Answers::default(),
             readers: Admission::new(Limits { total: READERS, per_address: READERS, exempt: Vec::new() }),
             sockets: Admission::new(settings.sockets),
             drain: CancellationToken::new(),
