@@ -3,7 +3,7 @@ import { carried } from './calls.js';
 import { Pages, Place } from './place.js';
 import { bytes, counted, short, span } from './words.js';
 
-const COLUMNS = ['Client', 'Relayed', 'Way', 'Session', 'Age', 'Left', 'Allowed', 'Packets', 'Carried', 'Discarded', ''];
+const COLUMNS = ['Client', 'Relayed', 'Way', 'Session', 'Age', 'Left', 'Allowed', 'Packets', 'Carried', 'Discarded', 'Change'];
 
 /** Everything the relay holds. */
 export class Allocations extends Place {

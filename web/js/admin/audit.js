@@ -34,7 +34,7 @@ export class Audit extends Place {
 /** @param {any} deed */
 function row(deed) {
   const details = deed.details && Object.keys(deed.details).length > 0 ? JSON.stringify(deed.details) : '';
-  const cells = [moment(deed.at), deed.by, deed.action, deed.subject, details];
+  const cells = [moment(deed.at, 'medium'), deed.by, deed.action, deed.subject, details];
   const element = build('tr', { 'data-testid': 'deed' }, ...cells.map((text, index) => build('td', index === 0 ? {} : { class: 'mono' }, text)));
   return { element, update: () => {} };
 }

@@ -38,7 +38,7 @@ export class Bans extends Place {
       this.#pages.widen();
       void this.#desk.look();
     });
-    const { element, body } = table('Bans in force', ['Against', 'What', 'Why', 'Since', 'Until', 'By', '']);
+    const { element, body } = table('Bans in force', ['Against', 'What', 'Why', 'Since', 'Until', 'By', 'Change']);
     this.#rows = new KeyedList(body, (/** @type {any} */ ban) => ban.id, (ban) => this.#row(ban));
     this.content.append(this.#form, this.#problem, element, this.#pages.more);
   }

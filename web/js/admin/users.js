@@ -36,7 +36,7 @@ export class Users extends Place {
       this.#pages.widen();
       void this.#desk.look();
     });
-    const { element, body } = table('Accounts', ['Name', 'Role', 'State', 'Made', 'Last seen', 'Id', '']);
+    const { element, body } = table('Accounts', ['Name', 'Role', 'State', 'Change', 'Made', 'Last seen', 'Id']);
     this.#rows = new KeyedList(body, (/** @type {any} */ user) => user.id, (user) => this.#row(user));
     this.content.append(this.#form, element, this.#pages.more);
   }
@@ -73,10 +73,10 @@ export class Users extends Place {
       build('th', { scope: 'row' }, first.username),
       build('td', {}, role),
       build('td', {}, state),
+      build('td', {}, isMe ? 'you' : toggle),
       build('td', {}, moment(first.created_at)),
       seen,
       build('td', { class: 'mono' }, first.id),
-      build('td', {}, isMe ? 'you' : toggle),
     );
     const update = (/** @type {any} */ fresh) => {
       user = fresh;

@@ -43,10 +43,13 @@ export function span(ms) {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }
 
-/** @param {number | null | undefined} at Unix milliseconds. */
-export function moment(at) {
+/**
+ * @param {number | null | undefined} at Unix milliseconds.
+ * @param {'short' | 'medium'} [precision] To the minute, or to the second.
+ */
+export function moment(at, precision = 'short') {
   if (at === null || at === undefined) return '–';
-  return new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: precision });
 }
 
 /** @param {number} at Unix milliseconds. */
