@@ -67,7 +67,10 @@ export class Overview extends Place {
       this.#desk.request('GET', `/v1/admin/series?after=${after}`),
       isReady(),
     ]);
-    this.#samples = [...this.#samples, ...series.samples].slice(-SAMPLES_MAX);
+    // Another look may have brought some of them meanwhile.
+    const known = this.#samples.at(-1)?.at ?? 0;
+    const fresh = series.samples.filter((/** @type {any} */ sample) => sample.at > known);
+    this.#samples = [...this.#samples, ...fresh].slice(-SAMPLES_MAX);
     const last = this.#samples.at(-1);
     const tiles = {
       'Live calls': String(stats.sessions),
