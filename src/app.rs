@@ -1,6 +1,7 @@
 //! The composition root: makes the rooms, connects them with each other, starts and stops them.
 pub(crate) mod addresses;
 mod administering;
+mod certifying;
 mod doors;
 mod filing;
 mod identifying;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -51,7 +53,6 @@ use crate::http::hooks::ReadyHook;
 use crate::listener;
 use crate::listener::Certificates;
 use crate::listener::Front;
-use crate::listener::local_ca;
 use crate::matchmaking;
 use crate::matchmaking::runner;
 use crate::metrics;
@@ -99,7 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let state = State::open(&config.server.state_dir)?;
     let store = storing::open(&config)?;
     let past = Past::read(&*store.writer).context("read what the server before this one has left")?;
-    let certificates = certificates(&config, clock)?;
+    let certificates = certifying::certificates(&config, clock)?;
     let binds = doors::binds(&config);
     let front = Front::bind(listener::Settings {
         binds: binds.iter().map(|(_, bind)| *bind).collect(),
@@ -165,6 +166,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
+    let renewal_asked = Arc::new(Notify::new());
+    let mut challenge = None;
+    let mut acme_stats = Arc::default();
+    if let Some((keeper, hook)) = certifying::keeper(&config, &certificates, &renewal_asked)? {
+        challenge = Some(hook);
+        acme_stats = Arc::clone(keeper.stats());
+        tasks.spawn(named("certificate orders", keeper.run()));
+    }
 
     let measured =
         series::Sources { relay: plane.counters(), signal: Arc::clone(hub.stats()), store: Arc::clone(&store_stats) };
@@ -185,6 +194,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             accounts,
             guest_check,
             admin: Some(admin),
+            challenge,
             ..hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), feed)
         },
     );
@@ -200,6 +210,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             numbers::files(&mut metrics, desk.stats());
         }
         numbers::certificate(&mut metrics, &certificates);
+        numbers::acme(&mut metrics, &acme_stats);
         if let Some(stats) = &passwords {
             numbers::passwords(&mut metrics, stats);
         }
@@ -208,7 +219,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let host = config.server.public_host.in_url().to_string();
     // Whoever reads that the server is there may send it a signal at once.
-    let asked = Asked { drain: drain_asks, shown };
+    let asked = Asked { drain: drain_asks, shown, renewal: renewal_asked };
     let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter, asked)?;
     listeners.print(&host)?;
     operator.announce();
@@ -236,17 +247,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
     task.await;
     name
-}
-
-fn certificates(config: &Config, clock: Clock) -> anyhow::Result<Arc<Certificates>> {
-    if let Some(files) = &config.tls.files {
-        return Ok(Certificates::load(&files.cert, &files.key)?);
-    }
-    let local = local_ca::ensure(&config.server.state_dir, config.server.public_host.as_str(), clock.now().unix)?;
-    if local.fresh {
-        info!(authority = %local.authority.display(), "made a local certificate; browsers trust it through its authority");
-    }
-    Ok(Certificates::load(&local.cert, &local.key)?)
 }
 
 fn tcp_limits(config: &Config) -> Limits {

@@ -2,6 +2,7 @@
 //!
 //! The tree is the map; `docs/ARCHITECTURE.md` says who may import whom.
 
+pub mod acme;
 pub mod admission;
 pub mod app;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]

@@ -154,6 +154,9 @@ pub const CERTIFICATE_END: Family<0> = Family::gauge(
     "End of the certificate in force since the Unix epoch, in seconds",
     [],
 );
+/// Orders of certificates.
+pub const ACME_ORDERS: Family<1> =
+    Family::counter("duologue_acme_orders_total", "Certificates ordered by ACME that were issued, or not", ["result"]);
 /// Log lines that nobody will read.
 pub const LOG_LINES_LOST: Family<0> =
     Family::counter("duologue_log_lines_lost_total", "Log lines lost because their reader was too slow", []);

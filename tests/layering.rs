@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "acme",
             "app",
             "auth",
             "bench",
@@ -42,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "acme",
             "admission",
             "auth",
             "bus",
@@ -72,6 +74,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("files", &["auth", "signal", "store", "time"]),
     // Passwords are looked up and worked out beside signaling, which issues what they are good for.
     ("identity", &["admission", "auth", "signal", "store", "time"]),
+    // Orders the certificate that the listener shows.
+    ("acme", &["auth", "listener"]),
     ("listener", &["admission", "stun", "time"]),
     ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use crate::acme;
 use crate::events::SinkStats;
 use crate::files;
 use crate::histogram::Histogram;
@@ -180,6 +181,15 @@ pub(super) fn certificate(metrics: &mut Metrics, certificates: &Arc<Certificates
         if let Some(since_epoch) = read.not_after().and_then(|end| end.duration_since(UNIX_EPOCH).ok()) {
             samples.add([], since_epoch.as_secs());
         }
+    });
+}
+
+/// Registers what becomes of orders of certificates.
+pub(super) fn acme(metrics: &mut Metrics, stats: &Arc<acme::Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::ACME_ORDERS, move |samples| {
+        samples.add(["issued"], read.issued());
+        samples.add(["failed"], read.failed());
     });
 }
 

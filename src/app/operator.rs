@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -71,6 +72,8 @@ pub(super) struct Asked {
     pub(super) drain: mpsc::Receiver<()>,
     /// What they see of the configuration.
     pub(super) shown: watch::Sender<Value>,
+    /// Told when the operator wants certificates looked at.
+    pub(super) renewal: Arc<Notify>,
 }
 
 /// Listens to signals and to admins, and carries out what they want.
@@ -172,6 +175,7 @@ impl Operator {
             Ok(false) => {}
             Err(error) => warn!(%error, "the old certificate stays"),
         }
+        self.asked.renewal.notify_one();
         let fresh = match self.config.reload() {
             Ok(fresh) => fresh,
             Err(problems) => return error!(%problems, "the configuration stays as it was"),

@@ -2,6 +2,7 @@
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
+use super::AcmeChallenge;
 use super::Config;
 use super::duration;
 use super::problem::Complaint;
@@ -17,6 +18,32 @@ pub(super) fn refuse_clashes(config: &Config, reader: &mut Reader) {
     refuse_single_port_with_peers(config, reader);
     refuse_misordered_limits(config, reader);
     refuse_keys_of_two_places(config, reader);
+    refuse_acme_without_a_way(config, reader);
+}
+
+fn refuse_acme_without_a_way(config: &Config, reader: &mut Reader) {
+    let acme = &config.tls.acme;
+    if !acme.is_on() {
+        return;
+    }
+    if config.tls.files.is_some() {
+        let fix = "take cert and key away, or leave tls.acme.domains empty";
+        reader.clash(&["tls.acme.domains"], Complaint::new("tls.cert and tls.key are given beside it", fix));
+    }
+    match acme.challenge {
+        AcmeChallenge::TlsAlpn01 if config.http.tls_listen.is_empty() && config.turn.tls_listen.is_empty() => {
+            let fix = "give http.tls_listen an address, for example \"0.0.0.0:443\"";
+            reader.clash(&["tls.acme.challenge", "tls.acme.domains"], Complaint::new("nothing listens with TLS", fix));
+        }
+        AcmeChallenge::Http01 if config.http.listen.is_empty() => {
+            let fix = "give http.listen an address, for example \"0.0.0.0:80\"";
+            reader.clash(
+                &["tls.acme.challenge", "tls.acme.domains"],
+                Complaint::new("nothing listens for plain HTTP", fix),
+            );
+        }
+        AcmeChallenge::TlsAlpn01 | AcmeChallenge::Http01 => {}
+    }
 }
 
 fn refuse_keys_of_two_places(config: &Config, reader: &mut Reader) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::acme::Acme;
 use super::parse::FromText;
 use super::problem::Complaint;
 use super::read::Section;
@@ -63,6 +64,8 @@ impl Http {
 pub struct Tls {
     /// The pair of PEM files; `None`: a self-signed pair is generated in the state directory.
     pub files: Option<TlsFiles>,
+    /// `[tls.acme]`
+    pub acme: Acme,
 }
 
 /// A certificate chain and its private key, both PEM.
@@ -90,24 +93,26 @@ impl Tls {
             }
             (None, None) => None,
         };
+        let acme = section.inner("acme", Acme::read);
         section.finish();
-        Self { files }
+        Self { files, acme }
     }
 }
 
 impl Serialize for Tls {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut tls = to.serialize_struct("Tls", 2)?;
+        let mut tls = to.serialize_struct("Tls", 3)?;
         let empty = PathBuf::new();
         tls.serialize_field("cert", self.files.as_ref().map_or(&empty, |files| &files.cert))?;
         tls.serialize_field("key", self.files.as_ref().map_or(&empty, |files| &files.key))?;
+        tls.serialize_field("acme", &self.acme)?;
         tls.end()
     }
 }
 
 /// Opens the file for reading, because a wrong path is otherwise only seen at the first start.
-fn readable(path: &Option<PathBuf>) -> Result<(), Complaint> {
+pub(super) fn readable(path: &Option<PathBuf>) -> Result<(), Complaint> {
     let Some(path) = path else {
         return Ok(());
     };

@@ -1,6 +1,7 @@
 //! What the operator decides: one TOML file, `conf.d/*.toml` beside it, the environment, flags.
 //!
 //! `config/default.toml` documents every key. Whatever is wrong is told at once, each mistake with place and remedy.
+mod acme;
 mod auth;
 mod call;
 mod check;
@@ -32,6 +33,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use acme::Acme;
+pub use acme::AcmeChallenge;
 pub use auth::Auth;
 pub use call::IcePolicy;
 pub use call::Matchmaking;

@@ -451,3 +451,26 @@ fn a_reload_can_say_which_keys_changed() {
     assert_eq!(old.changed_keys(&new), ["relay.limits.channels", "session.limit", "turn.secrets"]);
     assert_eq!(old.changed_keys(&old), Vec::<String>::new());
 }
+
+#[test]
+fn certificates_are_ordered_for_names_that_an_authority_reaches() {
+    let config =
+        load("[tls.acme]\ndomains = [\"Chat.Example.org\"]\ncontact = [\"a@example.org\"]\nchallenge = \"http-01\"\n");
+    assert_eq!(config.tls.acme.domains[0].as_str(), "chat.example.org");
+    assert_eq!(config.tls.acme.contact, ["mailto:a@example.org"]);
+    for (text, told) in [
+        ("domains = [\"localhost\"]", "no authority reaches localhost; name what"),
+        ("contact = [\"nobody\"]", "\"nobody\" is no mail address"),
+        ("directory_url = \"http://a.b/dir\"", "\"http://a.b/dir\" is no directory"),
+        ("challenge = \"dns-01\"", "dns-01 needs the key of a DNS provider"),
+        ("eab_kid = \"1\"", "the account has no key; write eab_key"),
+        ("eab_key = \"a2V5\"", "the key has no account; write eab_kid"),
+        ("ca_file = \"/nowhere/ca.pem\"", "cannot read \"/nowhere/ca.pem\""),
+    ] {
+        let problems = problems(&format!("[tls.acme]\n{text}\n"));
+        assert!(problems.len() == 1 && problems[0].contains(told), "{text}: {problems:?}");
+    }
+    let told = problems("[http]\nlisten = []\n[tls.acme]\ndomains = [\"a.example\"]\nchallenge = \"http-01\"\n");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("nothing listens for plain HTTP"), "{told:?}");
+}

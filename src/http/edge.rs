@@ -74,7 +74,7 @@ fn is_for_watchers(path: &str) -> bool {
 
 /// Programs know what they connect to and follow no redirect; pages are sent to where cameras work.
 fn is_for_programs(path: &str) -> bool {
-    path == "/ws" || is_for_watchers(path)
+    path == "/ws" || path.starts_with("/.well-known/acme-challenge/") || is_for_watchers(path)
 }
 
 /// Sends a client that forgot TLS to the same place with it; the host is ours, never the request's.

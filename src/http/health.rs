@@ -2,6 +2,7 @@
 use std::sync::Arc;
 
 use axum::extract::Extension;
+use axum::extract::Path;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -29,6 +30,16 @@ pub(crate) async fn ready(State(inner): State<Arc<Inner>>) -> Response {
     match (inner.hooks.ready)() {
         Ok(()) => body::reply(&json!({"status": "ok"})),
         Err(check) => Problem::not_ready(check).into_response(),
+    }
+}
+
+/// `GET /.well-known/acme-challenge/{token}`: what an authority asks to check a name of ours. RFC 8555 §8.3.
+pub(crate) async fn acme_challenge(State(inner): State<Arc<Inner>>, Path(token): Path<String>) -> Response {
+    match inner.hooks.challenge.as_ref().and_then(|answer| answer(&token)) {
+        Some(answer) => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))], answer).into_response()
+        }
+        None => Problem::new(ErrorCode::NotFound, "no authority is expected to ask for that").into_response(),
     }
 }
 

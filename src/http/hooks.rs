@@ -78,6 +78,8 @@ pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
 /// Tells whether the node is ready.
 pub type ReadyHook = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
+/// The answer to an authority that asks for a token to check a name of ours (RFC 8555 §8.3); `None`: it asked for none.
+pub type ChallengeHook = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Renders the metrics.
 pub type MetricsHook = Arc<dyn Fn() -> MetricsPage + Send + Sync>;
 
@@ -116,6 +118,8 @@ pub struct Hooks {
     pub events: Feed,
     /// Behind `/health/ready`.
     pub ready: ReadyHook,
+    /// Behind `/.well-known/acme-challenge/`; `None`: nobody is expected to ask.
+    pub challenge: Option<ChallengeHook>,
     /// Behind `/metrics`.
     pub metrics: MetricsHook,
     /// Behind `/v1/uploads` and `/v1/files`; `None`: there are no files here.
@@ -200,6 +204,7 @@ impl Hooks {
             admin: None,
             accounts: None,
             guest_check: None,
+            challenge: None,
         }
     }
 }

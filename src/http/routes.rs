@@ -38,6 +38,7 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/health", get(health::alive))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/.well-known/acme-challenge/{token}", get(health::acme_challenge))
         .route("/v1/auth/guest", post(auth::guest))
         .route("/auth/token", post(auth::guest))
         .route("/v1/auth/register", post(accounts::register))

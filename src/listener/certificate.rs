@@ -1,4 +1,5 @@
 //! The certificate in force: loaded from PEM files, swapped when they change, never dropped for a worse one.
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing::warn;
 use x509_parser::parse_x509_certificate;
+
+/// What an authority speaks that checks a name by a handshake. RFC 8737 §6.2.
+pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
 
 /// How often the files are looked at.
 pub const POLL: Duration = Duration::from_secs(5);
@@ -64,6 +68,10 @@ pub struct Certificates {
     cert: PathBuf,
     key: PathBuf,
     current: ArcSwap<CertifiedKey>,
+    /// What an authority is shown that checks a name by a handshake, by that name. RFC 8737.
+    challenge_by_name: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+    /// Whether the files may be missing, because they are still to come.
+    is_awaited: bool,
 }
 
 impl Certificates {
@@ -73,8 +81,40 @@ impl Certificates {
     ///
     /// Each names the file.
     pub fn load(cert: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
-        let current = ArcSwap::from_pointee(read_pair(cert, key)?);
-        Ok(Arc::new(Self { cert: cert.to_owned(), key: key.to_owned(), current }))
+        Ok(Self::of(cert, key, read_pair(cert, key)?, false))
+    }
+
+    /// Loads one PEM file that holds both chain and key, or another pair as long as it is not there or no good.
+    ///
+    /// # Errors
+    ///
+    /// Both cannot be used; each names the file.
+    pub fn load_awaited(file: &Path, cert: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
+        let current = match read_pair(file, file) {
+            Ok(current) => current,
+            Err(error) => {
+                if file.exists() {
+                    warn!(%error, "a self-signed certificate serves instead");
+                }
+                read_pair(cert, key)?
+            }
+        };
+        Ok(Self::of(file, file, current, true))
+    }
+
+    fn of(cert: &Path, key: &Path, current: CertifiedKey, is_awaited: bool) -> Arc<Self> {
+        Arc::new(Self {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            current: ArcSwap::from_pointee(current),
+            challenge_by_name: ArcSwap::default(),
+            is_awaited,
+        })
+    }
+
+    /// Shows these certificates to whoever asks for one of the names with the protocol `acme-tls/1` alone, and no others.
+    pub fn show_challenges(&self, challenge_by_name: HashMap<String, Arc<CertifiedKey>>) {
+        self.challenge_by_name.store(Arc::new(challenge_by_name));
     }
 
     /// Reads the files again; later handshakes get the new certificate, connections that exist go on.
@@ -85,6 +125,9 @@ impl Certificates {
     ///
     /// As [`Certificates::load`]; the old one stays in force then.
     pub fn reload(&self) -> Result<bool, CertificateError> {
+        if self.is_awaited && !self.cert.exists() {
+            return Ok(false);
+        }
         let fresh = read_pair(&self.cert, &self.key)?;
         let changed = self.current.load().cert != fresh.cert;
         self.current.store(Arc::new(fresh));
@@ -125,7 +168,13 @@ impl Certificates {
 }
 
 impl ResolvesServerCert for Certificates {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // RFC 8737 §3: with that protocol and no other, nobody but an authority asks.
+        let is_authority = hello.alpn().is_some_and(|mut all| all.next() == Some(ACME_TLS) && all.next().is_none());
+        if is_authority {
+            let name = hello.server_name()?.to_ascii_lowercase();
+            return self.challenge_by_name.load().get(&name).map(Arc::clone);
+        }
         Some(self.current.load_full())
     }
 }

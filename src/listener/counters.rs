@@ -21,11 +21,13 @@ pub enum Outcome {
     Garbage,
     /// The TLS handshake failed or took too long.
     Handshake,
+    /// An authority checked a name of ours.
+    Challenge,
 }
 
 impl Outcome {
     /// Every outcome, in the order of its discriminant.
-    pub const ALL: [Outcome; 7] = [
+    pub const ALL: [Outcome; 8] = [
         Outcome::Turn,
         Outcome::Http,
         Outcome::Full,
@@ -33,6 +35,7 @@ impl Outcome {
         Outcome::Gone,
         Outcome::Garbage,
         Outcome::Handshake,
+        Outcome::Challenge,
     ];
 
     /// The name used in metrics.
@@ -45,6 +48,7 @@ impl Outcome {
             Outcome::Gone => "gone",
             Outcome::Garbage => "garbage",
             Outcome::Handshake => "handshake",
+            Outcome::Challenge => "challenge",
         }
     }
 }
@@ -88,6 +92,6 @@ mod tests {
             (0..times).for_each(|_| counters.add(door, outcome));
         }
         let counts: Vec<u64> = counters.iter().map(|(_, _, count)| count).collect();
-        assert_eq!(counts, (0..28).collect::<Vec<u64>>());
+        assert_eq!(counts, (0..32).collect::<Vec<u64>>());
     }
 }

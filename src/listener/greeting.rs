@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -89,6 +90,11 @@ async fn greet_inside(
     sinks: &Sinks,
 ) -> Outcome {
     let alpn = Alpn::of(stream.get_ref().1.alpn_protocol());
+    if alpn == Some(Alpn::Acme) {
+        // It has seen the certificate; a failure to say goodbye is its own.
+        let _gone = timeout(FIRST_BYTES, stream.shutdown()).await;
+        return Outcome::Challenge;
+    }
     let (verdict, early) = match deadline(listen(&mut stream, door.inside(alpn))).await {
         Err(outcome) => return outcome,
         Ok(heard) => heard,

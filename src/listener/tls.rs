@@ -5,6 +5,7 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use tokio_rustls::TlsAcceptor;
 
+use crate::listener::certificate::ACME_TLS;
 use crate::listener::certificate::Certificates;
 use crate::listener::door::Door;
 
@@ -18,12 +19,18 @@ pub enum Alpn {
     StunTurn,
     /// `h2` or `http/1.1`
     Http,
+    /// `acme-tls/1`: the handshake was all that was wanted. RFC 8737 §3.
+    Acme,
 }
 
 impl Alpn {
     /// The meaning of the protocol a handshake ended with.
     pub(crate) fn of(protocol: Option<&[u8]>) -> Option<Self> {
-        protocol.map(|protocol| if protocol == STUN_TURN { Alpn::StunTurn } else { Alpn::Http })
+        protocol.map(|protocol| match protocol {
+            STUN_TURN => Alpn::StunTurn,
+            ACME_TLS => Alpn::Acme,
+            _ => Alpn::Http,
+        })
     }
 }
 
@@ -46,9 +53,9 @@ impl Acceptors {
             .with_no_client_auth()
             .with_cert_resolver(certificates);
         config.ticketer = aws_lc_rs::Ticketer::new()?;
-        config.alpn_protocols = vec![STUN_TURN.to_vec()];
+        config.alpn_protocols = vec![STUN_TURN.to_vec(), ACME_TLS.to_vec()];
         let turn = TlsAcceptor::from(Arc::new(config.clone()));
-        config.alpn_protocols = vec![STUN_TURN.to_vec(), b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![STUN_TURN.to_vec(), b"h2".to_vec(), b"http/1.1".to_vec(), ACME_TLS.to_vec()];
         Ok(Self { shared: TlsAcceptor::from(Arc::new(config)), turn })
     }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::UnixTime;
 use rustls::server::ParsedCertificate;
 
+use crate::acme::Shelf;
 use crate::config::Config;
 use crate::listener::Certificates;
 use crate::listener::certificate::Validity;
@@ -37,6 +38,10 @@ const RENEW: &str = "renew it (certbot renew, or whatever made it) and see that 
 pub(super) fn examine(config: &Config, findings: &mut Vec<Finding>) -> Option<CertificateDer<'static>> {
     let (cert, key, is_made_here) = match &config.tls.files {
         Some(files) => (files.cert.clone(), files.key.clone(), false),
+        None if config.tls.acme.is_on() => {
+            let file = Shelf::at(&config.server.state_dir, &config.tls.acme.directory_url).certificate();
+            (file.clone(), file, false)
+        }
         None => {
             let directory = config.server.state_dir.join("tls");
             (directory.join("local-cert.pem"), directory.join("local-key.pem"), true)
@@ -51,6 +56,15 @@ pub(super) fn examine(config: &Config, findings: &mut Vec<Finding>) -> Option<Ce
             ),
             "get one for the name and put its files into tls.cert and tls.key",
         ));
+    }
+    if config.tls.acme.is_on() && !cert.exists() {
+        findings.push(Finding::warning(
+            CHECK,
+            "no certificate has come yet by ACME; a self-signed one serves meanwhile",
+            "start the server, then look at its log for what the authority says; it tries again by itself, at once after a \
+             reload (SIGHUP)",
+        ));
+        return read_chain(&config.server.state_dir.join("tls/local-cert.pem")).ok()?.into_iter().next();
     }
     if is_made_here && !cert.exists() {
         findings.push(Finding::fine(CHECK, "the server makes one for itself at its first start"));

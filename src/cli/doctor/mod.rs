@@ -1,6 +1,7 @@
 //! `doctor`: says what is wrong with a server, why, and how to mend it.
 //!
 //! It looks at what the server would look at, changes nothing, and tries a running one with a client of another hand.
+mod acme;
 mod address;
 mod certificate;
 mod clock;
@@ -79,6 +80,7 @@ fn examine(config: &Config, questions: &Questions, watch: &clock::Watch) -> Vec<
     let certificate = certificate::examine(config, &mut findings);
     let running = ports::examine(config, &mut findings);
     name::examine(config, &mut findings);
+    acme::examine(config, &mut findings);
     address::examine(config, questions.stun.as_deref(), &mut findings);
     storage::examine(config, running.is_some(), &mut findings);
     kernel::examine(config, running.and_then(|server| server.process), &mut findings);

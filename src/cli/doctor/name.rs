@@ -77,7 +77,7 @@ fn nowhere(config: &Config, why: &str) -> Finding {
     Finding::failed(CHECK, format!("{host} cannot be resolved: {why}"), remedy)
 }
 
-fn resolve(host: &str) -> io::Result<BTreeSet<IpAddr>> {
+pub(super) fn resolve(host: &str) -> io::Result<BTreeSet<IpAddr>> {
     let (answer, answered) = mpsc::channel();
     let host = host.to_owned();
     // Resolving cannot be called off; what it finds too late goes nowhere.

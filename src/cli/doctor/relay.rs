@@ -242,7 +242,7 @@ fn explain(config: &Config, way: Way, server: SocketAddr, stumble: &Stumble, ans
         ),
         (Trouble::Refused(_), _) => ("the server refuses", "its log names the reason (log.level = \"debug\")".to_owned()),
         (Trouble::Tls(error), _) if error.to_string().contains(pinned::ANOTHER) => (
-            "the server shows another certificate than the one in tls.cert",
+            "the server shows another certificate than the one on the disk",
             "reload it (SIGHUP); its log says if the new pair could not be used".to_owned(),
         ),
         (Trouble::Tls(_), _) => ("TLS fails", "look at the finding about the certificate".to_owned()),

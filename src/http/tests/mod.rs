@@ -140,6 +140,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
     let tokens = Arc::new(Mutex::new(Tokens::new(&token_settings())));
     let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), tokens);
     Hooks {
+        challenge: None,
         socket: Arc::new(move |socket, peer| {
             let come = come.clone();
             Box::pin(async move {
