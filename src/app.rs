@@ -8,6 +8,7 @@ mod identifying;
 mod interfaces;
 mod numbers;
 mod operator;
+mod probing;
 mod relaying;
 mod series;
 mod service;
@@ -57,6 +58,7 @@ use crate::matchmaking;
 use crate::matchmaking::runner;
 use crate::metrics;
 use crate::metrics::Metrics;
+use crate::probe;
 use crate::signal;
 use crate::signal::Handle;
 use crate::signal::Past;
@@ -179,6 +181,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         series::Sources { relay: plane.counters(), signal: Arc::clone(hub.stats()), store: Arc::clone(&store_stats) };
     let (series, series_task) = series::start(measured, clock);
     tasks.spawn(named("series", series_task));
+    let health = Arc::new(probe::Health::default());
+    if let Some(target) = probing::target(&config, &listeners) {
+        let (minter, every) = (minter.clone(), config.server.probe_interval);
+        let watch = probe::watch(target, probing::SESSION, minter, every, clock, Arc::clone(&health));
+        tasks.spawn(named("relay's own test", watch));
+    }
     let (shown, config_shown) = watch::channel(administering::shown(&config));
     let (drain_asked, drain_asks) = mpsc::channel(1);
     let seen = Seen::new(config.http.admins_see_addresses);
@@ -195,7 +203,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             guest_check,
             admin: Some(admin),
             challenge,
-            ..hooks(&hub, ready(&plane, &certificates, &listeners), &page, desk.clone(), feed)
+            ..hooks(&hub, ready(&plane, &certificates, &listeners, &health), &page, desk.clone(), feed)
         },
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
@@ -206,6 +214,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::store(&mut metrics, &store_stats);
         numbers::events(&mut metrics, sink_stats);
         numbers::front(&mut metrics, front.counters());
+        numbers::probe(&mut metrics, &health);
         if let Some(desk) = &desk {
             numbers::files(&mut metrics, desk.stats());
         }
@@ -382,11 +391,17 @@ fn sinks(plane: &DataPlane, web: &http::Server, listeners: &Listeners) -> listen
 }
 
 /// Whether new clients should come here, else the check that fails.
-fn ready(plane: &DataPlane, certificates: &Arc<Certificates>, listeners: &Listeners) -> ReadyHook {
+fn ready(
+    plane: &DataPlane,
+    certificates: &Arc<Certificates>,
+    listeners: &Listeners,
+    health: &Arc<probe::Health>,
+) -> ReadyHook {
+    let health = Arc::clone(health);
     let plane = plane.clone();
     let certificates = Arc::clone(certificates);
     let speaks_tls = [Purpose::Shared, Purpose::TurnTls].iter().any(|purpose| listeners.of(*purpose).next().is_some());
-    Arc::new(move || match plane.is_running() {
+    Arc::new(move || match plane.is_running() && health.is_good() {
         false => Err("relay"),
         true if speaks_tls && certificates.has_expired(SystemTime::now()) => Err("certificate"),
         true => Ok(()),

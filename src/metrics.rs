@@ -89,6 +89,12 @@ pub const FILES_BYTES: Family<1> =
 /// Bytes of files on the disk or in the bucket.
 pub const FILES_KEPT_BYTES: Family<0> =
     Family::gauge("duologue_files_kept_bytes", "Bytes of files that are kept or promised now", []);
+/// What became of the server's own attempts on its relay.
+pub const PROBES: Family<1> =
+    Family::counter("duologue_probe_total", "Attempts of the server on its own relay by outcome", ["outcome"]);
+/// How long their echoes took.
+pub const PROBE_ROUND_TRIP: Histogram<0> =
+    Histogram::new("duologue_probe_round_trip_seconds", "From sending an echo through the own relay to its return", []);
 /// Events that were taken by those who are told of them.
 pub const EVENTS_TOLD: Family<1> =
     Family::counter("duologue_events_told_total", "Events taken by a sink of [events]", ["sink"]);

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "listener",
             "load",
             "measure",
+            "probe",
             "state",
             "store",
             "stun",
@@ -57,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "listener",
             "matchmaking",
             "metrics",
+            "probe",
             "relay",
             "signal",
             "state",
@@ -76,6 +78,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("identity", &["admission", "auth", "signal", "store", "time"]),
     // Orders the certificate that the listener shows.
     ("acme", &["auth", "listener"]),
+    // The relay from outside: of ours it takes what is minted and the numbers of errors.
+    ("probe", &["auth", "histogram", "stun", "time"]),
     ("listener", &["admission", "stun", "time"]),
     ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),

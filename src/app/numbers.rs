@@ -12,6 +12,7 @@ use crate::listener;
 use crate::listener::Certificates;
 use crate::metrics;
 use crate::metrics::Metrics;
+use crate::probe;
 use crate::relay::Mode;
 use crate::signal::Calls;
 use crate::signal::EndReason;
@@ -201,6 +202,18 @@ pub(super) fn passwords(metrics: &mut Metrics, stats: &Arc<identity::Stats>) {
             samples.add([proof.as_str()], read.count(proof));
         }
     });
+}
+
+/// Registers what the relay's own test finds.
+pub(super) fn probe(metrics: &mut Metrics, health: &Arc<probe::Health>) {
+    let read = Arc::clone(health);
+    metrics.register(metrics::PROBES, move |samples| {
+        for outcome in probe::Outcome::ALL {
+            samples.add([outcome.as_str()], read.count(outcome));
+        }
+    });
+    let read = Arc::clone(health);
+    metrics.register_distribution(metrics::PROBE_ROUND_TRIP, move || vec![([], read.round_trips())]);
 }
 
 /// Registers what the couriers count, by the names of their sinks.

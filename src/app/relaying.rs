@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::probing;
 use crate::auth::nonce::NonceKey;
 use crate::auth::nonce::SecurityFeatures;
 use crate::auth::secret::Secret;
@@ -183,6 +184,9 @@ impl Sessions {
     }
 
     fn add(&mut self, usage: &Usage) {
+        if usage.session.as_deref() == Some(probing::SESSION) {
+            return;
+        }
         info!(
             session = usage.session.as_deref().unwrap_or_default(),
             user = format_args!("{:016x}", usage.user_hash),

@@ -21,6 +21,9 @@ pub struct Server {
     /// How long SIGTERM waits for running calls.
     #[serde(serialize_with = "duration::serialize")]
     pub shutdown_grace: Duration,
+    /// How often the relay is tried from outside, for `/health/ready`; zero: never.
+    #[serde(serialize_with = "duration::serialize")]
+    pub probe_interval: Duration,
 }
 
 impl Default for Server {
@@ -29,6 +32,7 @@ impl Default for Server {
             public_host: PublicHost("localhost".to_owned()),
             state_dir: PathBuf::from("state"),
             shutdown_grace: Duration::from_secs(30),
+            probe_interval: Duration::from_secs(30),
         }
     }
 }
@@ -40,6 +44,7 @@ impl Server {
             public_host: section.value("public_host", default.public_host),
             state_dir: section.value("state_dir", default.state_dir),
             shutdown_grace: section.value("shutdown_grace", default.shutdown_grace),
+            probe_interval: section.value("probe_interval", default.probe_interval),
         };
         section.finish();
         read

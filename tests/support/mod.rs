@@ -299,6 +299,8 @@ fn base_config(state: &Path) -> String {
 [server]
 state_dir = "{state}"
 shutdown_grace = "2s"
+# Tests count allocations and packets.
+probe_interval = "0s"
 [http]
 listen = ["127.0.0.1:0"]
 tls_listen = ["127.0.0.1:0"]

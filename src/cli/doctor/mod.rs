@@ -13,7 +13,6 @@ mod ports;
 mod process;
 mod relay;
 mod storage;
-mod turn;
 
 use std::io;
 use std::io::Write;

@@ -10,9 +10,16 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::slice;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use rustix::event::poll;
 use rustls::ClientConnection;
 use rustls::StreamOwned;
 use turn_client_proto::api::TurnConfig;
@@ -49,7 +56,7 @@ const RETRANSMIT: (Duration, Duration, u32) = (Duration::from_millis(500), Durat
 
 /// What keeps a client from its work.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// The system refuses, or the connection broke.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -83,12 +90,14 @@ impl Link {
         };
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(server)?;
-        socket.set_read_timeout(Some(TICK))?;
+        socket.set_nonblocking(true)?;
         Ok(Link::Udp(socket))
     }
 
     pub(super) fn tcp(server: SocketAddr) -> Result<Self, Trouble> {
-        Ok(Link::Tcp(connect(server)?))
+        let stream = connect(server)?;
+        stream.set_nonblocking(true)?;
+        Ok(Link::Tcp(stream))
     }
 
     pub(super) fn tls(server: SocketAddr, tls: ClientConnection) -> Result<Self, Trouble> {
@@ -102,6 +111,7 @@ impl Link {
                 Err(error) => return Err(tls_trouble(error)),
             }
         }
+        stream.sock.set_nonblocking(true)?;
         Ok(Link::Tls(Box::new(stream)))
     }
 
@@ -122,7 +132,15 @@ impl Link {
         }
     }
 
-    /// What came within a tick; empty when the server closed the connection.
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        match self {
+            Link::Udp(socket) => socket.as_fd(),
+            Link::Tcp(stream) => stream.as_fd(),
+            Link::Tls(stream) => stream.sock.as_fd(),
+        }
+    }
+
+    /// What has come; empty when the server closed the connection.
     fn receive(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
         let came = match self {
             Link::Udp(socket) => socket.recv(room),
@@ -154,6 +172,15 @@ fn tls_trouble(error: io::Error) -> Trouble {
         Ok(error) => Trouble::Tls(error),
         Err(error) => Trouble::Io(error),
     }
+}
+
+/// Waits a tick for bytes to any of them.
+pub(super) fn wait(clients: &[Client]) {
+    let mut descriptors: Vec<_> =
+        clients.iter().map(|client| PollFd::from_borrowed_fd(client.link.descriptor(), PollFlags::IN)).collect();
+    let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+    // Whatever is wrong with one of them shows when it is read.
+    let _ = poll(&mut descriptors, Some(&tick));
 }
 
 /// One client with its connection.
@@ -213,16 +240,18 @@ impl Client {
         (!self.data.is_empty()).then(|| self.data.remove(0))
     }
 
-    /// Gives the allocation back, and waits a moment for the server to confirm it. Whether it does changes no finding.
+    /// Gives the allocation back, and waits a moment for the server to confirm it. Whether it does changes nothing.
     pub(super) fn delete(mut self) {
         let now = self.now();
         if self.turn.delete(now).is_ok() {
             let end = Instant::now() + GOODBYE;
-            while Instant::now() < end && self.drive().is_ok() {}
+            while Instant::now() < end && self.drive().is_ok() {
+                wait(slice::from_ref(&self));
+            }
         }
     }
 
-    /// Sends what is due and takes in what comes within a tick.
+    /// Sends what is due and takes in all that has come.
     ///
     /// # Errors
     ///
@@ -237,12 +266,25 @@ impl Client {
         if is_over {
             return Err(Trouble::Silence);
         }
-        let mut room = vec![0; ROOM];
-        let Some(len) = self.link.receive(&mut room)? else { return Ok(()) };
-        if len == 0 {
-            return Err(Trouble::Closed);
+        while let Some(bytes) = self.receive()? {
+            self.take_in(bytes)?;
         }
-        room.truncate(len);
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut room = vec![0; ROOM];
+        match self.link.receive(&mut room)? {
+            Some(0) => Err(Trouble::Closed),
+            Some(len) => {
+                room.truncate(len);
+                Ok(Some(room))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn take_in(&mut self, room: Vec<u8>) -> Result<(), Trouble> {
         self.note_refusal(&room)?;
         let now = self.now();
         let (local, remote) = (self.turn.local_addr(), self.turn.remote_addr());
