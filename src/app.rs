@@ -201,6 +201,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         Hooks {
             accounts,
             guest_check,
+            guest_work: identifying::guest_work(&config, clock),
             admin: Some(admin),
             challenge,
             ..hooks(&hub, ready(&plane, &certificates, &listeners, &health), &page, desk.clone(), feed)
@@ -308,7 +309,8 @@ fn signal_settings(
         },
         exempt: limits.exempt.clone(),
         guests: config.auth.guests,
-        guests_by_hello: config.auth.guest_check_url.is_empty(),
+        guests_by_hello: config.auth.guest_check_url.is_empty() && config.auth.guest_proof_of_work_bits == 0,
+        guests_work: config.auth.guest_proof_of_work_bits > 0,
         accounts: config.auth.accounts,
         keys: None,
         tokens: TokenSettings {

@@ -143,6 +143,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> (signal::Handle, Feed) {
         exempt: Vec::new(),
         guests: true,
         guests_by_hello: true,
+        guests_work: false,
         accounts: false,
         keys: None,
         tokens: TokenSettings {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::auth::foreign_keys::ForeignKeys;
+use crate::auth::proof_of_work::BITS_MAX;
 use crate::config::Config;
 use crate::http::hooks::GuestCheckHook;
+use crate::http::hooks::GuestWorkHooks;
 use crate::identity::Desk;
 use crate::identity::GuestCheck;
+use crate::identity::GuestWork;
 use crate::identity::KeyFetcher;
 use crate::identity::KeySource;
 use crate::identity::Settings;
@@ -59,6 +62,21 @@ pub(super) fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Optio
         Box::pin(async move { Ok(check.admit(ip, &device, &proof, clock.now().unix).await?) })
     });
     Ok(Some(ask))
+}
+
+/// What guests have to work for; `None`: nothing.
+pub(super) fn guest_work(config: &Config, clock: Clock) -> Option<GuestWorkHooks> {
+    // More was refused with the configuration.
+    let bits = u8::try_from(config.auth.guest_proof_of_work_bits).unwrap_or(BITS_MAX);
+    if bits == 0 {
+        return None;
+    }
+    let work = GuestWork::new(bits);
+    let tasks = work.clone();
+    Some(GuestWorkHooks {
+        task: Arc::new(move |ip| tasks.task(ip, clock.now().unix)),
+        admit: Arc::new(move |ip, challenge, number| Ok(work.admit(ip, challenge, number, clock.now().unix)?)),
+    })
 }
 
 /// The desk behind the routes of accounts, where there are any.

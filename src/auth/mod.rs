@@ -5,6 +5,7 @@ pub mod foreign_keys;
 pub mod invitation;
 pub mod nonce;
 pub mod password;
+pub mod proof_of_work;
 pub mod resume;
 pub mod secret;
 pub mod token;

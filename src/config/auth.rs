@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::Serializer;
 
+use crate::auth::proof_of_work::BITS_MAX;
 use crate::auth::secret::Secret;
 
 use super::duration;
@@ -25,6 +26,8 @@ pub struct Auth {
     /// Signs what it is asked.
     #[serde(serialize_with = "mask::one")]
     pub guest_check_secret: Option<Secret>,
+    /// Zeros that a guest has to find before it may come, bits; 0: none.
+    pub guest_proof_of_work_bits: u16,
     /// Whether people can have an account.
     pub accounts: bool,
     /// Whether they can make it themselves.
@@ -55,6 +58,7 @@ impl Default for Auth {
             guests: true,
             guest_check_url: String::new(),
             guest_check_secret: None,
+            guest_proof_of_work_bits: 0,
             accounts: true,
             registration: true,
             jwt_secrets: Vec::new(),
@@ -76,6 +80,11 @@ impl Auth {
             guest_check_url: section
                 .checked("guest_check_url", default.guest_check_url, |url| check_url(url, "answers")),
             guest_check_secret: section.secret("guest_check_secret"),
+            guest_proof_of_work_bits: section.checked(
+                "guest_proof_of_work_bits",
+                default.guest_proof_of_work_bits,
+                |bits| work(*bits),
+            ),
             accounts: section.value("accounts", default.accounts),
             registration: section.value("registration", default.registration),
             jwt_secrets: section.secrets("jwt_secrets"),
@@ -119,6 +128,14 @@ fn check_url(url: &str, what_comes: &str) -> Result<(), Complaint> {
 
 fn path_or_empty<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
     path.clone().unwrap_or_default().serialize(to)
+}
+
+fn work(bits: u16) -> Result<(), Complaint> {
+    if bits <= u16::from(BITS_MAX) {
+        return Ok(());
+    }
+    let what = format!("{bits} bits are more work than any browser does in two minutes");
+    Err(Complaint::new(what, format!("write a number from 0 to {BITS_MAX}, best below 21")))
 }
 
 fn positive(ttl: Duration) -> Result<(), Complaint> {

@@ -30,6 +30,20 @@ pub(crate) struct GuestRequest {
     /// For the service that judges guests.
     #[serde(default)]
     proof: String,
+    /// What the work was done for, and what was found; where guests have to work.
+    #[serde(default)]
+    challenge: String,
+    #[serde(default)]
+    number: String,
+}
+
+#[derive(Serialize)]
+struct ChallengeReply<'a> {
+    challenge: &'a str,
+    bits: u8,
+    algorithm: &'static str,
+    /// Unix milliseconds.
+    expires_at: u64,
 }
 
 #[derive(Deserialize)]
@@ -77,10 +91,29 @@ pub(crate) async fn guest(
     body: Body,
 ) -> Result<Response, Problem> {
     let request: GuestRequest = body::read(&headers, body).await?;
+    if let Some(work) = &inner.hooks.guest_work {
+        (work.admit)(client.ip, &request.challenge, &request.number)?;
+    }
     if let Some(check) = &inner.hooks.guest_check {
         (check)(client.ip, request.device_id.clone(), request.proof).await?;
     }
     (inner.hooks.guest)(client.ip, request.device_id).await.map(|issued| tokens(&issued))
+}
+
+/// `GET /v1/auth/challenge`: work for a guest, where it has to do some.
+pub(crate) async fn challenge(
+    State(inner): State<Arc<Inner>>,
+    Extension(client): Extension<Client>,
+) -> Result<Response, Problem> {
+    let none = || Problem::new(ErrorCode::NotFound, "guests need not work here");
+    let work = inner.hooks.guest_work.as_ref().ok_or_else(none)?;
+    let task = (work.task)(client.ip);
+    Ok(body::reply(&ChallengeReply {
+        challenge: &task.challenge,
+        bits: task.bits,
+        algorithm: "sha-256",
+        expires_at: task.expires.0,
+    }))
 }
 
 /// `POST /v1/auth/refresh`: a new pair of tokens.

@@ -83,6 +83,11 @@ pub type ChallengeHook = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Renders the metrics.
 pub type MetricsHook = Arc<dyn Fn() -> MetricsPage + Send + Sync>;
 
+/// Makes a task for a guest of that address.
+pub type WorkTaskHook = Arc<dyn Fn(IpAddr) -> identity::Task + Send + Sync>;
+/// Checks the number that was found for a challenge at an address.
+pub type WorkAdmitHook = Arc<dyn Fn(IpAddr, &str, &str) -> Result<(), Problem> + Send + Sync>;
+
 /// Everything the routes call.
 #[derive(Clone)]
 pub struct Hooks {
@@ -90,6 +95,8 @@ pub struct Hooks {
     pub socket: SocketHook,
     /// Behind `/v1/auth/guest`.
     pub guest: GuestHook,
+    /// Behind `/v1/auth/challenge`, and before `/v1/auth/guest`; `None`: guests need not work.
+    pub guest_work: Option<GuestWorkHooks>,
     /// Before it; `None`: nobody is asked.
     pub guest_check: Option<GuestCheckHook>,
     /// Behind `/v1/auth/refresh`.
@@ -128,6 +135,15 @@ pub struct Hooks {
     pub admin: Option<AdminHooks>,
     /// Behind `/v1/auth/register` and `/v1/auth/login`; `None`: there are no accounts here.
     pub accounts: Option<identity::Desk>,
+}
+
+/// What stands behind the work that guests do.
+#[derive(Clone)]
+pub struct GuestWorkHooks {
+    /// Makes a task for an address.
+    pub task: WorkTaskHook,
+    /// Checks the number that was found for a challenge at an address.
+    pub admit: WorkAdmitHook,
 }
 
 /// What stands behind the routes of files.
@@ -205,6 +221,7 @@ impl Hooks {
             accounts: None,
             guest_check: None,
             challenge: None,
+            guest_work: None,
         }
     }
 }

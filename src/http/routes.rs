@@ -41,6 +41,7 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/.well-known/acme-challenge/{token}", get(health::acme_challenge))
         .route("/v1/auth/guest", post(auth::guest))
         .route("/auth/token", post(auth::guest))
+        .route("/v1/auth/challenge", get(auth::challenge))
         .route("/v1/auth/register", post(accounts::register))
         .route("/v1/auth/login", post(accounts::log_in))
         .route("/v1/auth/logout", post(accounts::log_out))

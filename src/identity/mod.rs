@@ -4,6 +4,7 @@
 //! Tokens are issued, verified and ended by signaling, which waits for nobody. What waits is here.
 mod desk;
 mod guest_check;
+mod guest_work;
 mod hasher;
 mod keys;
 mod stats;
@@ -15,6 +16,8 @@ pub use desk::Desk;
 pub use desk::Form;
 pub use desk::Settings;
 pub use guest_check::GuestCheck;
+pub use guest_work::GuestWork;
+pub use guest_work::Task;
 pub use keys::KeyFetcher;
 pub use keys::KeySource;
 pub use stats::Proof;

@@ -26,6 +26,8 @@ pub struct Settings {
     pub guests: bool,
     /// Whether a guest may come by hello; where somebody else judges guests, they come by REST alone: `auth.guest_check_url`.
     pub guests_by_hello: bool,
+    /// Whether a guest has to work before it may come: `auth.guest_proof_of_work_bits`.
+    pub guests_work: bool,
     /// Whether people can register and log in: `auth.accounts`.
     pub accounts: bool,
     /// Keys and lives of tokens: section `[auth]`.

@@ -50,6 +50,16 @@ for (const width of [360, 390]) {
     ));
 }
 
+test('guests who have to work first find each other as quickly as the work is done', BOUND, () =>
+  scene(
+    { guestWorkBits: 12 },
+    [() => Person.inChromium('Ada'), () => Person.inChromium('Ben')],
+    async (server, people) => {
+      await meet(server, people);
+      await assertNoErrors(people);
+    },
+  ));
+
 test('two people without any device still meet and chat', BOUND, () =>
   scene(
     {},

@@ -3,6 +3,7 @@ import { systemClock } from './clock.js';
 import { Connection } from './connection.js';
 import { Emitter } from './emitter.js';
 import { DuologueError, isRetryable } from './errors.js';
+import { work } from './proof-of-work.js';
 import { Rest } from './rest.js';
 import { Rooms } from './rooms.js';
 import { Search } from './search.js';
@@ -153,7 +154,8 @@ export class Client extends Emitter {
   }
 
   /**
-   * Becomes a new guest by REST, where the operator judges guests: with a proof, such as the answer of a captcha.
+   * Becomes a new guest by REST, where the operator judges guests: with a proof, such as the answer of a captcha. Where guests
+   * have to work before they come, that is done here.
    * For clients made with `account`.
    *
    * @param {string} deviceId
@@ -161,8 +163,17 @@ export class Client extends Emitter {
    * @returns {Promise<import('./protocol.js').WireUser>}
    * @throws {DuologueError} `forbidden` when the proof is not accepted, `unavailable` when nobody could tell.
    */
-  enterAsGuest(deviceId, proof) {
-    return this.#become('/v1/auth/guest', { device_id: deviceId, ...(proof !== undefined && { proof }) });
+  async enterAsGuest(deviceId, proof) {
+    const wish = { device_id: deviceId, ...(proof !== undefined && { proof }) };
+    try {
+      return await this.#become('/v1/auth/guest', wish);
+    } catch (error) {
+      if (!(error instanceof DuologueError) || error.code !== 'forbidden') throw error;
+      const task = await this.#rest.requestAsNobody('GET', '/v1/auth/challenge').catch(() => null);
+      // No work is asked for: it was the proof.
+      if (!task) throw error;
+      return this.#become('/v1/auth/guest', { ...wish, ...(await work(task)) });
+    }
   }
 
   /**

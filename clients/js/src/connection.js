@@ -61,6 +61,8 @@ export class Connection {
   /** What has come since the last `ack`. */
   #unacked = { pushes: 0, characters: 0 };
   #serverOffsetMs = 0;
+  /** @type {unknown} Of the last `welcome`. */
+  #features = null;
   /** @type {unknown} */
   #retryTimer = null;
   /** @type {(() => void) | null} */
@@ -80,7 +82,7 @@ export class Connection {
     this.#policy = { ...defaultReconnectPolicy, ...(options.reconnect || {}) };
     if (options.reconnect === false) this.#policy.maxAttempts = 0;
     this.#identity = new Identity({
-      refreshUrl: new URL('/v1/auth/refresh', options.url.replace(/^ws/, 'http')).href,
+      baseUrl: options.url.replace(/^ws/, 'http'),
       guest: options.guest,
       getToken: options.getToken,
       fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
@@ -209,6 +211,11 @@ export class Connection {
       if (!current()) return;
       this.#logger.debug('connect failed', error);
       const failed = link;
+      if (failed && this.#identity.worksAfter(error, this.#features)) {
+        failed.drop();
+        this.#connect();
+        return;
+      }
       // A server that refuses the hello closes, and its code decides; it is not waited for long.
       if (failed) this.#clock.setTimeout(() => failed.drop(), REFUSAL_CLOSE_MS);
       else this.#onClose(isUnauthorized(error) ? CloseCode.UNAUTHORIZED : 1006);
@@ -239,7 +246,10 @@ export class Connection {
       this.#lastSeq = frame.seq;
       this.#acknowledge(characters);
     }
-    if (frame.type === 'welcome') this.setServerTime(frame.data?.time);
+    if (frame.type === 'welcome') {
+      this.setServerTime(frame.data?.time);
+      this.#features = frame.data?.features;
+    }
     if (frame.type === 'auth.expiring') this.#renewToken();
     else this.#handlers.onPush(frame);
   }

@@ -1,4 +1,5 @@
 import { DuologueError } from './errors.js';
+import { work } from './proof-of-work.js';
 
 /** A token this close to its end is renewed before it is used. */
 const EXPIRY_MARGIN_MS = 5_000;
@@ -10,7 +11,7 @@ const NOTICED_LATER_MS = 35_000;
  * `getToken`, or a guest's device id. Tokens live in memory only.
  *
  * @typedef {object} IdentityOptions
- * @property {string} refreshUrl
+ * @property {string} baseUrl
  * @property {{ deviceId: string }} [guest]
  * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken]
  * @property {typeof fetch} fetch
@@ -29,6 +30,10 @@ export class Identity {
   #accessRejected = false;
   /** @type {Promise<string> | null} */
   #renewing = null;
+  /** Whether the server has said that guests have to work before they come. */
+  #guestsWork = false;
+  /** @type {Promise<string> | null} */
+  #working = null;
 
   /** @param {IdentityOptions} options */
   constructor(options) {
@@ -55,7 +60,22 @@ export class Identity {
       return { token: this.#access.token };
     }
     if (this.#refreshToken || !guest) return { token: await this.renew() };
+    if (this.#guestsWork) return { token: await this.#comeByWork(guest.deviceId) };
     return { guest: { device_id: guest.deviceId } };
+  }
+
+  /**
+   * Whether a hello that was refused is to be said again at once: as a guest who has worked for it.
+   *
+   * @param {unknown} error
+   * @param {unknown} features Of `welcome`.
+   */
+  worksAfter(error, features) {
+    const isRefused = error instanceof DuologueError && error.code === 'forbidden';
+    const asksForWork = Array.isArray(features) && features.includes('guest_work');
+    if (!isRefused || !asksForWork || !this.#options.guest || this.#guestsWork) return false;
+    this.#guestsWork = true;
+    return true;
   }
 
   /**
@@ -164,19 +184,7 @@ export class Identity {
 
   /** @param {string} refreshToken */
   async #refresh(refreshToken) {
-    const { refreshUrl } = this.#options;
-    let response;
-    try {
-      response = await this.#options.fetch(refreshUrl, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ refresh_token: refreshToken }),
-        credentials: 'omit',
-        cache: 'no-store',
-      });
-    } catch (cause) {
-      throw new DuologueError('unavailable', 'refresh failed', { retryable: true, cause });
-    }
+    const response = await this.#ask('refresh', { refresh_token: refreshToken });
     if (response.status === 429 || response.status >= 500) {
       throw new DuologueError('unavailable', `refresh: HTTP ${response.status}`, { retryable: true });
     }
@@ -196,6 +204,51 @@ export class Identity {
     this.#refreshToken = tokens.refresh_token ?? refreshToken;
     this.#access = this.#dated(tokens);
     return this.#access.token;
+  }
+
+  /**
+   * Becomes a guest where guests have to work before they come; a reconnect meanwhile waits for the same work.
+   *
+   * @param {string} deviceId
+   * @returns {Promise<string>} The access token.
+   */
+  #comeByWork(deviceId) {
+    this.#working ??= this.#work(deviceId).finally(() => {
+      this.#working = null;
+    });
+    return this.#working;
+  }
+
+  /** @param {string} deviceId */
+  async #work(deviceId) {
+    const task = await this.#ask('challenge', null);
+    // Without one no work is asked for any more.
+    const done = task.ok ? await work(await task.json()) : {};
+    const response = await this.#ask('guest', { device_id: deviceId, ...done });
+    if (!response.ok) {
+      // Too late with it, or it was used for an answer that was lost: the next attempt takes another challenge.
+      throw new DuologueError('unavailable', `guest: HTTP ${response.status}`, { retryable: true });
+    }
+    const tokens = await response.json();
+    this.settle(tokens);
+    return tokens.access_token;
+  }
+
+  /**
+   * @param {'refresh' | 'challenge' | 'guest'} what
+   * @param {object | null} body Null: only asks.
+   */
+  async #ask(what, body) {
+    try {
+      return await this.#options.fetch(new URL(`/v1/auth/${what}`, this.#options.baseUrl).href, {
+        method: body ? 'POST' : 'GET',
+        ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+        credentials: 'omit',
+        cache: 'no-store',
+      });
+    } catch (cause) {
+      throw new DuologueError('unavailable', `${what} failed`, { retryable: true, cause });
+    }
   }
 
   /** @param {{ access_token: string, expires_in?: number }} tokens */

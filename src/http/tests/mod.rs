@@ -181,6 +181,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         admin: None,
         accounts: None,
         guest_check: None,
+        guest_work: None,
         ice_servers: Arc::new(|identity| {
             Box::pin(async move { Ok(serde_json::json!({"user": identity.subject.user})) })
         }),

@@ -28,6 +28,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         exempt: Vec::new(),
         guests: true,
         guests_by_hello: true,
+        guests_work: false,
         accounts: false,
         keys: None,
         tokens: token_settings(),

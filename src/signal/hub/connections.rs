@@ -314,7 +314,9 @@ impl Hub {
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
         let files = self.settings.files.is_some().then_some("files");
         let accounts = self.settings.accounts.then_some("accounts");
-        let features: Vec<&str> = resume.into_iter().chain(["rooms", "chat"]).chain(files).chain(accounts).collect();
+        let guest_work = self.settings.guests_work.then_some("guest_work");
+        let given = resume.into_iter().chain(["rooms", "chat"]).chain(files).chain(accounts);
+        let features: Vec<&str> = given.chain(guest_work).collect();
         json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
     }
 }

@@ -28,6 +28,7 @@ const RELAY_PORTS = 400;
  * @property {string} [nonceLifetime]
  * @property {string} [recentPartnerPause]
  * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
+ * @property {number} [guestWorkBits] What guests have to work before they come.
  * @property {boolean} [proxied] Pages come through a proxy that a test can cut.
  */
 export class Server {
@@ -273,7 +274,7 @@ function findBinary() {
  */
 function configuration(directory, ports, choice, proxy) {
   const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h' } = choice;
-  const { recentPartnerPause = '1h', renewable = false } = choice;
+  const { recentPartnerPause = '1h', renewable = false, guestWorkBits = 0 } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
   return `
 [server]
@@ -300,6 +301,8 @@ allow_peers = ["127.0.0.0/8"]
 [session]
 limit = "${sessionLimit}"
 ice_policy = "${icePolicy}"
+[auth]
+guest_proof_of_work_bits = ${guestWorkBits}
 [matchmaking]
 recent_partner_pause = "${recentPartnerPause}"
 [log]

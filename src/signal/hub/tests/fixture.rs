@@ -63,6 +63,7 @@ pub(crate) fn settings() -> Settings {
         exempt: Vec::new(),
         guests: true,
         guests_by_hello: true,
+        guests_work: false,
         accounts: false,
         keys: None,
         tokens: TokenSettings {
