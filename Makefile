@@ -10,6 +10,8 @@
 # make long-call MINUTES=15  one relayed call between two browsers in which no second may freeze
 # make webhook-outage MINUTES=5  a receiver of events that is down for so long, and a kill -9 in between
 # make deb    the Debian package (needs cargo-deb)
+# make trial  the package on a bare Debian under systemd, called by two browsers (root, debootstrap, systemd-container); after make deb
+# make image  what the container image holds, built and tried without a container engine (root)
 # make alerts judges the alerts by promtool (Debian package prometheus)
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
@@ -78,6 +80,14 @@ deny:
 .PHONY: deb
 deb:
 	deploy/debian/build
+
+.PHONY: trial
+trial: set-up
+	deploy/trial/run
+
+.PHONY: image
+image:
+	deploy/image/try
 
 .PHONY: alerts
 alerts:
