@@ -14,17 +14,18 @@
 #   127.0.0.1:8080    plain HTTP for the health check; behind a proxy set DUOLOGUE__HTTP__LISTEN=0.0.0.0:8080
 
 FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin duologue
+RUN deploy/image/build /image
 
-FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin duologue \
-    && install --directory --mode 0700 --owner duologue --group duologue /var/lib/duologue
-COPY --from=build /src/target/release/duologue /usr/local/bin/duologue
-COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/duologue/
-ENV DUOLOGUE__SERVER__STATE_DIR=/var/lib/duologue
-USER duologue
+# Nothing but the program, which needs nobody: no shell, no libraries, no package manager.
+FROM scratch
+COPY --from=build /image/usr /usr
+COPY --from=build /image/etc /etc
+COPY --from=build --chown=65532:65532 /image/var /var
+ENV DUOLOGUE__SERVER__STATE_DIR=/var/lib/duologue PATH=/usr/local/bin
+USER 65532:65532
 WORKDIR /var/lib/duologue
 VOLUME /var/lib/duologue
 EXPOSE 8443/tcp 3478/udp 3478/tcp 5349/tcp
