@@ -5,6 +5,7 @@ import { Emitter } from './emitter.js';
 import { DuologueError, isRetryable } from './errors.js';
 import { Receipts } from './receipts.js';
 import { kindOf, nameOf } from './uploads.js';
+import { uuid } from './uuid.js';
 
 /** How long a message is tried before its `send` fails. */
 const SEND_PATIENCE_MS = 30_000;
@@ -254,17 +255,3 @@ export class Chat extends Emitter {
 }
 
 function noop() {}
-
-/** A version 4 UUID; `crypto.randomUUID` is missing outside secure contexts. RFC 9562 §5.4. */
-export function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const hex = [...bytes].map((byte, index) => {
-    let value = byte;
-    if (index === 6) value = (byte & 0x0f) | 0x40;
-    if (index === 8) value = (byte & 0x3f) | 0x80;
-    return value.toString(16).padStart(2, '0');
-  });
-  return [[0, 4], [4, 6], [6, 8], [8, 10], [10, 16]]
-    .map(([from, to]) => hex.slice(from, to).join(''))
-    .join('-');
-}

@@ -202,6 +202,30 @@ export class Client extends Emitter {
     this.user = null;
   }
 
+  /**
+   * All that the server keeps about us, as one document.
+   *
+   * @returns {Promise<Record<string, any>>}
+   * @throws {DuologueError} `rate_limited` while others of this address ask for the same.
+   */
+  ownData() {
+    return this.#rest.request('GET', '/v1/me/export');
+  }
+
+  /**
+   * Has the server take away all that it keeps about us: account, messages, files, rooms. There is no way back. Afterwards
+   * we are nobody; a guest will be a new one.
+   *
+   * @param {string} [password] Needed by those who have an account.
+   * @throws {DuologueError} `bad_request` without a password that is needed, `unauthorized` for a wrong one.
+   */
+  async deleteOwnData(password) {
+    await this.#rest.request('DELETE', '/v1/me', password === undefined ? undefined : { password });
+    await this.close();
+    await this.#connection.become(null);
+    this.user = null;
+  }
+
   /** Says goodbye: leaves the queue, ends the session, closes. */
   close() {
     return this.#connection.close();

@@ -1,4 +1,5 @@
 import { DuologueError } from './errors.js';
+import { uuid } from './uuid.js';
 
 /**
  * Requests to the server's REST side, as whoever the WebSocket says we are.
@@ -20,11 +21,20 @@ export class Rest {
    * @param {'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} method
    * @param {string} path
    * @param {object} [body]
-   * @returns {Promise<any>} What the answer holds; null where that is nothing.
+   * @returns {Promise<any>} What the answer holds; null where that is nothing. A POST that got no answer is sent again, once.
    * @throws {DuologueError} With the code of the server's problem; `unavailable` without an answer.
    */
   async request(method, path, body) {
-    return this.#send(method, path, body, { authorization: `Bearer ${await this.#options.accessToken()}` });
+    const authorization = `Bearer ${await this.#options.accessToken()}`;
+    if (method !== 'POST') return this.#send(method, path, body, { authorization });
+    // With the same key it has one effect, whether the first one arrived or not.
+    const headers = { authorization, 'idempotency-key': uuid() };
+    try {
+      return await this.#send(method, path, body, headers);
+    } catch (error) {
+      if (!(error instanceof DuologueError) || !(error.cause instanceof Error)) throw error;
+      return this.#send(method, path, body, headers);
+    }
   }
 
   /**

@@ -144,3 +144,26 @@ test('one way to come in is given', () => {
     assert.throws(() => new Client({ url: 'ws://h/ws', ...ways }), DuologueError);
   }
 });
+
+test('whoever deletes themself shows the password and is nobody afterwards', async () => {
+  const { asked, fetch } = server({ '/v1/me': new Response(null, { status: 204 }) });
+  const { online, client } = fixture({ fetch });
+  const connection = await online({ access_token: 'access-1', refresh_token: 'refresh-1' });
+  const gone = client.deleteOwnData('correct horse');
+  await settle();
+  connection.ok('bye');
+  await gone;
+  assert.deepEqual(asked, [
+    { path: '/v1/me', method: 'DELETE', token: 'Bearer access-1', body: { password: 'correct horse' } },
+  ]);
+  assert.equal(client.user, null);
+  assert.equal(client.state, 'closed');
+});
+
+test('a wrong password deletes nobody and the connection stays', async () => {
+  const { fetch } = server({ '/v1/me': problem(401, 'unauthorized') });
+  const { online, client } = fixture({ fetch });
+  await online({ access_token: 'access-1', refresh_token: 'refresh-1' });
+  await assert.rejects(client.deleteOwnData('a wrong one'), { code: 'unauthorized' });
+  assert.equal(client.state, 'online');
+});

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CandidateBatch } from '../src/candidates.js';
-import { Chat, uuid } from '../src/chat.js';
+import { Chat } from '../src/chat.js';
 import { Emitter } from '../src/emitter.js';
 import { DuologueError } from '../src/errors.js';
 import { filterIceServers, transportOf } from '../src/ice.js';
 import { Recovery } from '../src/recovery.js';
+import { uuid } from '../src/uuid.js';
 import { FakeClock, FakePeerConnection, settle } from './fakes.js';
 
 test('URLs are told apart by how they are reached', () => {

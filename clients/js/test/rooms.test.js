@@ -300,3 +300,22 @@ test('a full room is refused and nothing is opened', async () => {
   await joining;
   assert.deepEqual([client.rooms.joined, FakePeerConnection.all.length], [[], before]);
 });
+
+test('a room that may have been made is asked for again with the same key, once', async () => {
+  const keys = [];
+  const answers = [null, { id: 'r', room: 'r', name: 'Tea', role: 'owner' }, null, null];
+  const fetch = async (_url, { headers }) => {
+    keys.push(headers['idempotency-key']);
+    const answer = answers[keys.length - 1];
+    if (!answer) throw new TypeError('the connection was lost');
+    return Response.json(answer, { status: 201 });
+  };
+  const { online, client } = fixture({ fetch });
+  await online({ access_token: 'access-1', refresh_token: 'refresh-1' });
+  assert.equal((await client.rooms.create('Tea')).id, 'r');
+  await assert.rejects(client.rooms.create('Coffee'), { code: 'unavailable', retryable: true });
+  assert.match(keys[0], /^[0-9a-f-]{36}$/);
+  assert.equal(keys[0], keys[1]);
+  assert.equal(keys[2], keys[3]);
+  assert.notEqual(keys[0], keys[2]);
+});
