@@ -18,6 +18,7 @@ use crate::http::admin::AdminHooks;
 use crate::http::problem::Problem;
 use crate::identity;
 use crate::signal;
+use crate::signal::AppealAsk;
 use crate::signal::BlockAsk;
 use crate::signal::Handle;
 use crate::signal::ModerationAsk;
@@ -73,6 +74,8 @@ pub type ModerationHook = Arc<dyn Fn(Subject, ModerationAsk) -> Pending<Result<V
 pub type PersonHook = Arc<dyn Fn(Subject, PersonAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Takes everything away that is kept of a user who has shown to be it.
 pub type EraseHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<(), Problem>> + Send + Sync>;
+/// Asks something that somebody who is banned may ask too, with an access token that comes from that address.
+pub type AppealHook = Arc<dyn Fn(IpAddr, String, AppealAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -121,6 +124,8 @@ pub struct Hooks {
     pub person: PersonHook,
     /// Behind `DELETE /v1/me`.
     pub erase: EraseHook,
+    /// Behind `/v1/appeals`.
+    pub appeals: AppealHook,
     /// Behind `/v1/events`.
     pub events: Feed,
     /// Behind `/health/ready`.
@@ -161,7 +166,7 @@ impl Hooks {
         let (sockets, guests, refreshes) = (hub.clone(), hub.clone(), hub.clone());
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
-        let (moderations, persons, erasures) = (hub.clone(), hub.clone(), hub.clone());
+        let (moderations, appeals, persons, erasures) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -212,6 +217,10 @@ impl Hooks {
             erase: Arc::new(move |user| {
                 let hub = erasures.clone();
                 Box::pin(async move { Ok(hub.erase(user).await?) })
+            }),
+            appeals: Arc::new(move |ip, token, ask| {
+                let hub = appeals.clone();
+                Box::pin(async move { Ok(hub.appeal(ip, token, ask).await?) })
             }),
             events,
             ready,

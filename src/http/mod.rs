@@ -11,6 +11,7 @@ pub mod server;
 
 mod accounts;
 mod answers;
+mod appeals;
 mod auth;
 mod blocks;
 mod body;

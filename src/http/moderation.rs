@@ -158,7 +158,7 @@ pub(crate) async fn audit(
 }
 
 /// Whoever asks, if it has any rights over others. Which of them is the hub's to say.
-async fn staff(inner: &Inner, headers: &Head) -> Result<Subject, Problem> {
+pub(crate) async fn staff(inner: &Inner, headers: &Head) -> Result<Subject, Problem> {
     let subject = auth::identity(inner, headers).await?.subject;
     if !subject.role.is_staff() {
         return Err(Problem::new(ErrorCode::Forbidden, "your role does not give this right"));

@@ -14,6 +14,7 @@ use hyper::StatusCode;
 
 use crate::http::accounts;
 use crate::http::admin;
+use crate::http::appeals;
 use crate::http::auth;
 use crate::http::blocks;
 use crate::http::edge::edge;
@@ -89,6 +90,9 @@ pub(crate) fn routes(inner: Arc<Inner>) -> Router {
         .route("/v1/me", delete(person::erase))
         .route("/v1/me/export", get(person::export))
         .route("/v1/history/sessions", get(person::sessions))
+        .route("/v1/appeals", get(appeals::own).post(appeals::submit))
+        .route("/v1/appeals/open", get(appeals::open))
+        .route("/v1/appeals/{id}/decision", post(appeals::decide))
         .route("/v1/events", get(events::stream))
         .route("/v1/uploads", post(files::ask))
         .route("/v1/uploads/{id}", put(files::put))

@@ -16,6 +16,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::Subject;
 use crate::matchmaking::UserId;
+use crate::signal::hub::AppealAnswer;
 use crate::signal::hub::BlockAnswer;
 use crate::signal::hub::BlockAsk;
 use crate::signal::hub::Peer;
@@ -28,6 +29,7 @@ use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::moderation_ask::ModerationAsk;
 use crate::signal::person_ask::PersonAnswer;
 use crate::signal::person_ask::PersonAsk;
+use crate::signal::protocol::AppealAsk;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
@@ -56,6 +58,7 @@ pub(crate) enum Input {
     Blocks(Subject, Box<BlockAsk>, BlockAnswer),
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Moderation(Subject, Box<ModerationAsk>, ModerationAnswer),
+    Appeal(IpAddr, String, AppealAsk, AppealAnswer),
     Person(Subject, Box<PersonAsk>, PersonAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
@@ -278,6 +281,19 @@ impl Handle {
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
         let asked = self.ask(|told| Input::Report(reporter, Box::new(report), answer(told))).await;
+        asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Asks something that somebody who is banned may ask too, with an access token that comes from that address.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by its code: `unauthorized`, `not_found`, `conflict`, `unavailable`.
+    pub async fn appeal(&self, ip: IpAddr, access_token: String, ask: AppealAsk) -> Result<Value, Refusal> {
+        self.prepare_for(&access_token).await;
+        // Whoever asked may have gone.
+        let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
+        let asked = self.ask(|told| Input::Appeal(ip, access_token, ask, answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use crate::signal::protocol::BanRequest;
 use crate::signal::protocol::DecisionRequest;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::VerdictRequest;
 
 /// Something about reports, bans, live calls, accounts or the audit, from somebody whose token is verified; whether it has the rights is the
 /// hub's to say.
@@ -125,6 +126,20 @@ pub enum ModerationAsk {
         subject: String,
         /// The rest.
         details: Value,
+    },
+    /// Appeals without a verdict, the oldest first.
+    Appeals {
+        /// The `next` of the page before.
+        after: Option<String>,
+        /// Appeals, at most.
+        limit: Option<usize>,
+    },
+    /// What becomes of an appeal.
+    JudgeAppeal {
+        /// Which.
+        appeal: String,
+        /// What.
+        verdict: VerdictRequest,
     },
     /// What people with rights did, the last first.
     Audit {

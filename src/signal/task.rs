@@ -254,6 +254,7 @@ impl Task {
             Input::Report(reporter, report, answer) => self.hub.handle_report(&reporter, *report, answer, now),
             Input::Moderation(by, ask, answer) => self.hub.handle_moderation(&by, *ask, answer, now),
             Input::Person(subject, ask, answer) => self.hub.handle_person_ask(&subject, *ask, answer, now),
+            Input::Appeal(ip, token, ask, answer) => self.hub.handle_appeal(ip, &token, ask, answer, now),
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }

@@ -3,6 +3,7 @@
 //! Everything here is plain and blocking. The rest of the process reaches a store through its [`runner`]: bounded
 //! queues into threads of the store, answers by closures.
 mod account;
+mod appeal;
 mod chat;
 mod erasure;
 mod error;
@@ -24,6 +25,11 @@ pub use account::Account;
 pub use account::AccountRole;
 pub use account::Accounts;
 pub use account::Alteration;
+pub use appeal::Appeal;
+pub use appeal::AppealId;
+pub use appeal::AppealPlace;
+pub use appeal::Appeals;
+pub use appeal::Verdict;
 pub use chat::Appended;
 pub use chat::Chat;
 pub use chat::Content;
@@ -111,7 +117,7 @@ pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
 pub trait Store:
-    Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Events + Persons + Upkeep + Send
+    Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Appeals + Events + Persons + Upkeep + Send
 {
     /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
     ///

@@ -173,6 +173,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         moderation: Arc::new(|_, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
         person: Arc::new(|_, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
         erase: Arc::new(|_| Box::pin(async { Ok(()) })),
+        appeals: Arc::new(|_, _, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
         events: events(),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),

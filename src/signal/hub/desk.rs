@@ -25,6 +25,7 @@ use crate::signal::protocol::DecisionRequest;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::checked_note;
+use crate::store::AppealId;
 use crate::store::Ban;
 use crate::store::BanId;
 use crate::store::Banned;
@@ -104,6 +105,10 @@ impl Hub {
             ModerationAsk::Bans { after, limit } => self.list_bans(after, limit, answer, now),
             ModerationAsk::Ban(request) => self.add_ban(actor, request, answer, now),
             ModerationAsk::Lift { ban } => self.lift_ban(actor, BanId(ban.into()), answer),
+            ModerationAsk::Appeals { after, limit } => self.list_appeals(after, limit, answer),
+            ModerationAsk::JudgeAppeal { appeal, verdict } => {
+                self.judge_appeal(actor, AppealId(appeal.into()), verdict, answer);
+            }
             ModerationAsk::Audit { before, limit } => self.list_deeds(before, limit, answer),
             ModerationAsk::Calls { after, limit } => answer(self.list_calls(after.as_deref(), limit)),
             ModerationAsk::OpenRooms { after, limit } => answer(self.list_open_rooms(after.as_deref(), limit)),
@@ -223,7 +228,9 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
         | ModerationAsk::Decide { .. }
         | ModerationAsk::Bans { .. }
         | ModerationAsk::Ban(_)
-        | ModerationAsk::Lift { .. } => role.is_staff(),
+        | ModerationAsk::Lift { .. }
+        | ModerationAsk::Appeals { .. }
+        | ModerationAsk::JudgeAppeal { .. } => role.is_staff(),
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) const MODERATION_DECISION: &str = "moderation.decision";
 const BAN_ADDED: &str = "ban.added";
 /// That is over before its time.
 const BAN_LIFTED: &str = "ban.lifted";
+/// Somebody asks for a second look at what a moderator decided.
+pub(super) const APPEAL_SUBMITTED: &str = "appeal.submitted";
+/// What became of that.
+pub(super) const APPEAL_DECIDED: &str = "appeal.decided";
 /// Somebody took a message back.
 pub(super) const CHAT_DELETED: &str = "chat.deleted";
 /// A refresh token came twice, so one of the two who have it is a thief: its login is over.

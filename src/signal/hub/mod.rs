@@ -3,6 +3,7 @@
 //! A plain state machine. It is told what happened and when; what follows goes into the outboxes of the connections
 //! and into effects, which the task around it carries out.
 mod account_book;
+mod appeals;
 mod automatic;
 mod ban_book;
 mod bans;
@@ -81,6 +82,7 @@ use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
+pub(crate) use appeals::AppealAnswer;
 use bans::Bans;
 use bans::Who;
 use blocks::BLOCKERS_PER_ADDRESS;

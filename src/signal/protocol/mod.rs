@@ -1,4 +1,5 @@
 //! The messages of `duologue.v1`, one file per family. Pure: text in, checked types out, and back.
+mod appeal;
 mod block;
 mod chat;
 mod close;
@@ -15,6 +16,9 @@ mod session;
 
 use serde::Deserialize;
 
+pub use appeal::AppealAsk;
+pub use appeal::AppealSubmit;
+pub use appeal::VerdictRequest;
 pub use block::BlockTarget;
 pub(crate) use chat::ChatSend;
 pub(crate) use chat::Delete;

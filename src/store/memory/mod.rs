@@ -1,5 +1,6 @@
 //! The store without a file: `store.path = ":memory:"`, and the tests of whoever uses a store.
 mod account;
+mod appeal;
 mod chat;
 mod erasure;
 mod event;
@@ -16,6 +17,7 @@ use crate::store::StoreError;
 use crate::store::Work;
 
 use account::AccountBook;
+use appeal::AppealBook;
 use chat::Conversations;
 use erasure::Erasures;
 use event::EventBook;
@@ -35,6 +37,7 @@ pub struct MemoryStore {
     persons: Persons,
     uploads: UploadBook,
     desk: Desk,
+    appeals: AppealBook,
     accounts: AccountBook,
     events: EventBook,
     erasures: Erasures,
@@ -51,6 +54,7 @@ impl MemoryStore {
             persons: Persons::default(),
             uploads: UploadBook::default(),
             desk: Desk::default(),
+            appeals: AppealBook::default(),
             accounts: AccountBook::default(),
             events: EventBook::default(),
             erasures: Erasures::default(),

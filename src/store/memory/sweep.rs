@@ -15,7 +15,11 @@ impl Upkeep for MemoryStore {
             DataClass::RoomChat => self.sweep_rooms(now, rows),
             DataClass::Logs => self.sweep_logs(horizon(now, self.retention.logs), rows),
             DataClass::Audit => self.desk.forget_deeds(horizon(now, self.retention.audit), rows),
-            DataClass::Reports => self.desk.forget_decided(horizon(now, self.retention.reports), rows),
+            DataClass::Reports => {
+                let horizon = horizon(now, self.retention.reports);
+                let swept = self.desk.forget_decided(horizon, rows);
+                swept + self.appeals.forget_judged(horizon, rows - swept)
+            }
             DataClass::Events => self.events.forget(horizon(now, self.retention.events), rows),
             DataClass::Expired => self.sweep_expired(now, rows),
         })

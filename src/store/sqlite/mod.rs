@@ -4,6 +4,7 @@
 //! way, `kill -9` included. When the machine loses power the last groups may be missing, as far back as the last
 //! checkpoint; the file stays whole.
 mod account;
+mod appeal;
 mod backup;
 mod chat;
 mod erasure;

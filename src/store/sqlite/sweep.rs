@@ -33,6 +33,9 @@ pub(super) const OLD_DEEDS: &str =
 
 pub(super) const OLD_REPORTS: &str = "DELETE FROM report WHERE id IN
     (SELECT id FROM report WHERE decided <= ?1 AND is_held = 0 ORDER BY decided LIMIT ?2)";
+pub(super) const OLD_APPEALS: &str =
+    "DELETE FROM appeal WHERE id IN (SELECT id FROM appeal WHERE judged <= ?1 ORDER BY judged LIMIT ?2)";
+
 pub(super) const OLD_EVENTS: &str =
     "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 
@@ -64,7 +67,11 @@ impl Upkeep for SqliteStore {
             }),
             DataClass::Logs => self.execute(OLD_LOGS, params![old(self.retention.logs), count(rows)]),
             DataClass::Audit => self.execute(OLD_DEEDS, params![old(self.retention.audit), count(rows)]),
-            DataClass::Reports => self.execute(OLD_REPORTS, params![old(self.retention.reports), count(rows)]),
+            DataClass::Reports => self.whole(|store| {
+                let horizon = old(store.retention.reports);
+                let swept = store.execute(OLD_REPORTS, params![horizon, count(rows)])?;
+                Ok(swept + store.execute(OLD_APPEALS, params![horizon, count(rows - swept)])?)
+            }),
             DataClass::Events => self.execute(OLD_EVENTS, params![old(self.retention.events), count(rows)]),
             DataClass::Expired => self.whole(|store| {
                 let mut swept = store.execute(OLD_MEETINGS, params![old(store.retention.meetings), count(rows)])?;

@@ -42,6 +42,9 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     for case in store.open_cases(None, 100).expect("read") {
         lines.push(format!("{:?} {:?}", store.notes(&case.report.id), store.accuracy(&case.report.reporter)));
     }
+    for user in users {
+        lines.push(format!("{:?} {:?}", store.appeals_of(user, 100), store.open_appeals(None, 100)));
+    }
     let events = store.events(EventNumber::default(), 1_000);
     lines.push(format!("{events:?} {:?} {:?}", store.last_event(), store.told("sink")));
     lines

@@ -19,6 +19,7 @@ use crate::store::open;
 use crate::time::UnixMillis;
 
 mod account;
+mod appeal;
 pub(in crate::store) mod chat;
 mod dump;
 mod erasure;

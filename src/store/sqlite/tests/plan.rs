@@ -1,6 +1,7 @@
 use rusqlite::Connection;
 
 use crate::store::sqlite::account;
+use crate::store::sqlite::appeal;
 use crate::store::sqlite::chat;
 use crate::store::sqlite::erasure;
 use crate::store::sqlite::event;
@@ -47,6 +48,9 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         sweep::OLD_LOGS,
         sweep::OLD_DEEDS,
         sweep::OLD_EVENTS,
+        sweep::OLD_APPEALS,
+        appeal::OPEN,
+        appeal::OF,
         sweep::OLD_MEETINGS,
         sweep::OLD_REPORTS,
         report::OPEN,

@@ -1,0 +1,64 @@
+//! Appeals over REST: those of people who are kept out, and what moderators make of them.
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use hyper::StatusCode;
+use serde_json::Value;
+
+use crate::http::auth;
+use crate::http::body;
+use crate::http::head::Head;
+use crate::http::moderation::Named;
+use crate::http::moderation::ask;
+use crate::http::moderation::name;
+use crate::http::moderation::staff;
+use crate::http::page;
+use crate::http::page::PageQuery;
+use crate::http::problem::Problem;
+use crate::http::server::Inner;
+use crate::signal::AppealAsk;
+use crate::signal::AppealSubmit;
+use crate::signal::ModerationAsk;
+use crate::signal::PageAsk;
+use crate::signal::VerdictRequest;
+
+/// `GET /v1/appeals`: what is in force against oneself, and one's appeals. Also for those who are banned.
+pub(crate) async fn own(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
+    let token = auth::needed_bearer(&headers)?;
+    let told = (inner.hooks.appeals)(headers.client.ip, token, AppealAsk::Own).await?;
+    Ok(body::reply(&told))
+}
+
+/// `POST /v1/appeals`: asks for a second look. Also for those who are banned.
+pub(crate) async fn submit(State(inner): State<Arc<Inner>>, headers: Head, body: Body) -> Result<Response, Problem> {
+    let token = auth::needed_bearer(&headers)?;
+    let request: Value = body::read(&headers, body).await?;
+    let submit = AppealSubmit::parse(&request.to_string())?;
+    let told = (inner.hooks.appeals)(headers.client.ip, token, AppealAsk::Submit(submit)).await?;
+    let mut response = body::reply(&told);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// `GET /v1/appeals/open`: those without a verdict, the oldest first; for moderators.
+pub(crate) async fn open(State(inner): State<Arc<Inner>>, page: PageQuery, headers: Head) -> Result<Response, Problem> {
+    let by = staff(&inner, &headers).await?;
+    let PageAsk { after, limit } = page::asked(page)?;
+    ask(&inner, by, ModerationAsk::Appeals { after, limit }).await
+}
+
+/// `POST /v1/appeals/{id}/decision`: lifts what was appealed against, or keeps it; for moderators.
+pub(crate) async fn decide(
+    State(inner): State<Arc<Inner>>,
+    id: Named,
+    headers: Head,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = staff(&inner, &headers).await?;
+    let appeal = name(id)?;
+    let request: Value = body::read(&headers, body).await?;
+    let verdict = VerdictRequest::parse(&request.to_string())?;
+    ask(&inner, by, ModerationAsk::JudgeAppeal { appeal, verdict }).await
+}
