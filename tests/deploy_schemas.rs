@@ -126,7 +126,7 @@ fn the_scripts_of_the_first_boot_are_shell_and_leave_four_values_open() {
         lines.map(|line| format!("{}\n", line.trim_start_matches("      "))).collect::<String>()
     });
     let scripts: Vec<String> = scripts.filter(|content| content.starts_with("#!/bin/sh\n")).collect();
-    assert_eq!(scripts.len(), 2);
+    assert_eq!(scripts.len(), 1);
     for script in scripts {
         let (taken, said) = judge.judge("script", &script);
         assert!(taken, "{said}\n{script}");
@@ -136,7 +136,7 @@ fn the_scripts_of_the_first_boot_are_shell_and_leave_four_values_open() {
 }
 
 #[test]
-fn the_first_boot_sets_the_kernel_as_init_advises() {
+fn the_first_boot_sets_what_init_advises_and_check_config_takes() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut init = Command::new(env!("CARGO_BIN_EXE_duologue"));
     let output = init.args(["init", "--domain", "chat.example.org", "--dir"]).arg(directory.path()).output();
@@ -146,7 +146,17 @@ fn the_first_boot_sets_the_kernel_as_init_advises() {
         lines.map(str::to_owned).collect()
     };
     assert!(settings(&advice).len() >= 4, "{advice}");
-    assert_eq!(settings(&text("deploy/cloud-init/duologue.yaml")), settings(&advice));
+    let boot = text("deploy/cloud-init/duologue.yaml");
+    assert_eq!(settings(&boot), settings(&advice));
+    // What it adds for the certificate is taken too.
+    assert!(boot.contains(r#"printf '[tls.acme]\ndomains = ["%s"]\n' "$domain""#));
+    fs::create_dir(directory.path().join("conf.d")).expect("a directory");
+    let acme = "[tls.acme]\ndomains = [\"chat.example.org\"]\n";
+    fs::write(directory.path().join("conf.d/acme.toml"), acme).expect("written");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_duologue"));
+    let output = check.args(["check-config", "--config"]).arg(directory.path().join("duologue.toml")).output();
+    let output = output.expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -25,9 +25,7 @@ locals {
     # An instance does not see its public address.
     external = aws_eip.duologue.public_ip
   })
-  # 80 is for the certificate alone.
   open = {
-    certificate = { protocol = "tcp", from = 80, to = 80 }
     front-door  = { protocol = "tcp", from = 443, to = 443 }
     turn-tcp    = { protocol = "tcp", from = 3478, to = 3478 }
     turn-udp    = { protocol = "udp", from = 3478, to = 3478 }

@@ -22,9 +22,7 @@ locals {
     external = ""
   })
   everybody = ["0.0.0.0/0", "::/0"]
-  # 80 is for the certificate alone.
   open = {
-    certificate = { protocol = "tcp", port = "80" }
     front-door  = { protocol = "tcp", port = "443" }
     turn-tcp    = { protocol = "tcp", port = "3478" }
     turn-udp    = { protocol = "udp", port = "3478" }
