@@ -2,6 +2,7 @@
 pub(crate) mod addresses;
 mod administering;
 mod certifying;
+pub mod contract;
 mod doors;
 mod filing;
 mod identifying;

@@ -48,7 +48,20 @@ impl Add<Duration> for Mono {
 }
 
 /// A moment on the wall clock: milliseconds since the Unix epoch.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Copy,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 

@@ -67,6 +67,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Role; 3] = [Role::User, Role::Moderator, Role::Admin];
+
     /// The word in tokens and replies.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 mod backup;
 mod bench;
 mod check_config;
+mod contract;
 mod creds;
 mod doctor;
 mod healthcheck;
@@ -113,6 +114,12 @@ enum Command {
         #[command(subcommand)]
         task: load::Task,
     },
+    /// Print what the server promises to clients, as a document
+    Contract {
+        /// Which
+        #[arg(value_enum)]
+        of: contract::Of,
+    },
     /// Print what makes a shell complete these commands
     Completions {
         /// The shell
@@ -162,6 +169,7 @@ fn execute(command: Command, sources: Sources) -> anyhow::Result<ExitCode> {
         Command::MigrateCoturn(wishes) => migrate_coturn::run(&wishes),
         Command::Bench { task } => bench::run(task),
         Command::Load { task } => load::run(task),
+        Command::Contract { of } => contract::run(of),
         Command::Completions { shell } => manual::completions(&mut Cli::command(), shell),
         Command::Man { dir } => manual::pages(Cli::command(), dir.as_deref()),
     };

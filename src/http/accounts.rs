@@ -7,13 +7,19 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use hyper::HeaderMap;
+use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::http::auth;
+use crate::http::auth::TokenReply;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
@@ -21,11 +27,15 @@ use crate::identity::Desk;
 use crate::identity::Form;
 use crate::signal::ErrorCode;
 
-#[derive(Deserialize)]
+/// A name and what proves it.
+#[derive(Deserialize, ToSchema)]
 struct AccountRequest {
+    /// Letters, digits and a few marks; case does not matter.
     username: String,
     password: String,
+    /// The device, for limits and bans; `deviceId` is understood too.
     #[serde(default, alias = "deviceId")]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[ -~]+$")]
     device_id: Option<String>,
 }
 
@@ -36,17 +46,72 @@ impl From<AccountRequest> for Form {
     }
 }
 
-#[derive(Deserialize)]
+/// The present password, and the next.
+#[derive(Deserialize, ToSchema)]
 struct PasswordRequest {
     password: String,
+    /// `newPassword` is understood too.
     #[serde(alias = "newPassword")]
     new_password: String,
 }
 
-#[derive(Default, Deserialize)]
+/// Which logins end.
+#[derive(Default, Deserialize, ToSchema)]
 struct LogoutRequest {
+    /// Every login of the user, not only that of the token.
     #[serde(default)]
     all: bool,
+}
+
+const TAG: &str = "identity";
+const ABSENT: &str = "there are no accounts here";
+
+pub(super) fn routes(table: Table) -> Table {
+    let post = |path, id, summary| Operation::new(Method::POST, path, TAG, id, summary);
+    table
+        .on(
+            post("/v1/auth/register", "register", "A new account and its first tokens")
+                .about("A guest who brings its access token keeps its id.")
+                .by(Who::Maybe)
+                .takes::<AccountRequest>()
+                .gives::<TokenReply>(StatusCode::CREATED, "The account is made")
+                .refuses(ErrorCode::Conflict, "the name is taken, or one is registered already")
+                .refuses(ErrorCode::NotFound, ABSENT),
+            register,
+        )
+        .on(
+            post("/v1/auth/login", "logIn", "Tokens of an account")
+                .takes::<AccountRequest>()
+                .gives::<TokenReply>(StatusCode::OK, "The name and the password are right")
+                .refuses(ErrorCode::Unauthorized, "the name or the password is wrong")
+                .refuses(ErrorCode::Forbidden, "the account is disabled")
+                .refuses(ErrorCode::Banned, "the user, the device or the network is banned")
+                .refuses(ErrorCode::RateLimited, "too many wrong passwords")
+                .refuses(ErrorCode::Unavailable, "too many passwords are being worked on, or accounts cannot be read")
+                .refuses(ErrorCode::NotFound, ABSENT),
+            log_in,
+        )
+        .on(
+            post(
+                "/v1/auth/password",
+                "changePassword",
+                "Another password, and the tokens of the one login that is left",
+            )
+            .by(Who::User)
+            .takes::<PasswordRequest>()
+            .gives::<TokenReply>(StatusCode::OK, "The password is changed, every other login is over")
+            .refuses(ErrorCode::Unauthorized, "the present password is wrong")
+            .refuses(ErrorCode::Forbidden, "guests have no password")
+            .refuses(ErrorCode::NotFound, ABSENT),
+            change_password,
+        )
+        .on(
+            post("/v1/auth/logout", "logOut", "Ends the login of the access token, or every login of its user")
+                .by(Who::User)
+                .may_take::<LogoutRequest>()
+                .gives_nothing(StatusCode::NO_CONTENT, "It is over, live sockets too"),
+            log_out,
+        )
 }
 
 /// `POST /v1/auth/register`: a new account and its first tokens. A guest's access token may come along.
@@ -106,5 +171,5 @@ pub(crate) async fn log_out(
 }
 
 fn desk(inner: &Inner) -> Result<&Desk, Problem> {
-    inner.hooks.accounts.as_ref().ok_or(Problem::new(ErrorCode::NotFound, "there are no accounts here"))
+    inner.hooks.accounts.as_ref().ok_or(Problem::new(ErrorCode::NotFound, ABSENT))
 }

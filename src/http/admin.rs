@@ -6,16 +6,23 @@ use axum::body::Body;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
+use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
 use crate::http::auth;
 use crate::http::body;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::hooks::Pending;
 use crate::http::moderation::Named;
@@ -29,6 +36,8 @@ use crate::signal::AccountChanges;
 use crate::signal::AccountSearch;
 use crate::signal::ErrorCode;
 use crate::signal::ModerationAsk;
+use crate::signal::words;
+use crate::signal::words_or_null;
 
 /// Lists live allocations.
 pub type AllocationsHook = Arc<dyn Fn(AllocationQuery) -> Pending<Result<Value, Problem>> + Send + Sync>;
@@ -63,52 +72,181 @@ impl fmt::Debug for AdminHooks {
 }
 
 /// Which allocations are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 pub struct AllocationQuery {
     /// Only those of this session, all at once.
+    #[param(nullable = false)]
     pub session: Option<String>,
     /// The `next` of the page before.
+    #[param(nullable = false, pattern = "^[0-9]{1,2}-[0-9]{1,9}$")]
     pub after: Option<String>,
     /// Allocations, at most.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     pub limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct SessionPage {
+    /// The `next` of the page before.
+    #[param(nullable = false)]
     after: Option<String>,
+    /// Entries, at most.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct QueuePage {
+    /// The `next` of the page before.
+    #[param(nullable = false, format = "uint64")]
     after: Option<u64>,
+    /// Entries, at most.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct UserPage {
+    /// A part of the name.
+    #[param(nullable = false)]
     q: Option<String>,
+    /// Only of that role.
+    #[param(schema_with = roles, required = false)]
     role: Option<String>,
+    /// Only those that may not log in, or only those that may.
+    #[param(nullable = false)]
     disabled: Option<bool>,
+    /// The `next` of the page before.
+    #[param(nullable = false)]
     after: Option<String>,
+    /// Entries, at most.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct SeriesPage {
+    /// Only what was measured after that moment.
+    #[param(nullable = false, format = "uint64")]
     after: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// What is altered of an account: at least one of the two.
+#[derive(Deserialize, ToSchema)]
 struct UserChanges {
+    #[schema(schema_with = roles_or_null)]
     role: Option<String>,
+    /// Whether it may not log in.
     disabled: Option<bool>,
+}
+
+fn roles() -> Object {
+    words(Role::ALL.map(Role::as_str))
+}
+
+fn roles_or_null() -> Object {
+    words_or_null(Role::ALL.map(Role::as_str))
 }
 
 /// Why something is done, for the audit.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 struct Why {
     reason: Option<String>,
+}
+
+pub(super) fn routes(table: Table) -> Table {
+    let operation = |method, path, id, summary| {
+        let operation = Operation::new(method, path, "operation", id, summary).by(Who::Admin);
+        operation.refuses(ErrorCode::NotFound, "there is no such thing, or this is not told here")
+    };
+    let get = |path, id, summary| operation(Method::GET, path, id, summary);
+    let page = |operation: Operation, members: &[&str]| {
+        operation.gives_object(StatusCode::OK, "A page of them", members, json!({}))
+    };
+    table
+        .on(
+            page(
+                get("/v1/admin/sessions", "listLiveSessions", "Live sessions, the newest first").asks::<SessionPage>(),
+                &["sessions", "next"],
+            ),
+            sessions,
+        )
+        .on(
+            operation(Method::POST, "/v1/admin/sessions/{id}/end", "endSession", "Ends a session; the relay lets go")
+                .may_take::<Why>()
+                .gives_object(StatusCode::OK, "It is over", &[], json!({})),
+            end_session,
+        )
+        .on(
+            page(
+                get("/v1/admin/rooms", "listOpenRooms", "Rooms with somebody in them").asks::<SessionPage>(),
+                &["rooms", "next"],
+            ),
+            rooms,
+        )
+        .on(
+            operation(Method::POST, "/v1/admin/rooms/{id}/clear", "clearRoom", "Puts everybody out of a room")
+                .about("Members may come back.")
+                .may_take::<Why>()
+                .gives_object(StatusCode::OK, "Nobody is there any more", &[], json!({})),
+            clear_room,
+        )
+        .on(
+            page(
+                get("/v1/admin/queue", "listQueue", "Who waits for a partner, who came first first")
+                    .asks::<QueuePage>(),
+                &["next"],
+            ),
+            queue,
+        )
+        .on(
+            page(
+                get("/v1/admin/allocations", "listAllocations", "What the relay holds").asks::<AllocationQuery>(),
+                &["allocations"],
+            ),
+            allocations,
+        )
+        .on(
+            operation(Method::POST, "/v1/admin/allocations/{id}/end", "endAllocation", "Ends an allocation")
+                .about("The client may ask for another.")
+                .gives_object(StatusCode::OK, "Its address and connection are closed", &[], json!({})),
+            end_allocation,
+        )
+        .on(
+            page(
+                get("/v1/admin/users", "listUsers", "Accounts in the order of their names").asks::<UserPage>(),
+                &["users", "next"],
+            ),
+            users,
+        )
+        .on(
+            operation(Method::PATCH, "/v1/admin/users/{id}", "alterUser", "Another role, or whether it may log in")
+                .takes::<UserChanges>()
+                .gives_object(StatusCode::OK, "The account; its logins are over", &[], json!({}))
+                .refuses(ErrorCode::Conflict, "nobody alters themselves"),
+            alter_user,
+        )
+        .on(
+            get("/v1/admin/config", "showConfig", "The configuration in force, secrets masked").gives_object(
+                StatusCode::OK,
+                "The configuration",
+                &[],
+                json!({}),
+            ),
+            config,
+        )
+        .on(
+            get("/v1/admin/series", "showSeries", "What was measured in the last hour")
+                .asks::<SeriesPage>()
+                .gives_object(StatusCode::OK, "The measurements", &[], json!({})),
+            series,
+        )
+        .on(
+            operation(Method::POST, "/v1/admin/drain", "drain", "Begins to drain the node, as SIGTERM does")
+                .gives_object(StatusCode::ACCEPTED, "The process ends when everybody has gone", &[], json!({}))
+                .refuses(ErrorCode::Conflict, "it drains already"),
+            drain,
+        )
 }
 
 /// `GET /v1/admin/sessions`: live sessions, the newest first.

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use hyper::Method;
 use hyper::StatusCode;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::moderation::Named;
 use crate::http::moderation::ask;
@@ -19,10 +24,62 @@ use crate::http::page::PageQuery;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::AppealAsk;
+use crate::signal::AppealFields;
 use crate::signal::AppealSubmit;
+use crate::signal::ErrorCode;
 use crate::signal::ModerationAsk;
 use crate::signal::PageAsk;
+use crate::signal::VerdictFields;
 use crate::signal::VerdictRequest;
+
+pub(super) fn routes(table: Table) -> Table {
+    let operation = |method, path, id, summary| Operation::new(method, path, "moderation", id, summary);
+    table
+        .on(
+            operation(Method::GET, "/v1/appeals", "listAppeals", "What is in force against oneself, and one's appeals")
+                .about("Also for those who are banned.")
+                .by(Who::User)
+                .gives_object(StatusCode::OK, "All of them", &["sanctions", "appeals"], json!({})),
+            own,
+        )
+        .on(
+            operation(
+                Method::POST,
+                "/v1/appeals",
+                "submitAppeal",
+                "Asks for a second look at a ban or lesser sanction",
+            )
+            .about("Also for those who are banned.")
+            .by(Who::User)
+            .takes::<AppealFields>()
+            .gives_object(StatusCode::CREATED, "The appeal", &["appeal"], json!({}))
+            .refuses(ErrorCode::NotFound, "nothing of that name is in force against one")
+            .refuses(ErrorCode::Conflict, "one has appealed against that before"),
+            submit,
+        )
+        .on(
+            operation(
+                Method::GET,
+                "/v1/appeals/open",
+                "listOpenAppeals",
+                "Appeals without a verdict, the oldest first",
+            )
+            .by(Who::Staff)
+            .asks::<page::Part>()
+            .gives_object(StatusCode::OK, "A page of them", &["appeals", "next"], json!({})),
+            open,
+        )
+        .on(
+            operation(Method::POST, "/v1/appeals/{id}/decision", "decideAppeal", "What becomes of an appeal")
+                .by(Who::Staff)
+                .takes::<VerdictFields>()
+                .gives_object(StatusCode::OK, "The appeal", &[], json!({}))
+                .refuses(ErrorCode::NotFound, "there is no such appeal")
+                .refuses(ErrorCode::Forbidden, "another moderator decides on that")
+                .refuses(ErrorCode::Conflict, "the appeal is decided"),
+            decide,
+        )
+}
 
 /// `GET /v1/appeals`: what is in force against oneself, and one's appeals. Also for those who are banned.
 pub(crate) async fn own(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {

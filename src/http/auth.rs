@@ -6,26 +6,39 @@ use axum::extract::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use hyper::HeaderMap;
+use hyper::Method;
+use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
+use crate::auth::token::Role;
 use crate::auth::token::Subject;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
+use crate::signal::words;
+use crate::time::UnixMillis;
 
 /// Bytes of a refresh token; ours are far shorter.
 const REFRESH_TOKEN_MAX: usize = 1024;
 
-#[derive(Deserialize)]
+/// Who wants to come in as a guest.
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct GuestRequest {
+    /// The device, for limits and bans; `deviceId` is understood too.
     #[serde(alias = "deviceId")]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[ -~]+$")]
     device_id: String,
     /// For the service that judges guests.
     #[serde(default)]
@@ -37,25 +50,31 @@ pub(crate) struct GuestRequest {
     number: String,
 }
 
-#[derive(Serialize)]
+/// Work for a guest.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Challenge)]
 struct ChallengeReply<'a> {
     challenge: &'a str,
     bits: u8,
     algorithm: &'static str,
-    /// Unix milliseconds.
-    expires_at: u64,
+    expires_at: UnixMillis,
 }
 
-#[derive(Deserialize)]
+/// What is traded for new tokens.
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct RefreshRequest {
+    /// Good for one trade; `refreshToken` is understood too.
     #[serde(alias = "refreshToken")]
     refresh_token: String,
 }
 
-#[derive(Serialize)]
+/// A user.
+#[derive(Serialize, ToSchema)]
 struct User<'a> {
     id: &'a str,
+    #[schema(schema_with = roles)]
     role: &'static str,
+    /// Whether it has no account.
     guest: bool,
 }
 
@@ -65,22 +84,83 @@ impl<'a> From<&'a Subject> for User<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct TokenReply<'a> {
+fn roles() -> Object {
+    words(Role::ALL.map(Role::as_str))
+}
+
+/// Fresh tokens. RFC 6749 §5.1.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokens)]
+pub(crate) struct TokenReply<'a> {
     access_token: &'a str,
     refresh_token: &'a str,
+    /// Always `Bearer`.
     token_type: &'static str,
-    /// Seconds. RFC 6749 §5.1.
+    /// Seconds.
     expires_in: u64,
     user: User<'a>,
 }
 
-#[derive(Serialize)]
+/// A good access token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verified)]
 struct VerifyReply<'a> {
+    /// Always true: a bad token is refused.
     valid: bool,
     user: User<'a>,
-    /// Unix milliseconds.
-    expires_at: u64,
+    expires_at: UnixMillis,
+}
+
+const TAG: &str = "identity";
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .on(
+            Operation::new(
+                Method::GET,
+                "/v1/auth/challenge",
+                TAG,
+                "showChallenge",
+                "Work for a guest before it comes in",
+            )
+            .gives::<ChallengeReply>(StatusCode::OK, "The work")
+            .refuses(ErrorCode::NotFound, "guests need not work here"),
+            challenge,
+        )
+        .on(
+            Operation::new(Method::POST, "/v1/auth/guest", TAG, "makeGuest", "A new guest and its tokens")
+                .also_at(&["/auth/token"])
+                .takes::<GuestRequest>()
+                .gives::<TokenReply>(StatusCode::OK, "The guest is made")
+                .refuses(ErrorCode::Forbidden, "guests are not let in, or not without a better proof")
+                .refuses(ErrorCode::Banned, "the device or the network is banned")
+                .refuses(ErrorCode::Unavailable, "the node stops, or whoever judges guests does not answer"),
+            guest,
+        )
+        .on(
+            Operation::new(Method::POST, "/v1/auth/refresh", TAG, "refreshTokens", "A new pair of tokens")
+                .about("A refresh token is good for one trade; traded twice, it ends the login it is of.")
+                .also_at(&["/auth/refresh"])
+                .takes::<RefreshRequest>()
+                .gives::<TokenReply>(StatusCode::OK, "The old refresh token is void")
+                .refuses(ErrorCode::Unauthorized, "the refresh token is wrong, used, or its login is over")
+                .refuses(ErrorCode::Banned, "its user is banned")
+                .refuses(ErrorCode::Unavailable, "the node stops"),
+            refresh,
+        )
+        .on(
+            Operation::new(Method::GET, "/v1/auth/verify", TAG, "verifyToken", "Whether the access token is good")
+                .also_at(&["/auth/verify"])
+                .by(Who::User)
+                .gives::<VerifyReply>(StatusCode::OK, "It is"),
+            verify,
+        )
+        .on(
+            Operation::new(Method::GET, "/v1/auth/me", TAG, "showMe", "Whose access token it is")
+                .by(Who::User)
+                .gives::<User>(StatusCode::OK, "The user"),
+            me,
+        )
 }
 
 /// `POST /v1/auth/guest`: a new user.
@@ -112,7 +192,7 @@ pub(crate) async fn challenge(
         challenge: &task.challenge,
         bits: task.bits,
         algorithm: "sha-256",
-        expires_at: task.expires.0,
+        expires_at: task.expires,
     }))
 }
 
@@ -129,7 +209,7 @@ pub(crate) async fn refresh(State(inner): State<Arc<Inner>>, headers: Head, body
 pub(crate) async fn verify(State(inner): State<Arc<Inner>>, headers: Head) -> Result<Response, Problem> {
     let identity = identity(&inner, &headers).await?;
     let user = User::from(&identity.subject);
-    Ok(body::reply(&VerifyReply { valid: true, user, expires_at: identity.expires.0 }))
+    Ok(body::reply(&VerifyReply { valid: true, user, expires_at: identity.expires }))
 }
 
 /// `GET /v1/auth/me`: whose access token it is.

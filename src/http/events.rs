@@ -13,17 +13,25 @@ use axum::response::sse::KeepAlive;
 use axum::response::sse::Sse;
 use futures_util::stream;
 use hyper::HeaderMap;
+use hyper::Method;
+use hyper::StatusCode;
 use hyper::Uri;
 use hyper::header;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
+use serde::Deserialize;
+use serde_json::json;
 use tokio::time::Instant;
 use tokio::time::sleep;
+use utoipa::IntoParams;
 
 use crate::admission::Permit;
 use crate::auth::token::Role;
 use crate::events::Told;
 use crate::http::auth;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
@@ -45,6 +53,34 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Some proxies keep what they pass on until there is more of it, unless told not to.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+#[derive(Deserialize, IntoParams)]
+#[allow(dead_code, reason = "it is looked for in the query as text")]
+struct Place {
+    /// Go on behind the event of that number.
+    #[param(nullable = false, format = "uint64")]
+    after: Option<u64>,
+}
+
+pub(super) fn routes(table: Table) -> Table {
+    table.on(
+        Operation::new(Method::GET, "/v1/events", "operation", "readEvents", "What happens, as it happens")
+            .about(
+                "Server-sent events without an end: `id` is the number of the event, `event` its type, `data` a JSON \
+                object. It ends with the access token, and when the node stops.",
+            )
+            .by(Who::Admin)
+            .asks::<Place>()
+            .reads_header(
+                "last-event-id",
+                "Go on behind the event of that number",
+                json!({"type": "integer", "format": "uint64", "minimum": 0}),
+            )
+            .gives_content(StatusCode::OK, "The events", &["text/event-stream"], json!({}))
+            .refuses(ErrorCode::RateLimited, "too many read along"),
+        stream,
+    )
+}
 
 /// One who reads along.
 struct Reader {

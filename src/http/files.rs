@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -20,6 +19,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::auth::file_link::FileSignature;
 use crate::files;
@@ -30,11 +32,17 @@ use crate::files::Wish;
 use crate::http::auth;
 use crate::http::body;
 use crate::http::client_address::Client;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::hooks::FileHooks;
+use crate::http::moderation::Named;
+use crate::http::moderation::name as path_name;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
+use crate::signal::words;
 use crate::store::MessageKind;
 use crate::store::Upload;
 use crate::store::UserId;
@@ -51,20 +59,124 @@ const DRAINED_FOR: Duration = Duration::from_secs(5);
 /// When somebody from whose address too many files arrive may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
+/// A file to be sent to a `session` or to a `room`.
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct UploadRequest {
+    /// A live session of one's own.
     session: Option<String>,
+    /// A room where one is.
     room: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = WishShape)]
     wish: Wish,
 }
 
-#[derive(Serialize)]
+/// The file.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "the shape of files::Wish")]
+struct WishShape {
+    #[schema(schema_with = kinds)]
+    kind: String,
+    /// Its name for people.
+    #[schema(min_length = 1)]
+    name: String,
+    /// Bytes.
+    #[schema(minimum = 1)]
+    size: u64,
+    /// A media type; what the bytes are is found out when they come.
+    #[schema(rename = "type")]
+    mime: Option<String>,
+}
+
+fn kinds() -> Object {
+    words([MessageKind::Voice, MessageKind::Image, MessageKind::File].map(MessageKind::as_str))
+}
+
+/// Where to put a file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upload)]
 struct UploadReply<'a> {
+    /// For `chat.send`.
     upload: &'a str,
+    /// Where to put it; signed.
     url: &'a str,
+    /// Until when all of it must have come.
     expires_at: UnixMillis,
+    /// Bytes that a file of this kind may have.
     max_bytes: u64,
+}
+
+/// A file that has come.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Uploaded)]
+struct ArrivedReply<'a> {
+    upload: &'a str,
+    /// Bytes.
+    size: u64,
+    /// What the bytes are.
+    #[serde(rename = "type")]
+    mime: &'a str,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[allow(dead_code, reason = "they are looked for in the query as text")]
+struct Signed {
+    /// As in the address that was given.
+    #[param(maximum = 9007199254740991u64)]
+    expires: u64,
+    /// As in the address that was given.
+    signature: String,
+}
+
+pub(super) fn routes(table: Table) -> Table {
+    let operation = |method, path, id, summary| {
+        Operation::new(method, path, "files", id, summary)
+            .refuses(ErrorCode::Unavailable, "there are no files here, or they cannot be read or stored now")
+    };
+    let signed = |method, path, id, summary| {
+        operation(method, path, id, summary)
+            .about("The address is signed, as it was given by `/v1/uploads` or with a message; it needs no token.")
+            .asks::<Signed>()
+            .refuses(ErrorCode::Forbidden, "the signature is missing, wrong or expired")
+            .refuses(ErrorCode::NotFound, "there is no such file, or it is gone")
+    };
+    let text = json!({"schema": {"type": "string"}});
+    let of_file = json!({"etag": text, "accept-ranges": text, "content-disposition": text});
+    let mut of_part = of_file.clone();
+    of_part["content-range"] = text.clone();
+    table
+        .on(
+            operation(Method::POST, "/v1/uploads", "askUpload", "An address to put a file at")
+                .by(Who::User)
+                .takes::<UploadRequest>()
+                .gives::<UploadReply>(StatusCode::CREATED, "The address")
+                .refuses(ErrorCode::NotInSession, "one is in no session or room of that id")
+                .refuses(ErrorCode::Forbidden, "a moderator lets one write to nobody for now")
+                .refuses(ErrorCode::Conflict, "one has as many files, or as many bytes of them, as one can")
+                .refuses(ErrorCode::RateLimited, "too many files"),
+            ask,
+        )
+        .on(
+            signed(Method::PUT, "/v1/uploads/{id}", "putUpload", "The bytes of a file")
+                .takes_bytes()
+                .gives::<ArrivedReply>(StatusCode::OK, "The file has come")
+                .refuses(ErrorCode::BadRequest, "the bytes are not as many or not of the kind that was promised")
+                .refuses(ErrorCode::Conflict, "the file has come already, or comes now")
+                .refuses(ErrorCode::TooLarge, "there are more bytes than were promised")
+                .refuses_with(StatusCode::REQUEST_TIMEOUT, ErrorCode::BadRequest, "the file took too long"),
+            put,
+        )
+        .on(
+            signed(Method::GET, "/v1/files/{id}", "getFile", "A file, or a part of it")
+                .reads_header("range", "A part of it. RFC 9110 §14.2", json!({"type": "string"}))
+                .reads_header("if-none-match", "The file is known", json!({"type": "string"}))
+                .reads_header("if-range", "A part only of the file that is known", json!({"type": "string"}))
+                .gives_content(StatusCode::OK, "All of it", &["*/*"], of_file.clone())
+                .gives_content(StatusCode::PARTIAL_CONTENT, "The part", &["*/*"], of_part)
+                .gives_content(StatusCode::NOT_MODIFIED, "The file is known", &[], json!({"etag": text}))
+                .refuses_with(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::BadRequest, "it has no such part"),
+            get,
+        )
 }
 
 /// `POST /v1/uploads`: asks for an address to put a file at.
@@ -89,12 +201,13 @@ pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: Head, body: Bo
 pub(crate) async fn put(
     State(inner): State<Arc<Inner>>,
     Extension(client): Extension<Client>,
-    Path(id): Path<String>,
+    id: Named,
     uri: Uri,
     headers: Head,
     body: Body,
 ) -> Result<Response, Problem> {
     let desk = &hooks(&inner)?.desk;
+    let id = path_name(id)?;
     let too_many = |_| Problem::rate_limited("too many files arrive from this address", RETRY_AFTER);
     let _place = inner.arrivals.admit(client.ip).map_err(too_many)?;
     let mut stream = body.into_data_stream();
@@ -102,8 +215,7 @@ pub(crate) async fn put(
     let outcome = desk.receive(&id, &signature, content_length(&headers), &mut stream).await;
     match outcome {
         Ok(arrived) => {
-            let told = json!({"upload": arrived.upload.0, "size": arrived.size, "type": arrived.mime});
-            Ok(body::reply(&told))
+            Ok(body::reply(&ArrivedReply { upload: &arrived.upload.0, size: arrived.size, mime: &arrived.mime }))
         }
         Err(error) => {
             drain(Body::from_stream(stream)).await;
@@ -118,12 +230,13 @@ pub(crate) async fn put(
 /// `GET /v1/files/{id}`: a file, or a part of it.
 pub(crate) async fn get(
     State(inner): State<Arc<Inner>>,
-    Path(id): Path<String>,
+    id: Named,
     method: Method,
     uri: Uri,
     headers: Head,
 ) -> Result<Response, Problem> {
     let desk = &hooks(&inner)?.desk;
+    let id = path_name(id)?;
     let signature = signature(&uri)?;
     let upload = desk.find(&id, &signature).await?;
     let etag = etag(&upload);

@@ -52,7 +52,8 @@ pub(crate) async fn idempotency(State(inner): State<Arc<Inner>>, request: Reques
     answer(inner, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-fn gives_secrets(path: &str) -> bool {
+/// Whether a route gives what nobody may be given twice.
+pub(crate) fn gives_secrets(path: &str) -> bool {
     ["/v1/auth/", "/auth/", "/v1/turn/", "/turn/"].iter().any(|prefix| path.starts_with(prefix))
 }
 

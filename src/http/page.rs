@@ -2,15 +2,20 @@
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::problem::Problem;
 use crate::signal::ErrorCode;
 use crate::signal::PageAsk;
 
 /// The query of a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct Part {
+    /// The `next` of the page before.
+    #[param(nullable = false, pattern = r"^[0-9]{1,15}\..*$")]
     after: Option<String>,
+    /// Entries, at most; 100 unless said.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 

@@ -6,28 +6,69 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use hyper::header::HeaderValue;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::export;
 use crate::http::head::Head;
 use crate::http::page;
 use crate::http::page::PageQuery;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
+use crate::signal::ErrorCode;
 use crate::signal::PersonAsk;
 
 /// When somebody may try again who found too many at it.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-#[derive(Default, Deserialize)]
+/// That it is really meant.
+#[derive(Default, Deserialize, ToSchema)]
 struct Confirmation {
     /// Of those who have an account.
     password: Option<String>,
+}
+
+pub(super) fn routes(table: Table) -> Table {
+    let operation = |method, path, id, summary| Operation::new(method, path, "people", id, summary).by(Who::User);
+    table
+        .on(
+            operation(Method::GET, "/v1/me/export", "exportMe", "All that is kept about oneself, as one document")
+                .gives_object(
+                    StatusCode::OK,
+                    "The document, which is written while it is read",
+                    &[],
+                    json!({"content-disposition": {"schema": {"type": "string"}}}),
+                )
+                .refuses(ErrorCode::RateLimited, "too many are told what is kept of them"),
+            export,
+        )
+        .on(
+            operation(Method::DELETE, "/v1/me", "eraseMe", "Takes everything away that is kept about oneself")
+                .about("Who has an account shows its password again.")
+                .may_take::<Confirmation>()
+                .gives_nothing(StatusCode::NO_CONTENT, "It is gone, every login is over")
+                .refuses(ErrorCode::Unauthorized, "the password is wrong")
+                .refuses(ErrorCode::Forbidden, "the user, or what is kept of it, is not the server's own")
+                .refuses(ErrorCode::Conflict, "it cannot be taken away now")
+                .refuses(ErrorCode::RateLimited, "too many wrong passwords"),
+            erase,
+        )
+        .on(
+            operation(Method::GET, "/v1/history/sessions", "listSessions", "One's own sessions that are over")
+                .asks::<page::Part>()
+                .gives_object(StatusCode::OK, "A page of them, the newest first", &["sessions", "next"], json!({})),
+            sessions,
+        )
 }
 
 /// `GET /v1/me/export`: all that is kept about whoever asks, as one JSON document.

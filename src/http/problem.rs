@@ -9,12 +9,15 @@ use hyper::StatusCode;
 use hyper::header;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::auth::token::RefreshError;
 use crate::signal::ErrorCode;
 use crate::signal::Refusal;
 use crate::signal::Stopped;
+use crate::signal::words;
 
 /// One error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,8 +85,38 @@ impl Problem {
     }
 }
 
+/// A problem on the wire. RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// Always `about:blank`: the code says more.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The words of the status.
+    title: &'a str,
+    /// The status again.
+    status: u16,
+    /// What programs go by.
+    #[schema(schema_with = codes)]
+    code: &'a str,
+    /// A sentence for the developer; programs must not depend on it.
+    detail: &'a str,
+    /// When the same request may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after_ms: Option<u64>,
+    /// The readiness check that fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    check: Option<&'a str>,
+}
+
+fn codes() -> Object {
+    words(ErrorCode::ALL.map(ErrorCode::as_str).into_iter().chain(["internal"]))
+}
+
 /// Rule 41.
-const fn status(code: ErrorCode) -> StatusCode {
+pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest | ErrorCode::UnknownType => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -116,29 +149,28 @@ impl From<RefreshError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or_default(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        let mut response = Response::new(Body::empty());
+        // RFC 9110 §10.2.3 knows whole seconds only; rounded up, so that nobody comes back too early.
+        let retry_after_ms = self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            retry_after_ms,
+            check: self.check,
+        };
+        // Texts and numbers make an object.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
-        if let Some(retry_after) = self.retry_after {
-            // RFC 9110 §10.2.3 knows whole seconds only; rounded up, so that nobody comes back too early.
-            let millis = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        if let Some(millis) = retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
-            body["retry_after_ms"] = json!(millis);
         }
-        if let Some(check) = self.check {
-            body["check"] = json!(check);
-        }
-        *response.body_mut() = Body::from(body.to_string());
         response
     }
 }

@@ -3,25 +3,60 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use hyper::Method;
+use hyper::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::Stats;
+use crate::signal::view::IceServersView;
 
-#[derive(Serialize)]
+/// Public numbers of this node.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
 struct StatsReply {
+    /// WebSockets.
     connections: u64,
     users_online: u64,
+    /// Who waits to be matched.
     waiting: u64,
     sessions: u64,
+    /// Since the start.
     sessions_total: u64,
+    /// Where somebody is.
     rooms: u64,
     /// From joining the queue to the match; null before the first.
     average_wait_ms: Option<u64>,
+}
+
+pub(super) fn routes(table: Table) -> Table {
+    let summary = "ICE servers for one's live session, or else for oneself";
+    let credentials = |method, id| {
+        Operation::new(method, "/v1/turn/credentials", "calls", id, summary)
+            .also_at(&["/turn/credentials"])
+            .by(Who::User)
+            .gives::<IceServersView>(
+                StatusCode::OK,
+                "The servers, and until when the credential can be used to allocate",
+            )
+    };
+    table
+        .on(credentials(Method::GET, "showTurnCredentials"), turn_credentials)
+        .on(credentials(Method::POST, "mintTurnCredentials"), turn_credentials)
+        .on(
+            Operation::new(Method::GET, "/v1/stats", "operation", "showStats", "Public numbers of this node")
+                .also_at(&["/stats"])
+                .gives::<StatsReply>(StatusCode::OK, "The numbers"),
+            stats,
+        )
 }
 
 /// `GET` and `POST /v1/turn/credentials`: ICE servers for the live session of whoever asks, else for that user.

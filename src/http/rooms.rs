@@ -9,13 +9,20 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::rejection::QueryRejection;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::http::auth;
 use crate::http::body;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::page;
 use crate::http::page::PageQuery;
@@ -23,31 +30,129 @@ use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
 use crate::signal::RoomAsk;
+use crate::signal::view::HistoryView;
+use crate::signal::view::InvitationView;
+use crate::signal::view::MemberView;
+use crate::signal::view::MembersView;
+use crate::signal::view::RoomView;
+use crate::signal::view::RoomsView;
+use crate::signal::words;
 
 type Shared = State<Arc<Inner>>;
 type Room = Result<Path<String>, PathRejection>;
 type RoomAndMember = Result<Path<(String, String)>, PathRejection>;
 
-#[derive(Deserialize)]
+/// A new room.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RoomRequest)]
 struct Named {
+    /// For people; one line.
+    #[schema(min_length = 1, max_length = 80, pattern = "^[ -~]*[!-~][ -~]*$")]
     name: String,
 }
 
-#[derive(Deserialize)]
+/// Another role for a member.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RoleRequest)]
 struct Role {
+    #[schema(schema_with = grantable)]
     role: String,
 }
 
-#[derive(Default, Deserialize)]
+fn grantable() -> Object {
+    words(["member", "moderator"])
+}
+
+/// How long an invitation is good.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = InvitationRequest)]
 struct Life {
+    /// Milliseconds; a day unless said.
+    #[schema(minimum = 1, maximum = 2592000000u64)]
     ttl_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(crate) struct Part {
+    /// Only what was sent before that `mid`.
+    #[param(value_type = String, format = "uuid", required = false)]
     before: Option<String>,
+    /// Only what was sent after that `mid`.
+    #[param(value_type = String, format = "uuid", required = false)]
     after: Option<String>,
+    /// Messages, at most; 50 unless said.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
     limit: Option<usize>,
+}
+
+const NO_ROOM: &str = "there is no such room";
+const NO_MEMBER: &str = "one does not belong to this room";
+
+pub(super) fn routes(table: Table) -> Table {
+    const ROOM: &str = "/v1/rooms/{id}";
+    const MEMBER: &str = "/v1/rooms/{id}/members/{peer}";
+    let operation = |method, path, id, summary| Operation::new(method, path, "rooms", id, summary).by(Who::User);
+    let in_room = |method, path, id, summary| {
+        operation(method, path, id, summary)
+            .refuses(ErrorCode::NotFound, NO_ROOM)
+            .refuses(ErrorCode::Forbidden, NO_MEMBER)
+    };
+    table
+        .on(
+            operation(Method::POST, "/v1/rooms", "createRoom", "A new, private room")
+                .takes::<Named>()
+                .gives::<RoomView>(StatusCode::CREATED, "One owns it")
+                .refuses(ErrorCode::Conflict, "one belongs to as many rooms as one can"),
+            create,
+        )
+        .on(
+            operation(Method::GET, "/v1/rooms", "listRooms", "One's own rooms")
+                .asks::<page::Part>()
+                .gives::<RoomsView>(StatusCode::OK, "The rooms"),
+            list,
+        )
+        .on(in_room(Method::GET, ROOM, "showRoom", "A room").gives::<RoomView>(StatusCode::OK, "The room"), show)
+        .on(
+            in_room(Method::DELETE, ROOM, "removeRoom", "Puts everybody out and ends a room")
+                .gives_nothing(StatusCode::NO_CONTENT, "The room is gone")
+                .refuses(ErrorCode::Forbidden, "only its owner removes a room"),
+            remove,
+        )
+        .on(
+            in_room(Method::GET, "/v1/rooms/{id}/members", "listMembers", "Who belongs to a room")
+                .asks::<page::Part>()
+                .gives::<MembersView>(StatusCode::OK, "The members"),
+            members,
+        )
+        .on(
+            in_room(Method::PATCH, MEMBER, "appointMember", "Another role for a member")
+                .takes::<Role>()
+                .gives::<MemberView>(StatusCode::OK, "The member")
+                .refuses(ErrorCode::NotFound, "nobody of that name belongs to the room")
+                .refuses(ErrorCode::Forbidden, "only the owner gives roles")
+                .refuses(ErrorCode::Conflict, "an owner stays the owner"),
+            appoint,
+        )
+        .on(
+            in_room(Method::DELETE, MEMBER, "dismissMember", "Puts somebody out, or oneself")
+                .gives_nothing(StatusCode::NO_CONTENT, "The membership is over")
+                .refuses(ErrorCode::NotFound, "nobody of that name belongs to the room")
+                .refuses(ErrorCode::Forbidden, "only a higher role puts somebody out")
+                .refuses(ErrorCode::Conflict, "an owner removes the room instead"),
+            dismiss,
+        )
+        .on(
+            in_room(Method::GET, "/v1/rooms/{id}/messages", "listMessages", "What was written in a room")
+                .asks::<Part>()
+                .gives::<HistoryView>(StatusCode::OK, "A part of it, the oldest message first"),
+            messages,
+        )
+        .on(
+            in_room(Method::POST, "/v1/rooms/{id}/invites", "invite", "A ticket that makes its holder a member")
+                .may_take::<Life>()
+                .gives::<InvitationView>(StatusCode::CREATED, "The ticket"),
+            invite,
+        )
 }
 
 /// `POST /v1/rooms`: a new, private room.

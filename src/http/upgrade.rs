@@ -9,6 +9,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
+use hyper::Method;
 use hyper::Request;
 use hyper::StatusCode;
 use hyper::header;
@@ -16,6 +17,7 @@ use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -23,6 +25,9 @@ use crate::admission::Full;
 use crate::admission::Permit;
 use crate::http::auth;
 use crate::http::client_address::Client;
+use crate::http::contract::Operation;
+use crate::http::contract::Table;
+use crate::http::contract::Who;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
@@ -39,6 +44,24 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Query parameters that would put a token into logs and histories. Rule 4.
 const TOKEN_PARAMETERS: [&str; 3] = ["token", "access_token", "jwt"];
+
+pub(super) fn routes(table: Table) -> Table {
+    table.on(
+        Operation::new(Method::GET, "/ws", "calls", "openSocket", "A WebSocket of `duologue.v1`")
+            .about(
+                "Pages must be of an allowed origin, anything else needs an access token here. A query parameter that \
+                names a token is refused.",
+            )
+            .by(Who::Maybe)
+            .gives_content(StatusCode::SWITCHING_PROTOCOLS, "The messages follow", &[], json!({}))
+            .refuses(ErrorCode::BadRequest, "no subprotocol `duologue.v1` is offered, or a token stands in the URL")
+            .refuses(ErrorCode::Forbidden, "the origin is not allowed")
+            .refuses_with(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadRequest, "this is no WebSocket handshake")
+            .refuses(ErrorCode::RateLimited, "too many sockets from this address")
+            .refuses(ErrorCode::Unavailable, "the node is full or goes away"),
+        ws,
+    )
+}
 
 /// `GET /ws`.
 pub(crate) async fn ws(

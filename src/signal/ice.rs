@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::turn::Minter;
 use crate::auth::turn::TurnCredential;
@@ -19,11 +20,15 @@ const LIFE_AFTER_SESSION: Duration = Duration::from_secs(300);
 const LIFE_WITHOUT_LIMIT: Duration = Duration::from_secs(3600);
 
 /// An RTCIceServer.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct IceServer {
+    /// Where it listens.
+    #[schema(value_type = Vec<String>)]
     urls: Arc<[String]>,
+    /// Of TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
+    /// Of TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
 }

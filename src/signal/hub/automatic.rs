@@ -1,4 +1,6 @@
 //! What happens without a moderator: somebody about whom several complain is not matched until that is decided on.
+use serde_json::json;
+
 use crate::auth::token::Role;
 use crate::auth::token::is_guest_name;
 use crate::signal::hub::Hub;
@@ -46,7 +48,7 @@ impl Hub {
             at: now.unix,
             until: None,
         };
-        let deed = actor(now.unix).deed("ban.add", &ban.id.0, &ban_book::view(&ban));
+        let deed = actor(now.unix).deed("ban.add", &ban.id.0, &json!(ban_book::view(&ban)));
         let (stored, event) = (ban.clone(), happenings::ban_added(&ban, now.unix));
         self.note("automatic restriction", move |store: &mut dyn Store| {
             store.put_ban(&stored)?;
@@ -63,7 +65,7 @@ impl Hub {
         }
         for ban in self.automatic_bans(reported, now) {
             self.bans.remove(&ban.id);
-            let deed = actor(now.unix).deed("ban.lift", &ban.id.0, &ban_book::view(&ban));
+            let deed = actor(now.unix).deed("ban.lift", &ban.id.0, &json!(ban_book::view(&ban)));
             let event = happenings::ban_lifted(&ban, &UserId(NAME.into()), now.unix);
             self.note("automatic restriction", move |store: &mut dyn Store| {
                 store.remove_ban(&ban.id)?;

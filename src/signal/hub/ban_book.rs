@@ -1,5 +1,4 @@
 //! Bans as REST sees them: listed, made without a report, lifted.
-use serde_json::Value;
 use serde_json::json;
 
 use crate::auth::token::Role;
@@ -13,6 +12,8 @@ use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::protocol::BanRequest;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::view::BanView;
+use crate::signal::view::BansView;
 use crate::store::Ban;
 use crate::store::BanId;
 use crate::store::Banned;
@@ -49,7 +50,7 @@ impl Hub {
         let has_more = page.len() > limit;
         page.truncate(limit);
         let next = page.last().filter(|_| has_more).map(|ban| &*ban.id.0);
-        answer(Ok(json!({"bans": page.iter().map(|ban| view(ban)).collect::<Vec<_>>(), "next": next})));
+        answer(Ok(json!(BansView { bans: page.into_iter().map(view).collect(), next })));
     }
 
     pub(super) fn add_ban(&mut self, actor: Actor, request: BanRequest, answer: ModerationAnswer, now: Now) {
@@ -67,7 +68,7 @@ impl Hub {
             at: now.unix,
             until,
         };
-        let (stored, deed) = (ban.clone(), actor.deed("ban.add", &ban.id.0, &view(&ban)));
+        let (stored, deed) = (ban.clone(), actor.deed("ban.add", &ban.id.0, &json!(view(&ban))));
         let event = happenings::ban_added(&ban, now.unix);
         self.write(
             "ban",
@@ -77,7 +78,7 @@ impl Hub {
                 store.append_deed(&deed)
             },
             move |hub, outcome, now| {
-                let told = view(&ban);
+                let told = json!(view(&ban));
                 // Nobody stays because a disk is full.
                 hub.put_in_force(ban, now);
                 let unstored =
@@ -112,7 +113,7 @@ impl Hub {
         let Some(ban) = self.bans.get(&id) else {
             return answer(Err(Refusal::new(ErrorCode::NotFound, "there is no such ban")));
         };
-        let deed = actor.deed("ban.lift", &id.0, &view(ban));
+        let deed = actor.deed("ban.lift", &id.0, &json!(view(ban)));
         let event = happenings::ban_lifted(ban, &actor.user, actor.at);
         let stored = id.clone();
         self.write(
@@ -136,25 +137,25 @@ impl Hub {
 }
 
 /// A ban as moderators see it.
-pub(super) fn view(ban: &Ban) -> Value {
+pub(super) fn view(ban: &Ban) -> BanView<'_> {
     let Ban { id, banned, sanction, reason, by, report, at, until } = ban;
-    let (kind, name) = match banned {
-        Banned::User(user) => ("user", &user.0),
-        Banned::Device(device) => ("device", &device.0),
-        Banned::Network(network) => ("network", network),
-    };
-    let mut view = json!({
-        "id": &*id.0,
-        "action": sanction.as_str(),
-        "reason": &**reason,
-        "by": &*by.0,
-        "at": at,
-        "report": report.as_ref().map(|report| &*report.0),
-    });
-    if let Some(view) = view.as_object_mut() {
-        view.insert(kind.into(), json!(&**name));
-        // A warning has no end that matters to anybody.
-        view.insert("until".into(), json!(until.filter(|_| *sanction != Sanction::Warn)));
+    let (mut user, mut device, mut network) = (None, None, None);
+    match banned {
+        Banned::User(name) => user = Some(&*name.0),
+        Banned::Device(name) => device = Some(&*name.0),
+        Banned::Network(text) => network = Some(&**text),
     }
-    view
+    BanView {
+        id: &id.0,
+        action: sanction.as_str(),
+        user,
+        device,
+        network,
+        reason,
+        by: &by.0,
+        at: *at,
+        report: report.as_ref().map(|report| &*report.0),
+        // A warning has no end that matters to anybody.
+        until: until.filter(|_| *sanction != Sanction::Warn),
+    }
 }

@@ -26,6 +26,8 @@ use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
 use crate::signal::session::EndReason;
+use crate::signal::view::BlockView;
+use crate::signal::view::BlocksView;
 use crate::store;
 use crate::store::Block;
 use crate::store::BlockId;
@@ -230,7 +232,6 @@ impl Hub {
             Err(refusal) => return answer(Err(refusal)),
         };
         // Of whom they keep away people know an alias of a session, and no more is told here.
-        let view = |block: Block| json!({"id": &*block.id.0, "at": block.at});
         self.read(
             "blocks",
             move |store| {
@@ -244,10 +245,11 @@ impl Hub {
             },
             move |_, outcome, _| {
                 let unavailable = |_| Refusal::new(ErrorCode::Unavailable, "the blocks cannot be read");
-                let shown = outcome.map(
-                    |(blocks, next)| json!({"blocks": blocks.into_iter().map(view).collect::<Vec<_>>(), "next": next}),
-                );
-                answer(shown.map_err(unavailable));
+                let told = outcome.map(|(blocks, next)| {
+                    let views = blocks.iter().map(|block| BlockView { id: &block.id.0, at: block.at });
+                    json!(BlocksView { blocks: views.collect(), next })
+                });
+                answer(told.map_err(unavailable));
             },
         );
     }

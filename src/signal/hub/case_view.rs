@@ -1,8 +1,15 @@
 //! Reports as moderators see them: pages of the queue, and one with all that proves it.
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::signal::protocol::Refusal;
+use crate::signal::view::ClaimView;
+use crate::signal::view::DecisionView;
+use crate::signal::view::NoteView;
+use crate::signal::view::ReportView;
+use crate::signal::view::ReportsView;
+use crate::signal::view::WholeReportView;
 use crate::store::Case;
 use crate::store::DecidedPlace;
 use crate::store::Note;
@@ -109,56 +116,48 @@ pub(super) fn page(store: &dyn Store, show: Show, after: Option<Cursor>, limit: 
         cases.extend(store.decided_cases(decided_before.as_ref(), limit - cases.len())?);
     }
     let next = cases.last().filter(|_| cases.len() == limit).map(|last| Cursor::of(last).text());
-    Ok(json!({"reports": cases.iter().map(head).collect::<Vec<_>>(), "next": next}))
+    Ok(json!(ReportsView { reports: cases.iter().map(head).collect(), next }))
 }
 
 /// A report without its evidence.
-pub(super) fn head(case: &Case) -> Value {
+pub(super) fn head(case: &Case) -> ReportView<'_> {
     let Case { report, decision, claim, is_held } = case;
-    let decision_view = decision.as_ref().map(|decision| {
-        let mut view = json!({
-            "decision": if decision.is_accepted { "accept" } else { "reject" },
-            "by": &*decision.by.0,
-            "at": decision.at,
-        });
+    let decided = decision.as_ref().map(|decision| DecisionView {
+        decision: if decision.is_accepted { "accept" } else { "reject" },
+        by: &decision.by.0,
+        at: decision.at,
         // What follows is our own JSON; should it be damaged the rest is still told.
-        let follows = serde_json::from_str::<Value>(&decision.action).unwrap_or_default();
-        if let (Some(view), Value::Object(follows)) = (view.as_object_mut(), follows) {
-            view.extend(follows);
-        }
-        view
+        follows: serde_json::from_str::<Map<String, Value>>(&decision.action).unwrap_or_default().into(),
     });
-    json!({
-        "report": &*report.id.0,
-        "state": if decision.is_some() { "decided" } else { "open" },
-        "session": report.session,
-        "reason": &*report.reason,
-        "comment": &*report.comment,
-        "at": report.at,
-        "rank": report.rank.0,
-        "reporter": &*report.reporter.0,
-        "reported": &*report.reported.user.0,
-        "device": report.reported.device.as_ref().map(|device| &*device.0),
-        "claim": claim.as_ref().map(|claim| json!({"by": &*claim.by.0, "at": claim.at})),
-        "held": is_held,
-        "decision": decision_view,
-    })
+    ReportView {
+        report: &report.id.0,
+        state: if decision.is_some() { "decided" } else { "open" },
+        session: &report.session,
+        reason: &report.reason,
+        comment: &report.comment,
+        at: report.at,
+        rank: report.rank.0,
+        reporter: &report.reporter.0,
+        reported: &report.reported.user.0,
+        device: report.reported.device.as_ref().map(|device| &*device.0),
+        claim: claim.as_ref().map(|claim| ClaimView { by: &claim.by.0, at: claim.at }),
+        held: *is_held,
+        decision: decided,
+    }
 }
 
 /// A report with everything.
 pub(super) fn whole(case: &Case, notes: &[Note]) -> Value {
-    let mut view = head(case);
-    if let Some(view) = view.as_object_mut() {
-        let evidence = serde_json::from_str::<Value>(&case.report.evidence).unwrap_or_default();
-        view.insert("evidence".into(), evidence);
-        view.insert("notes".into(), notes.iter().map(note).collect());
-    }
-    view
+    json!(WholeReportView {
+        head: head(case),
+        evidence: serde_json::from_str(&case.report.evidence).unwrap_or_default(),
+        notes: notes.iter().map(note).collect(),
+    })
 }
 
 /// A remark of a moderator.
-pub(super) fn note(note: &Note) -> Value {
-    json!({"by": &*note.by.0, "at": note.at, "text": &*note.text})
+pub(super) fn note(note: &Note) -> NoteView<'_> {
+    NoteView { by: &note.by.0, at: note.at, text: &note.text }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ use crate::signal::protocol::DecisionRequest;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::checked_note;
+use crate::signal::view::DeedView;
+use crate::signal::view::DeedsView;
 use crate::store::AppealId;
 use crate::store::Ban;
 use crate::store::BanId;
@@ -197,8 +199,8 @@ impl Hub {
             move |_, outcome, _| {
                 answer(told(outcome.map(|deeds| {
                     let next = deeds.last().filter(|_| deeds.len() == limit).map(|(number, _)| number.0);
-                    let deeds: Vec<Value> = deeds.iter().map(|(number, deed)| deed_view(*number, deed)).collect();
-                    Ok(json!({"deeds": deeds, "next": next}))
+                    let deeds = deeds.iter().map(|(number, deed)| deed_view(*number, deed)).collect();
+                    Ok(json!(DeedsView { deeds, next }))
                 })));
             },
         );
@@ -282,7 +284,7 @@ fn claim(store: &mut dyn Store, actor: &Actor, id: &ReportId) -> Found<Value> {
     let claim = Claim { by: actor.user.clone(), at: actor.at };
     store.claim(id, Some(&claim))?;
     store.append_deed(&actor.deed("report.claim", &id.0, &json!({})))?;
-    Ok(Ok(case_view::head(&Case { claim: Some(claim), ..case })))
+    Ok(Ok(json!(case_view::head(&Case { claim: Some(claim), ..case }))))
 }
 
 fn release(store: &mut dyn Store, actor: &Actor, id: &ReportId) -> Found<Value> {
@@ -292,7 +294,7 @@ fn release(store: &mut dyn Store, actor: &Actor, id: &ReportId) -> Found<Value> 
     };
     store.claim(id, None)?;
     store.append_deed(&actor.deed("report.release", &id.0, &json!({})))?;
-    Ok(Ok(case_view::head(&Case { claim: None, ..case })))
+    Ok(Ok(json!(case_view::head(&Case { claim: None, ..case }))))
 }
 
 fn remark(store: &mut dyn Store, actor: &Actor, id: &ReportId, note: &Note) -> Found<Value> {
@@ -303,14 +305,14 @@ fn remark(store: &mut dyn Store, actor: &Actor, id: &ReportId, note: &Note) -> F
         return Ok(Err(no_such_report()));
     }
     store.append_deed(&actor.deed("report.note", &id.0, &json!({"text": &*note.text})))?;
-    Ok(Ok(case_view::note(note)))
+    Ok(Ok(json!(case_view::note(note))))
 }
 
 fn hold(store: &mut dyn Store, actor: &Actor, id: &ReportId, is_held: bool) -> Found<Value> {
     let Some(case) = store.case(id)? else { return Ok(Err(no_such_report())) };
     store.hold(id, is_held)?;
     store.append_deed(&actor.deed(if is_held { "report.hold" } else { "report.unhold" }, &id.0, &json!({})))?;
-    Ok(Ok(case_view::head(&Case { is_held, ..case })))
+    Ok(Ok(json!(case_view::head(&Case { is_held, ..case }))))
 }
 
 /// What became of a report.
@@ -350,7 +352,7 @@ fn decide(store: &mut dyn Store, actor: &Actor, id: &ReportId, request: &Decisio
         store.append_event(&happenings::ban_added(ban, actor.at))?;
     }
     let decided = Case { decision: Some(decision), ..case };
-    let view = case_view::head(&decided);
+    let view = json!(case_view::head(&decided));
     store.append_deed(&actor.deed("report.decide", &id.0, &view["decision"]))?;
     let Report { session, reporter, reported, reason, .. } = &decided.report;
     let told = json!({
@@ -400,15 +402,14 @@ fn bans_of(report: &Report, actor: &Actor, request: &DecisionRequest) -> Result<
     Ok(against.into_iter().map(ban).collect())
 }
 
-fn deed_view(number: DeedNumber, deed: &Deed) -> Value {
-    // Our own words; should they be damaged the rest is still told.
-    let details: Value = serde_json::from_str(&deed.details).unwrap_or_default();
-    json!({
-        "number": number.0,
-        "at": deed.at,
-        "by": &*deed.by.0,
-        "action": &*deed.action,
-        "subject": &*deed.subject,
-        "details": details,
-    })
+fn deed_view(number: DeedNumber, deed: &Deed) -> DeedView<'_> {
+    DeedView {
+        number: number.0,
+        at: deed.at,
+        by: &deed.by.0,
+        action: &deed.action,
+        subject: &deed.subject,
+        // Our own words; should they be damaged the rest is still told.
+        details: serde_json::from_str(&deed.details).unwrap_or_default(),
+    }
 }

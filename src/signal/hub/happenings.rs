@@ -43,12 +43,12 @@ pub(super) fn event(kind: &str, subject: &str, data: &Value, now: Now) -> Event 
 
 /// That a ban is stored; what it is about is the user, device or network.
 pub(super) fn ban_added(ban: &Ban, now: UnixMillis) -> Event {
-    Event::new(BAN_ADDED, subject(ban), &ban_book::view(ban), now)
+    Event::new(BAN_ADDED, subject(ban), &json!(ban_book::view(ban)), now)
 }
 
 /// That a ban is lifted, and by whom.
 pub(super) fn ban_lifted(ban: &Ban, by: &UserId, now: UnixMillis) -> Event {
-    let mut data = ban_book::view(ban);
+    let mut data = json!(ban_book::view(ban));
     if let Some(data) = data.as_object_mut() {
         data.insert("lifted_by".into(), json!(&*by.0));
     }

@@ -22,6 +22,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReportReason;
 use crate::signal::protocol::ReportSubmit;
 use crate::signal::protocol::window_of;
+use crate::signal::view::ReportTakenView;
 use crate::store;
 use crate::store::Accuracy;
 use crate::store::Block;
@@ -213,7 +214,7 @@ impl Hub {
                     complaints_now = complaints;
                     hub.stats.reports_submitted_total.add_one();
                     tracing::info!(report = %id.0, %session, reason, "report submitted");
-                    (Ok(json!({"report": &*id.0})), block)
+                    (Ok(json!(ReportTakenView { report: &id.0 })), block)
                 }
                 Ok(Filed::Twice) => {
                     (Err(Refusal::new(ErrorCode::Conflict, "you have reported this session before")), None)

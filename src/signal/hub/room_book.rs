@@ -1,7 +1,6 @@
 //! Rooms as REST sees them: made, listed, opened to others, closed (rule 38).
 use std::time::Duration;
 
-use serde_json::Value;
 use serde_json::json;
 
 use crate::matchmaking;
@@ -20,6 +19,11 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::checked_room_name;
 use crate::signal::room_ask::RoomAnswer;
 use crate::signal::room_ask::RoomAsk;
+use crate::signal::view::InvitationView;
+use crate::signal::view::MemberView;
+use crate::signal::view::MembersView;
+use crate::signal::view::RoomView;
+use crate::signal::view::RoomsView;
 use crate::store::Member;
 use crate::store::MemberRole;
 use crate::store::Party;
@@ -79,7 +83,7 @@ impl Hub {
                     return Ok(Err(Refusal::new(ErrorCode::Conflict, "you belong to 100 rooms")));
                 }
                 store.create_room(&room, &owner)?;
-                Ok(Ok(room_view(&room, &owner, 0)))
+                Ok(Ok(json!(room_view(&room, &owner, 0))))
             },
             move |_, outcome, _| answer(told(outcome)),
         );
@@ -104,12 +108,10 @@ impl Hub {
                 Ok(Ok((rooms, next)))
             },
             move |hub, outcome, _| {
-                let view = |(room, member): &(Room, Member)| room_view(room, member, hub.present_in(&room.id));
-                answer(
-                    told(outcome).map(
-                        |(rooms, next)| json!({"rooms": rooms.iter().map(view).collect::<Vec<_>>(), "next": next}),
-                    ),
-                );
+                answer(told(outcome).map(|(rooms, next)| {
+                    let views = rooms.iter().map(|(room, member)| room_view(room, member, hub.present_in(&room.id)));
+                    json!(RoomsView { rooms: views.collect(), next })
+                }));
             },
         );
     }
@@ -119,7 +121,7 @@ impl Hub {
             "room",
             move |store| membership(store, &id, &user),
             move |hub, outcome, _| {
-                answer(told(outcome).map(|(room, member)| room_view(&room, &member, hub.present_in(&room.id))));
+                answer(told(outcome).map(|(room, member)| json!(room_view(&room, &member, hub.present_in(&room.id)))));
             },
         );
     }
@@ -175,8 +177,8 @@ impl Hub {
             },
             move |hub, outcome, _| {
                 let shown = told(outcome).map(|(own, members, next)| {
-                    let view = |member: &Member| member_view(member, hub.is_present(&asked, member));
-                    json!({"self": own.alias, "members": members.iter().map(view).collect::<Vec<_>>(), "next": next})
+                    let views = members.iter().map(|member| member_view(member, hub.is_present(&asked, member)));
+                    json!(MembersView { own: &own.alias, members: views.collect(), next })
                 });
                 answer(shown);
             },
@@ -211,7 +213,7 @@ impl Hub {
                 hub.rooms.note_change();
                 answer(told(outcome).map(|member| {
                     hub.take_over_role(&asked, &member);
-                    member_view(&member, hub.is_present(&asked, &member))
+                    json!(member_view(&member, hub.is_present(&asked, &member)))
                 }));
             },
         );
@@ -314,7 +316,7 @@ impl Hub {
                 Ok(found.map(|(room, _)| invitations.issue(room.id.as_str(), room.uninvited, life, made)))
             },
             move |_, outcome, _| {
-                answer(told(outcome).map(|(ticket, until)| json!({"ticket": ticket, "expires_at": until})));
+                answer(told(outcome).map(|(ticket, expires_at)| json!(InvitationView { ticket, expires_at })));
             },
         );
     }
@@ -365,24 +367,19 @@ fn room_id(name: &str) -> RoomId {
     RoomId(name.into())
 }
 
-fn room_view(room: &Room, own: &Member, present: usize) -> Value {
-    json!({
-        "id": room.id,
-        "room": room.id,
-        "name": room.title,
-        "created_at": room.created,
-        "self": own.alias,
-        "role": own.role.as_str(),
-        "joined_at": own.joined,
-        "present": present,
-    })
+fn room_view<'a>(room: &'a Room, own: &'a Member, present: usize) -> RoomView<'a> {
+    RoomView {
+        id: &room.id,
+        room: &room.id,
+        name: &room.title,
+        created_at: room.created,
+        own: &own.alias,
+        role: own.role.as_str(),
+        joined_at: own.joined,
+        present,
+    }
 }
 
-fn member_view(member: &Member, is_present: bool) -> Value {
-    json!({
-        "peer": member.alias,
-        "role": member.role.as_str(),
-        "joined_at": member.joined,
-        "present": is_present,
-    })
+fn member_view(member: &Member, present: bool) -> MemberView<'_> {
+    MemberView { peer: &member.alias, role: member.role.as_str(), joined_at: member.joined, present }
 }

@@ -2,10 +2,13 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
+use crate::signal::protocol::words;
 
 /// Characters of an appeal, and of what is answered to it.
 const TEXT_CHARS_MAX: usize = 2000;
@@ -28,9 +31,15 @@ pub struct AppealSubmit {
     pub(crate) text: Arc<str>,
 }
 
-#[derive(Deserialize)]
-struct SubmitFields {
+/// A second look is asked for.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AppealSubmit)]
+pub(crate) struct AppealFields {
+    /// An id of `GET /v1/appeals`.
+    #[schema(min_length = 1, max_length = 64)]
     ban: String,
+    /// Why.
+    #[schema(min_length = 1, max_length = 2000, pattern = "[!-~]")]
     text: String,
 }
 
@@ -41,7 +50,7 @@ impl AppealSubmit {
     ///
     /// `bad_request`, `too_large`
     pub fn parse(data: &str) -> Result<Self, Refusal> {
-        let SubmitFields { ban, text } = fields(data)?;
+        let AppealFields { ban, text } = fields(data)?;
         if ban.is_empty() || ban.len() > NAME_BYTES_MAX {
             return Err(Refusal::bad_request("ban is an id of GET /v1/appeals"));
         }
@@ -62,11 +71,20 @@ pub struct VerdictRequest {
     pub(crate) note: Arc<str>,
 }
 
-#[derive(Deserialize)]
-struct VerdictFields {
+/// What becomes of an appeal.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Verdict)]
+pub(crate) struct VerdictFields {
+    #[schema(schema_with = verdicts)]
     decision: String,
+    /// For the user.
+    #[schema(max_length = 2000)]
     #[serde(default)]
     note: String,
+}
+
+fn verdicts() -> Object {
+    words(["lift", "keep"])
 }
 
 impl VerdictRequest {

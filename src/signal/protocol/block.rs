@@ -1,5 +1,6 @@
 //! `block.add`, `block.remove`: whom it is about (rule 39).
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::fields;
@@ -23,11 +24,21 @@ pub enum BlockTarget {
     User(String),
 }
 
-#[derive(Deserialize)]
-struct Fields {
+/// `session`, or `user`, or `room` and `peer`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = BlockTarget)]
+pub(crate) struct BlockFields {
+    /// The other side of this session of one's own.
+    #[schema(min_length = 1, max_length = 257)]
     session: Option<String>,
+    /// A room where one is.
+    #[schema(min_length = 1, max_length = 257)]
     room: Option<String>,
+    /// What the other is called in the room.
+    #[schema(min_length = 1, max_length = 257)]
     peer: Option<String>,
+    /// A user by its id; to take a block back, also the block's id.
+    #[schema(min_length = 1, max_length = 257)]
     user: Option<String>,
 }
 
@@ -38,7 +49,7 @@ impl BlockTarget {
     ///
     /// `bad_request`, `too_large`
     pub fn parse(data: &str) -> Result<Self, Refusal> {
-        let Fields { session, room, peer, user } = fields(data)?;
+        let BlockFields { session, room, peer, user } = fields(data)?;
         match (session, room, peer, user) {
             (Some(session), None, None, None) => checked(session).map(Self::PeerIn),
             (None, Some(room), Some(peer), None) => Ok(Self::Member { room: checked(room)?, peer: checked(peer)? }),

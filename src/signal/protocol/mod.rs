@@ -15,10 +15,18 @@ mod rtc;
 mod session;
 
 use serde::Deserialize;
+use serde_json::Value;
+use utoipa::openapi::schema::Object;
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::schema::Type;
 
 pub use appeal::AppealAsk;
+pub(crate) use appeal::AppealFields;
 pub use appeal::AppealSubmit;
+pub(crate) use appeal::VerdictFields;
 pub use appeal::VerdictRequest;
+pub(crate) use block::BlockFields;
 pub use block::BlockTarget;
 pub(crate) use chat::ChatSend;
 pub(crate) use chat::Delete;
@@ -40,7 +48,9 @@ pub(crate) use hello::Hello;
 pub(crate) use hello::Resume;
 pub(crate) use hello::checked_device_id;
 pub(crate) use moderation::Aim;
+pub(crate) use moderation::BanFields;
 pub use moderation::BanRequest;
+pub(crate) use moderation::DecisionFields;
 pub use moderation::DecisionRequest;
 pub(crate) use moderation::checked_note;
 pub(crate) use moderation::window_of;
@@ -52,6 +62,7 @@ pub use refusal::ErrorCode;
 pub use refusal::Refusal;
 pub(crate) use report::COMMENT_CHARS_MAX;
 pub(crate) use report::REPORTED_MESSAGES_MAX;
+pub(crate) use report::ReportFields;
 pub(crate) use report::ReportReason;
 pub use report::ReportSubmit;
 pub(crate) use request::Request;
@@ -78,6 +89,17 @@ pub(crate) use session::Target;
 pub(crate) const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// The same before `hello` is accepted (rule 8).
 pub(crate) const MESSAGE_BYTES_BEFORE_HELLO_MAX: usize = 8 * 1024;
+
+/// The schema of a text that is one of a few words.
+pub(crate) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}
+
+/// The same of a text that may be missing.
+pub(crate) fn words_or_null<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+    let words = words.into_iter().map(Value::from).chain([Value::Null]);
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).enum_values(Some(words)).build()
+}
 
 /// Reads the data of one message. Unknown members are ignored.
 fn fields<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Refusal> {

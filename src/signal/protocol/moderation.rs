@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
+use crate::signal::protocol::words;
+use crate::signal::protocol::words_or_null;
 use crate::store::Banned;
 use crate::store::DeviceId;
 use crate::store::Sanction;
@@ -60,12 +64,34 @@ pub struct DecisionRequest {
     pub(crate) until: Option<UnixMillis>,
 }
 
-#[derive(Deserialize)]
-struct DecisionFields {
+/// What a moderator makes of a report. `target` and `until` belong to an `action`, which belongs to `accept`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Decision)]
+pub(crate) struct DecisionFields {
+    /// Whether the report is right.
+    #[schema(schema_with = verdicts)]
     decision: String,
+    /// What follows.
+    #[schema(schema_with = sanctions)]
     action: Option<String>,
+    /// Against what: the user, and of a guest also the device, unless said.
+    #[schema(schema_with = targets)]
     target: Option<String>,
+    /// Until when, in Unix milliseconds; for good unless said. A warning has none.
+    #[schema(maximum = 9007199254740991u64)]
     until: Option<u64>,
+}
+
+fn verdicts() -> Object {
+    words(["accept", "reject"])
+}
+
+fn sanctions() -> Object {
+    words_or_null(Sanction::ALL.map(Sanction::as_str))
+}
+
+fn targets() -> Object {
+    words_or_null([Aim::User, Aim::Device, Aim::Network].map(Aim::as_str))
 }
 
 impl DecisionRequest {
@@ -112,13 +138,26 @@ pub struct BanRequest {
     pub(crate) until: Option<UnixMillis>,
 }
 
-#[derive(Deserialize)]
-struct BanFields {
+/// A ban: one of `user`, `device`, `network`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = BanRequest)]
+pub(crate) struct BanFields {
+    /// A user by its id.
+    #[schema(min_length = 1, max_length = 257)]
     user: Option<String>,
+    /// A device by its id.
+    #[schema(min_length = 1, max_length = 257)]
     device: Option<String>,
+    /// An address or a prefix, no wider than /8, of IPv6 /24.
     network: Option<String>,
+    /// Which sanction; `ban` unless said.
+    #[schema(schema_with = sanctions)]
     action: Option<String>,
+    /// Why.
+    #[schema(max_length = 200)]
     reason: Option<String>,
+    /// Until when, in Unix milliseconds; for good unless said.
+    #[schema(maximum = 9007199254740991u64)]
     until: Option<u64>,
 }
 

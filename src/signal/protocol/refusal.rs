@@ -39,6 +39,24 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code.
+    pub const ALL: [ErrorCode; 14] = [
+        ErrorCode::BadRequest,
+        ErrorCode::UnknownType,
+        ErrorCode::Unauthorized,
+        ErrorCode::Forbidden,
+        ErrorCode::Banned,
+        ErrorCode::NotFound,
+        ErrorCode::Conflict,
+        ErrorCode::TooLarge,
+        ErrorCode::RateLimited,
+        ErrorCode::NotInSession,
+        ErrorCode::PeerUnreachable,
+        ErrorCode::QueueFull,
+        ErrorCode::AlreadyQueued,
+        ErrorCode::Unavailable,
+    ];
+
     /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -2,11 +2,14 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::chat::parse_mid;
 use crate::signal::protocol::fields;
+use crate::signal::protocol::words;
 use crate::store::MessageId;
 use crate::store::SessionId;
 
@@ -76,20 +79,37 @@ pub struct ReportSubmit {
     pub(crate) block: bool,
 }
 
-#[derive(Deserialize)]
-struct Fields {
+/// A complaint about the other side of a session.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReportSubmit)]
+pub(crate) struct ReportFields {
+    /// The session that both were in; `sessionId` is understood too.
     #[serde(alias = "sessionId")]
+    #[schema(min_length = 1, max_length = 64)]
     session: String,
+    /// Why.
+    #[schema(schema_with = reasons)]
     reason: String,
+    /// In the reporter's words.
+    #[schema(max_length = 1000)]
     comment: Option<String>,
-    evidence: Option<Evidence>,
+    /// What proves it most of all.
+    evidence: Option<ReportEvidence>,
+    /// Whether the other side is also kept away for good; true unless said.
     block: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct Evidence {
+/// What a reporter points at.
+#[derive(Deserialize, ToSchema)]
+struct ReportEvidence {
+    /// Messages of the session.
     #[serde(default)]
+    #[schema(max_items = 20, value_type = Vec<uuid::Uuid>)]
     mids: Vec<String>,
+}
+
+fn reasons() -> Object {
+    words(ReportReason::ALL.map(ReportReason::as_str))
 }
 
 impl ReportSubmit {
@@ -99,7 +119,7 @@ impl ReportSubmit {
     ///
     /// `bad_request`, `too_large`
     pub fn parse(data: &str) -> Result<Self, Refusal> {
-        let Fields { session, reason, comment, evidence, block } = fields(data)?;
+        let ReportFields { session, reason, comment, evidence, block } = fields(data)?;
         if session.is_empty() {
             return Err(Refusal::bad_request("an empty id is none"));
         }

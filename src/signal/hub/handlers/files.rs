@@ -1,7 +1,5 @@
 //! Files in messages: who may send one where, and how a message shows it. Rules 36 and 37.
-use serde::Serialize;
 
-use crate::auth::file_link::FileAccess;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
 use crate::signal::protocol::ErrorCode;
@@ -19,34 +17,6 @@ use crate::store::Upload;
 use crate::store::UploadId;
 use crate::store::UploadState;
 use crate::time::Now;
-use crate::time::UnixMillis;
-
-/// A file as a message shows it.
-#[derive(Serialize)]
-pub(in crate::signal::hub) struct FileView<'a> {
-    id: &'a str,
-    name: &'a str,
-    size: u64,
-    #[serde(rename = "type")]
-    mime: &'a str,
-    url: String,
-    expires_at: UnixMillis,
-}
-
-impl<'a> FileView<'a> {
-    /// With an address that is good from now on.
-    pub(in crate::signal::hub) fn new(upload: &'a Upload, sharing: &FileSharing, now: UnixMillis) -> Self {
-        let expires_at = now + sharing.link_life;
-        Self {
-            id: &upload.id.0,
-            name: &upload.name,
-            size: upload.bytes,
-            mime: &upload.mime,
-            url: sharing.links.url(FileAccess::Get, &upload.id.0, expires_at),
-            expires_at,
-        }
-    }
-}
 
 /// What became of a message that the store was given.
 #[derive(Debug)]

@@ -7,9 +7,6 @@ use serde_json::json;
 
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
-use crate::signal::hub::handlers::chat::MessageView;
-use crate::signal::hub::handlers::chat::ReceiptView;
-use crate::signal::hub::handlers::files::FileView;
 use crate::signal::hub::room_book::MEMBERS_MAX;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::History;
@@ -17,6 +14,11 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
 use crate::signal::protocol::ToPeer;
 use crate::signal::settings::FileSharing;
+use crate::signal::view::EntryView;
+use crate::signal::view::FileView;
+use crate::signal::view::HistoryView;
+use crate::signal::view::ReactionView;
+use crate::signal::view::ReceiptOf;
 use crate::store;
 use crate::store::Alias;
 use crate::store::Content;
@@ -209,37 +211,34 @@ fn bytes_of(entry: &Entry) -> usize {
 pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>, now: Now) -> Value {
     let file_of = |content: &Content| {
         let upload = content.file.as_ref().and_then(|id| shown.upload_by_id.get(id));
-        upload.zip(sharing).map(|(upload, sharing)| json!(FileView::new(upload, sharing, now.unix)))
+        upload.zip(sharing).map(|(upload, sharing)| FileView::new(upload, sharing, now.unix))
     };
-    let receipts = shown.receipts.iter().map(|(alias, receipt)| {
-        let mut told = json!(ReceiptView::from(*receipt));
-        if let Some(told) = told.as_object_mut() {
-            told.insert("from".into(), json!(alias));
-        }
-        told
+    let receipts = shown.receipts.iter().map(|(from, receipt)| {
+        let Receipt { delivered_to, read_to } = *receipt;
+        ReceiptOf { from, delivered_to, read_to }
     });
-    json!({
-        "self": shown.reader,
-        "messages": shown.page.entries.iter().map(|entry| entry_view(entry, file_of)).collect::<Vec<_>>(),
-        "more": shown.page.more,
-        "next": shown.next(),
-        "receipts": receipts.collect::<Vec<_>>(),
+    json!(HistoryView {
+        own: &shown.reader,
+        messages: shown.page.entries.iter().map(|entry| entry_view(entry, file_of)).collect(),
+        more: shown.page.more,
+        next: shown.next(),
+        receipts: receipts.collect(),
     })
 }
 
 /// A message of a history. Of a deleted one only its place in the order is left.
-fn entry_view(entry: &Entry, file_of: impl Fn(&Content) -> Option<Value>) -> Value {
-    let Some(content) = &entry.content else { return json!({"mid": entry.mid, "deleted": true}) };
-    let mut told = json!(MessageView::new(entry.mid, entry.at, content));
-    if let Some(told) = told.as_object_mut() {
-        told.insert("from".into(), json!(entry.sender));
-        if let Some(file) = file_of(content) {
-            told.insert("file".into(), file);
-        }
-        if !entry.reactions.is_empty() {
-            let view = |(alias, emoji): &(Alias, _)| json!({"from": alias, "emoji": emoji});
-            told.insert("reactions".into(), entry.reactions.iter().map(view).collect());
-        }
+fn entry_view<'a>(entry: &'a Entry, file_of: impl Fn(&'a Content) -> Option<FileView<'a>>) -> EntryView<'a> {
+    let mid = Some(entry.mid);
+    let Some(content) = &entry.content else { return EntryView { mid, deleted: Some(true), ..EntryView::default() } };
+    EntryView {
+        mid,
+        ts: Some(entry.at),
+        from: Some(&entry.sender),
+        kind: Some(content.kind.as_str()),
+        text: Some(&content.text),
+        file: file_of(content),
+        reply_to: content.reply_to,
+        reactions: entry.reactions.iter().map(|(from, emoji)| ReactionView { from, emoji }).collect(),
+        ..EntryView::default()
     }
-    told
 }

@@ -32,6 +32,7 @@ use crate::signal::protocol::Target;
 use crate::signal::protocol::ToPeer;
 use crate::signal::room::Pass;
 use crate::signal::session::Gate;
+use crate::signal::view::IceServersView;
 use crate::store::Place;
 use crate::time::Now;
 
@@ -202,7 +203,7 @@ impl Hub {
 }
 
 fn told(grant: &IceGrant) -> Value {
-    json!({"ice_servers": grant.servers, "expires_at": grant.expires})
+    json!(IceServersView { ice_servers: &grant.servers, expires_at: grant.expires })
 }
 
 /// The id in credentials of a login: they end with it, and the next login has others.
