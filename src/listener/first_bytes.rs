@@ -14,7 +14,7 @@ const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 pub const TLS_HANDSHAKE: u8 = 0x16;
 
 /// What an HTTP connection can begin with: a method and its space, or the whole HTTP/2 preface.
-const HTTP_STARTS: [&[u8]; 10] = [
+const HTTP_STARTS: [&[u8]; 11] = [
     b"GET ",
     b"POST ",
     b"HEAD ",
@@ -24,6 +24,7 @@ const HTTP_STARTS: [&[u8]; 10] = [
     b"PATCH ",
     b"CONNECT ",
     b"TRACE ",
+    b"QUERY ",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 ];
 
@@ -118,7 +119,7 @@ mod tests {
             assert_eq!(judge(&[first], ALL), verdict);
             assert_eq!(judge(&[first, 0x01], ALL), Verdict::Turn);
         }
-        assert_eq!(judge(&[0x51], ALL), Verdict::Garbage);
+        assert_eq!(judge(&[0x52], ALL), Verdict::Garbage);
     }
 
     #[test]
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn every_method_is_known_by_its_space() {
-        for method in ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"] {
+        for method in ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"] {
             let line = format!("{method} / HTTP/1.1\r\n");
             assert_eq!(decided(line.as_bytes(), ALL), Some((method.len() + 1, Verdict::Http)), "{method}");
         }
