@@ -82,6 +82,11 @@ const ROWS: &[Row] = &[
     ("removeBlock",          User,    "", 404, 404),
     ("submitReport",         User,    r#"{"session":"none","reason":"spam"}"#, 404, 404),
     ("askUpload",            User,    r#"{"session":"none","kind":"file","name":"a","size":1}"#, 404, 404),
+    // Those who are banned may ask why, and for a second look.
+    ("listAppeals",          User,    "", 200, 200),
+    ("submitAppeal",         User,    r#"{"ban":"none","text":"x"}"#, 404, 404),
+    ("listOpenAppeals",      Staff,   "", 0, 200),
+    ("decideAppeal",         Staff,   r#"{"decision":"keep"}"#, 0, 404),
     ("listReports",          Staff,   "", 0, 200),
     ("showReport",           Staff,   "", 0, 404),
     ("claimReport",          Staff,   "", 0, 404),
@@ -207,6 +212,7 @@ fn expected(row: &Row, subject: &str) -> (u16, &'static str) {
         _ if who == Anybody => (of_others, ""),
         "nobody" if who == Maybe => (of_guest, ""),
         "nobody" | "a liar" | "the late" => (401, "unauthorized"),
+        "the banned" if ["listAppeals", "submitAppeal"].contains(&name) => (of_others, ""),
         // One who is banned may still log out, if it were of a login here.
         "the banned" => (403, if name == "logOut" { "forbidden" } else { "banned" }),
         _ if !may => (403, "forbidden"),
