@@ -14,6 +14,7 @@ use futures_util::SinkExt;
 use futures_util::StreamExt;
 use rustls::ClientConfig;
 use rustls::ClientConnection;
+use serde_json::json;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -132,7 +133,12 @@ impl Caller {
         let headers = request.headers_mut();
         headers.insert("origin", format!("https://localhost:{port}").parse().expect("a header"));
         headers.insert("sec-websocket-protocol", "duologue.v1".parse().expect("a header"));
-        let (socket, _) = client_async(request, stream).await.expect("upgrade");
+        let (mut socket, _) = client_async(request, stream).await.expect("upgrade");
+        // Who says nothing is sent away after some seconds.
+        let client = json!({"name": "test", "version": "1"});
+        let guest = json!({"device_id": "device-across-a-renewal"});
+        let hello = json!({"type": "hello", "id": 1, "data": {"guest": guest, "client": client}});
+        socket.send(Message::text(hello.to_string())).await.expect("send");
         Caller { turn, peer, peer_address, socket, exchanged: 0 }
     }
 
