@@ -36,7 +36,7 @@ use crate::signal::ErrorCode;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer was given before.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of a key.
+/// Bytes of a key, with the quotes around it.
 const KEY_MAX: usize = 255;
 /// When somebody may ask again whose request is worked on.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -120,13 +120,18 @@ fn again(answer: Answer) -> Response {
 ///
 /// # Errors
 ///
-/// `bad_request` for several, an empty one, one that is too long or not printable.
+/// `bad_request` for several, an empty one, one that is too long or has other characters in it.
 fn key_of(headers: &HeaderMap) -> Result<String, Problem> {
-    let malformed =
-        || Problem::new(ErrorCode::BadRequest, "Idempotency-Key is one text of 1 to 255 printable ASCII characters");
+    let malformed = || {
+        Problem::new(
+            ErrorCode::BadRequest,
+            "Idempotency-Key is one text of printable ASCII characters without spaces and quotes, 255 at most",
+        )
+    };
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(malformed()) };
     let text = value.to_str().map_err(|_| malformed())?;
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    if (1..=KEY_MAX).contains(&text.len()) { Ok(text.to_owned()) } else { Err(malformed()) }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    if value.len() <= KEY_MAX && !text.is_empty() && is_plain { Ok(text.to_owned()) } else { Err(malformed()) }
 }

@@ -250,7 +250,7 @@ impl Operation {
         self.reads_header(
             "idempotency-key",
             "Repeated with its key, the request has one effect and one answer",
-            json!({"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[!#-~]+$"}),
+            json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^(\"[!#-~]+\"|[!#-~]+)$"}),
         )
         .refuses(ErrorCode::BadRequest, "the `Idempotency-Key` is none")
         .refuses_with(StatusCode::REQUEST_TIMEOUT, ErrorCode::BadRequest, "the body took too long")
