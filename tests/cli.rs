@@ -155,6 +155,7 @@ fn commands_that_do_not_exist_yet_are_not_offered() {
         "migrate-coturn",
         "bench",
         "load",
+        "contract",
         "completions",
         "man",
         "help",
