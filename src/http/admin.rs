@@ -264,8 +264,7 @@ pub(crate) async fn sessions(
 pub(crate) async fn end_session(state: Shared, id: Named, headers: Head, body: Body) -> Result<Response, Problem> {
     let by = admin(&state, &headers).await?;
     let session = name(id)?;
-    let has_body = headers.contains_key(header::CONTENT_TYPE);
-    let Why { reason } = if has_body { body::read(&headers, body).await? } else { Why::default() };
+    let reason = why(&headers, body).await?;
     ask(&state, by, ModerationAsk::EndCall { session, reason }).await
 }
 
@@ -284,8 +283,7 @@ pub(crate) async fn rooms(
 pub(crate) async fn clear_room(state: Shared, id: Named, headers: Head, body: Body) -> Result<Response, Problem> {
     let by = admin(&state, &headers).await?;
     let room = name(id)?;
-    let has_body = headers.contains_key(header::CONTENT_TYPE);
-    let Why { reason } = if has_body { body::read(&headers, body).await? } else { Why::default() };
+    let reason = why(&headers, body).await?;
     ask(&state, by, ModerationAsk::ClearRoom { room, reason }).await
 }
 
@@ -373,6 +371,13 @@ pub(crate) async fn drain(state: Shared, headers: Head) -> Result<Response, Prob
     let mut response = body::reply(&told);
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
+}
+
+/// The reason that was given; the body may be missing.
+async fn why(headers: &Head, body: Body) -> Result<Option<String>, Problem> {
+    let has_body = headers.contains_key(header::CONTENT_TYPE);
+    let Why { reason } = if has_body { body::read(headers, body).await? } else { Why::default() };
+    Ok(reason)
 }
 
 /// Whoever asks, if it is an admin.
