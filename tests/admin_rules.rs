@@ -5,14 +5,11 @@ use std::io::Write;
 use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
-use std::time::SystemTime;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::eventually;
 use support::http;
 use support::turn::Credential;
@@ -20,35 +17,16 @@ use support::turn::TurnClient;
 use support::ws::Client;
 use support::ws::matched_pair_of_users;
 
-const KEY: &str = "a key that the customer's backend shares with us";
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn config() -> String {
-    format!("[auth]\njwt_secrets = [\"{KEY}\"]\n")
-}
-
-/// A token of the customer's backend.
-fn foreign(sub: &str, role: &str) -> String {
-    let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs() + 600;
-    let claims = json!({"sub": sub, "iss": "shop", "exp": exp, "role": role});
-    let key = EncodingKey::from_secret(KEY.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signs")
-}
 
 /// One request with an access token; the status and what came with it.
 fn rest(server: &Server, line: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
-    let bearer = format!("authorization: Bearer {token}");
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let mut headers = vec![bearer.as_str()];
-    if !body.is_empty() {
-        headers.push("content-type: application/json");
-    }
-    let reply = http::request(server.addr("http"), line, &headers, body.as_bytes());
+    let reply = http::request_as(server.addr("http"), line, token, body);
     (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
 }
 
 fn admin(server: &Server, line: &str, body: Option<&Value>) -> Value {
-    let (status, told) = rest(server, line, &foreign("ada", "admin"), body);
+    let (status, told) = rest(server, line, &backend::token("ada", "admin"), body);
     assert!((200..300).contains(&status), "{line}: {status} {told}");
     told
 }
@@ -69,7 +47,7 @@ fn actions(server: &Server) -> Vec<String> {
 
 #[tokio::test]
 async fn an_admin_finds_a_call_and_its_allocations_and_ends_them() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let ((mut a, a_user, found), (mut b, ..)) = matched_pair_of_users(server.addr("http"), "admin").await;
     let session = found["session"].as_str().expect("a name").to_owned();
     a.ask("rtc.state", json!({"session": session, "state": "connected", "path": "relay", "relay_protocol": "udp"}))
@@ -103,7 +81,7 @@ async fn an_admin_finds_a_call_and_its_allocations_and_ends_them() {
     let mine = held.iter().find(|one| one["relayed"][0] == relayed).expect("it is listed");
     let path = format!("POST /v1/admin/allocations/{}/end", mine["id"].as_str().expect("a name"));
     assert_eq!(admin(&server, &path, None), json!({}));
-    assert_eq!(rest(&server, &path, &foreign("ada", "admin"), None).0, 404, "it has ended");
+    assert_eq!(rest(&server, &path, &backend::token("ada", "admin"), None).0, 404, "it has ended");
     assert_eq!(relay.refresh(600), Err(437));
     assert!(other.refresh(600).is_ok(), "the other one goes on");
 
@@ -115,7 +93,7 @@ async fn an_admin_finds_a_call_and_its_allocations_and_ends_them() {
     assert!(eventually(PATIENCE, || server.allocations() == 0.0), "the relay lets go");
     assert_eq!(TurnClient::allocate_udp(turn, credential(&found)).err(), Some(401));
     assert_eq!(admin(&server, "GET /v1/admin/sessions", None)["sessions"], json!([]));
-    assert_eq!(rest(&server, &path, &foreign("ada", "admin"), None).0, 404, "it is over");
+    assert_eq!(rest(&server, &path, &backend::token("ada", "admin"), None).0, 404, "it is over");
     assert_eq!(actions(&server), ["session.end", "allocation.end"]);
 }
 
@@ -136,7 +114,7 @@ async fn the_page_is_there_and_runs_nothing_but_its_own_files() {
 
 #[tokio::test]
 async fn clients_are_shown_by_their_networks_where_admins_shall_not_see_addresses() {
-    let server = Server::start(&format!("[http]\nadmins_see_addresses = false\n{}", config()));
+    let server = Server::start(&format!("[http]\nadmins_see_addresses = false\n{}", backend::config()));
     let credential = Credential::for_session("s1");
     let _relay = TurnClient::allocate_udp(server.addr("turn-udp"), credential).expect("allocates");
     let held = admin(&server, "GET /v1/admin/allocations?session=s1", None);
@@ -145,12 +123,12 @@ async fn clients_are_shown_by_their_networks_where_admins_shall_not_see_addresse
 
 #[tokio::test]
 async fn the_configuration_is_told_masked_and_as_it_is_after_a_reload() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let told = admin(&server, "GET /v1/admin/config", None);
     assert_eq!(told["config"]["turn"]["secrets"], json!(["***"]));
     assert_eq!(told["config"]["auth"]["jwt_secrets"], json!(["***"]));
     assert_eq!(told["config"]["log"]["level"], "info");
-    assert!(!told.to_string().contains(KEY) && !told.to_string().contains(support::TURN_SECRET));
+    assert!(!told.to_string().contains(backend::KEY) && !told.to_string().contains(support::TURN_SECRET));
     let reloaded = "[log]\nlevel = \"debug\"\n";
     std::fs::write(server.state.path().join("conf.d/90-reloaded.toml"), reloaded).expect("write a file");
     server.signal("HUP");
@@ -160,7 +138,7 @@ async fn the_configuration_is_told_masked_and_as_it_is_after_a_reload() {
 
 #[tokio::test]
 async fn the_last_hour_is_told_in_samples() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let told = admin(&server, "GET /v1/admin/series", None);
     assert_eq!(told["interval_ms"], 10_000);
     let sample = &told["samples"][0];
@@ -170,7 +148,7 @@ async fn the_last_hour_is_told_in_samples() {
     let at = sample["at"].as_u64().expect("a moment");
     let path = format!("GET /v1/admin/series?after={}", at + 3_600_000);
     assert_eq!(admin(&server, &path, None)["samples"], json!([]));
-    assert_eq!(rest(&server, "GET /v1/admin/series?after=x", &foreign("ada", "admin"), None).0, 400);
+    assert_eq!(rest(&server, "GET /v1/admin/series?after=x", &backend::token("ada", "admin"), None).0, 400);
 }
 
 /// Makes an account beside the running server.
@@ -188,7 +166,7 @@ fn add_account(server: &Server, name: &str, password: &str) {
 
 #[tokio::test]
 async fn an_account_is_found_disabled_at_once_and_enabled_again() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let password = "correct horse battery staple";
     add_account(&server, "Ann", password);
     let log_in = || {
@@ -221,7 +199,7 @@ async fn an_account_is_found_disabled_at_once_and_enabled_again() {
 
 #[tokio::test]
 async fn an_admin_drains_the_node_which_then_ends() {
-    let mut server = Server::start(&config());
+    let mut server = Server::start(&backend::config());
     let (mut client, _) = Client::guest(server.addr("http"), "d").await;
     let told = admin(&server, "POST /v1/admin/drain", None);
     assert_eq!(told, json!({"draining": true, "grace_ms": 2000}));
@@ -231,11 +209,11 @@ async fn an_admin_drains_the_node_which_then_ends() {
 
 #[tokio::test]
 async fn every_route_of_admins_asks_for_the_role() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let (_guest, hello) = Client::guest(server.addr("http"), "d").await;
     let guest = hello["access_token"].as_str().expect("a token").to_owned();
     let [user, moderator, banned] =
-        [("user", "user"), ("mo", "moderator"), ("bad", "admin")].map(|(name, role)| foreign(name, role));
+        [("user", "user"), ("mo", "moderator"), ("bad", "admin")].map(|(name, role)| backend::token(name, role));
     admin(&server, "POST /v1/bans", Some(&json!({"user": "shop:bad"})));
     // The route, what it is asked with, and what an admin gets of it.
     let routes = [
@@ -273,7 +251,7 @@ async fn every_route_of_admins_asks_for_the_role() {
             ("user", user.as_str(), 403, "forbidden"),
             ("moderator", moderator.as_str(), 403, "forbidden"),
             ("banned admin", banned.as_str(), 403, "banned"),
-            ("admin", &foreign("ada", "admin"), *of_admin, ""),
+            ("admin", &backend::token("ada", "admin"), *of_admin, ""),
         ] {
             let (status, told) = rest(&server, line, token, body.as_ref());
             assert_eq!(status, expected, "{line} by a {who}: {told}");

@@ -2,28 +2,15 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::http::Reply;
 use support::http::request;
 use support::ws::Client;
 use support::ws::matched_pair_of_users;
-
-const KEY: &str = "a key that only these tests and their server know";
-
-fn token(user: &str, role: &str) -> String {
-    let exp = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + 600;
-    let claims = json!({"sub": user, "iss": "shop", "exp": exp, "role": role});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes()))
-        .expect("signs")
-}
 
 fn ask(http: SocketAddr, line: &str, token: &str, body: &Value) -> Reply {
     let bearer = format!("authorization: Bearer {token}");
@@ -51,9 +38,9 @@ async fn may_come_in(http: SocketAddr, token: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_banned_appeals_once_and_comes_back_once_that_is_lifted() {
-    let mut server = Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"));
+    let mut server = Server::start(&backend::config());
     let http = server.addr("http");
-    let (moderator, admin) = (token("mo", "moderator"), token("ada", "admin"));
+    let (moderator, admin) = (backend::token("mo", "moderator"), backend::token("ada", "admin"));
     let (_reporter, banned) = banned_guest(&server, "one", &moderator).await;
     assert!(!may_come_in(http, &banned).await);
     assert_eq!(ask(http, "GET /v1/blocks", &banned, &Value::Null).problem(403), "banned");
@@ -69,7 +56,7 @@ async fn somebody_banned_appeals_once_and_comes_back_once_that_is_lifted() {
     }
     let long = json!({"ban": sanctions[0]["ban"], "text": "x".repeat(2001)});
     assert_eq!(ask(http, "POST /v1/appeals", &banned, &long).problem(413), "too_large");
-    assert_eq!(ask(http, "POST /v1/appeals", &token("eve", "user"), &plea).problem(404), "not_found");
+    assert_eq!(ask(http, "POST /v1/appeals", &backend::token("eve", "user"), &plea).problem(404), "not_found");
     let appeal = ask(http, "POST /v1/appeals", &banned, &plea);
     assert_eq!(appeal.status, 201, "{appeal:?}");
     // The other ban is of the same decision.
@@ -82,7 +69,10 @@ async fn somebody_banned_appeals_once_and_comes_back_once_that_is_lifted() {
     let own = ask(http, "GET /v1/appeals", &banned, &Value::Null).json();
     assert_eq!(own["sanctions"][0]["appeal"], appeal.json()["appeal"]);
     for line in ["GET /v1/appeals/open", "POST /v1/appeals/x/decision"] {
-        assert_eq!(ask(http, line, &token("eve", "user"), &json!({"decision": "lift"})).problem(403), "forbidden");
+        assert_eq!(
+            ask(http, line, &backend::token("eve", "user"), &json!({"decision": "lift"})).problem(403),
+            "forbidden"
+        );
     }
     let open = ask(http, "GET /v1/appeals/open", &moderator, &Value::Null).json();
     assert_eq!(open["appeals"].as_array().map(Vec::len), Some(1), "{open}");
@@ -112,9 +102,9 @@ async fn somebody_banned_appeals_once_and_comes_back_once_that_is_lifted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ban_that_is_kept_holds_on_and_nobody_judges_their_own_appeal() {
-    let server = Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"));
+    let server = Server::start(&backend::config());
     let http = server.addr("http");
-    let (moderator, admin) = (token("mo", "moderator"), token("ada", "admin"));
+    let (moderator, admin) = (backend::token("mo", "moderator"), backend::token("ada", "admin"));
     let (_reporter, banned) = banned_guest(&server, "two", &moderator).await;
     let own = ask(http, "GET /v1/appeals", &banned, &Value::Null).json();
     let plea = json!({"ban": own["sanctions"][0]["ban"], "text": "please"});

@@ -5,21 +5,16 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::http;
 use support::http::Reply;
 use support::post_json;
 use support::ws::Client;
 use support::ws::matched_pair;
-
-const KEY: &str = "a key that the customer's backend shares with us";
 
 /// Who may.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -150,15 +145,7 @@ const MESSAGES: &[(&str, &str, &str)] = &[
 ];
 
 fn server() -> Server {
-    Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"))
-}
-
-/// A token of the customer's backend that is good for so many seconds.
-fn foreign(sub: &str, role: &str, seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-    let claims = json!({"sub": sub, "iss": "shop", "exp": now.saturating_add_signed(seconds), "role": role});
-    let key = EncodingKey::from_secret(KEY.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signs")
+    Server::start(&backend::config())
 }
 
 fn guest(server: &Server) -> String {
@@ -177,7 +164,7 @@ fn ask(server: &Server, line: &str, token: Option<&str>, body: &str) -> Reply {
 }
 
 fn ban(server: &Server, user: &str) {
-    let admin = foreign("root", "admin", 600);
+    let admin = backend::token_for("root", "admin", 600);
     let body = json!({"user": user}).to_string();
     assert_eq!(ask(server, "POST /v1/bans", Some(&admin), &body).status, 201);
 }
@@ -229,8 +216,8 @@ fn every_operation_by_everybody() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.0).collect();
     assert_eq!(told, rows, "each operation has a row, and each row an operation");
     ban(&server, "shop:bad");
-    let [user, moderator, admin] = ["user", "moderator", "admin"].map(|role| foreign(role, role, 600));
-    let (late, banned) = (foreign("late", "admin", -600), foreign("bad", "admin", 600));
+    let [user, moderator, admin] = ["user", "moderator", "admin"].map(|role| backend::token_for(role, role, 600));
+    let (late, banned) = (backend::token_for("late", "admin", -600), backend::token_for("bad", "admin", 600));
     let mut wrong = Vec::new();
     let mut asked = 0;
     for row in ROWS {
@@ -285,9 +272,9 @@ async fn what_belongs_to_others_is_out_of_reach_of_every_role() {
     let (_a, _b) = matched_pair(server.addr("http"), "others").await;
     let others = [
         ("guest", guest(&server)),
-        ("user", foreign("user", "user", 600)),
-        ("moderator", foreign("moderator", "moderator", 600)),
-        ("admin", foreign("admin", "admin", 600)),
+        ("user", backend::token_for("user", "user", 600)),
+        ("moderator", backend::token_for("moderator", "moderator", 600)),
+        ("admin", backend::token_for("admin", "admin", 600)),
     ];
     for (subject, token) in &others {
         for (line, body, status) in [
@@ -342,9 +329,9 @@ async fn every_message_by_everybody() {
     let mut wrong = Vec::new();
     for (subject, token) in [
         ("guest", guest(&server)),
-        ("user", foreign("user", "user", 600)),
-        ("moderator", foreign("moderator", "moderator", 600)),
-        ("admin", foreign("admin", "admin", 600)),
+        ("user", backend::token_for("user", "user", 600)),
+        ("moderator", backend::token_for("moderator", "moderator", 600)),
+        ("admin", backend::token_for("admin", "admin", 600)),
     ] {
         let mut client = Client::connect(http).await;
         client.ask("hello", json!({"token": token})).await;
@@ -367,8 +354,8 @@ async fn every_message_by_everybody() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for (subject, token, code, close) in [
         ("a liar", "nonsense".to_owned(), "unauthorized", 4401),
-        ("the late", foreign("late", "admin", -600), "unauthorized", 4401),
-        ("the banned", foreign("bad", "admin", 600), "banned", 4403),
+        ("the late", backend::token_for("late", "admin", -600), "unauthorized", 4401),
+        ("the banned", backend::token_for("bad", "admin", 600), "banned", 4403),
     ] {
         let mut client = Client::connect(http).await;
         assert_eq!(client.refused("hello", json!({"token": token})).await, code, "{subject}");

@@ -17,12 +17,10 @@ use duologue::store::Deed;
 use duologue::store::Event;
 use duologue::store::EventNumber;
 use duologue::store::Retention;
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::eventually;
 use support::http::Reply;
 use support::http::request;
@@ -31,7 +29,6 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-const KEY: &str = "a key that only these tests and their server know";
 /// Names the seed of an evening that is to be repeated.
 const SEED: &str = "DUOLOGUE_EVENING_SEED";
 const ROUNDS: usize = 10;
@@ -65,13 +62,6 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % limit
     }
-}
-
-fn token(user: &str, role: &str) -> String {
-    let exp = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + 600;
-    let claims = json!({"sub": user, "iss": "shop", "exp": exp, "role": role});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes()))
-        .expect("signs")
 }
 
 fn ask(http: SocketAddr, line: &str, token: &str, body: &Value) -> Reply {
@@ -108,7 +98,7 @@ async fn pair(http: SocketAddr, tag: String, mut dice: Dice, told: Arc<Mutex<Tol
     if dice.below(4) == 0 {
         return;
     }
-    let moderator = token("mo", "moderator");
+    let moderator = backend::token("mo", "moderator");
     let decision = json!({"decision": "accept", "action": "ban"});
     let decided = ask(http, &format!("POST /v1/reports/{report}/decision"), &moderator, &decision);
     assert_eq!(decided.status, 200, "{decided:?}");
@@ -183,8 +173,7 @@ async fn events_and_audit_tell_what_people_saw_of_an_evening_with_ten_kills() {
     let seed = env::var(SEED).map_or_else(|_| clock(), |seed| seed.parse().expect("a number"));
     println!("{SEED}={seed}");
     let mut dice = Dice(seed);
-    let mut server =
-        Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n[limits]\nexempt = [\"127.0.0.0/8\"]\n"));
+    let mut server = Server::start(&format!("{}[limits]\nexempt = [\"127.0.0.0/8\"]\n", backend::config()));
     let told = Arc::new(Mutex::new(Told::default()));
     for round in 0..ROUNDS {
         let http = server.addr("http");

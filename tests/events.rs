@@ -6,22 +6,17 @@ use std::io::BufReader;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::eventually;
 use support::http::request;
 use support::receiver::Posted;
 use support::receiver::Receiver;
 use support::ws::matched_pair;
 
-const KEY: &str = "a key that only these tests and their server know";
 /// How long an event may be on its way, pauses after failures included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,13 +53,6 @@ fn waiting(server: &Server) -> String {
     line.expect("the metric").to_owned()
 }
 
-fn token(role: &str) -> String {
-    let exp = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + 600;
-    let claims = json!({"sub": "ann", "exp": exp, "role": role});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes()))
-        .expect("signs")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_was_out_of_reach_gets_every_event_once_and_in_order() {
     let receiver = Receiver::start();
@@ -99,13 +87,13 @@ async fn a_webhook_that_was_out_of_reach_gets_every_event_once_and_in_order() {
 async fn a_file_has_a_line_for_each_event_and_admins_read_along() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("events.jsonl");
-    let settings = format!("[events]\nfile = \"{}\"\n[auth]\njwt_secrets = [\"{KEY}\"]\n", file.display());
+    let settings = format!("[events]\nfile = \"{}\"\n{}", file.display(), backend::config());
     let server = Server::start(&settings);
     let http = server.addr("http");
 
     let mut stream = TcpStream::connect(http).expect("connect");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let bearer = format!("authorization: Bearer {}", token("admin"));
+    let bearer = format!("authorization: Bearer {}", backend::token("ann", "admin"));
     write!(stream, "GET /v1/events HTTP/1.1\r\nhost: {http}\r\n{bearer}\r\n\r\n").expect("send");
     let mut lines = BufReader::new(stream).lines().map(|line| line.expect("the stream goes on"));
     let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
@@ -131,14 +119,14 @@ async fn a_file_has_a_line_for_each_event_and_admins_read_along() {
 
 #[test]
 fn the_stream_is_for_admins_and_goes_on_where_one_says() {
-    let server = Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"));
+    let server = Server::start(&backend::config());
     let get = |line: &str, headers: &[&str]| request(server.addr("http"), line, headers, b"");
     assert_eq!(get("GET /v1/events", &[]).problem(401), "unauthorized");
     for role in ["user", "moderator"] {
-        let bearer = format!("authorization: Bearer {}", token(role));
+        let bearer = format!("authorization: Bearer {}", backend::token("ann", role));
         assert_eq!(get("GET /v1/events", &[&bearer]).problem(403), "forbidden");
     }
-    let bearer = format!("authorization: Bearer {}", token("admin"));
+    let bearer = format!("authorization: Bearer {}", backend::token("ann", "admin"));
     assert_eq!(get("GET /v1/events?after=soon", &[&bearer]).problem(400), "bad_request");
     assert_eq!(get("GET /v1/events", &[&bearer, "last-event-id: x"]).problem(400), "bad_request");
 }

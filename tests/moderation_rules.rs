@@ -2,14 +2,11 @@
 mod support;
 
 use std::time::Duration;
-use std::time::SystemTime;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::http;
 use support::turn::Credential;
 use support::turn::TurnClient;
@@ -75,20 +72,6 @@ async fn rule_41_what_reports_are_refused_with() {
     assert_eq!((status, &problem["code"]), (401, &json!("unauthorized")));
 }
 
-const KEY: &str = "a key that the customer's backend shares with us";
-
-fn config() -> String {
-    format!("[auth]\njwt_secrets = [\"{KEY}\"]\n")
-}
-
-/// A token of the customer's backend.
-fn foreign(sub: &str, role: &str) -> String {
-    let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs() + 600;
-    let claims = json!({"sub": sub, "iss": "shop", "exp": exp, "role": role});
-    let key = EncodingKey::from_secret(KEY.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signs")
-}
-
 fn credential(found: &Value) -> Credential {
     let servers = found["ice_servers"].as_array().expect("a list");
     let server = servers.iter().find(|one| one["username"].is_string()).expect("TURN");
@@ -98,7 +81,7 @@ fn credential(found: &Value) -> Credential {
 
 #[tokio::test]
 async fn a_ban_acts_on_the_live_call_its_relay_and_every_way_back() {
-    let mut server = Server::start(&config());
+    let mut server = Server::start(&backend::config());
     let http = server.addr("http");
     let ((mut a, a_user, a_found), (mut b, b_user, b_found)) = matched_pair_of_users(http, "ban").await;
     let turn = server.addr("turn-udp");
@@ -109,7 +92,7 @@ async fn a_ban_acts_on_the_live_call_its_relay_and_every_way_back() {
     let report = json!({"session": a_found["session"], "reason": "spam", "block": false,
         "evidence": {"mids": [said["mid"]]}});
     let id = a.ask("report.submit", report).await["report"].as_str().expect("a name").to_owned();
-    let moderator = foreign("mo", "moderator");
+    let moderator = backend::token("mo", "moderator");
     let (status, page) = rest(&server, "GET", "/v1/reports", &moderator, None);
     assert_eq!((status, &page["reports"][0]["report"]), (200, &json!(id)));
     let (status, shown) = rest(&server, "GET", &format!("/v1/reports/{id}"), &moderator, None);
@@ -151,7 +134,7 @@ async fn a_ban_acts_on_the_live_call_its_relay_and_every_way_back() {
         assert_eq!(rest(&server, "DELETE", &path, &moderator, None).0, 204);
     }
     assert_eq!(rest(&server, "GET", "/v1/auth/me", token_of(&b_user), None).0, 200);
-    let (status, audit) = rest(&server, "GET", "/v1/admin/audit", &foreign("ada", "admin"), None);
+    let (status, audit) = rest(&server, "GET", "/v1/admin/audit", &backend::token("ada", "admin"), None);
     assert_eq!(status, 200);
     let deeds = audit["deeds"].as_array().expect("a list");
     let actions: Vec<_> = deeds.iter().map(|deed| deed["action"].as_str().expect("a word")).collect();
@@ -162,9 +145,9 @@ async fn a_ban_acts_on_the_live_call_its_relay_and_every_way_back() {
 
 #[tokio::test]
 async fn a_ban_of_a_network_is_in_force_at_once_by_socket_and_rest() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let (mut guest, hello) = Client::guest(server.addr("http"), "d").await;
-    let moderator = foreign("mo", "moderator");
+    let moderator = backend::token("mo", "moderator");
     let (status, ban) = rest(&server, "POST", "/v1/bans", &moderator, Some(&json!({"network": "127.0.0.1"})));
     assert_eq!((status, &ban["network"], &ban["action"]), (201, &json!("127.0.0.1/32"), &json!("ban")));
     assert_eq!(guest.closed().await, 4403);
@@ -179,10 +162,11 @@ async fn a_ban_of_a_network_is_in_force_at_once_by_socket_and_rest() {
 
 #[tokio::test]
 async fn every_route_of_moderation_asks_for_the_role() {
-    let server = Server::start(&config());
+    let server = Server::start(&backend::config());
     let (_guest, hello) = Client::guest(server.addr("http"), "d").await;
-    let [user, moderator, admin] = ["user", "moderator", "admin"].map(|role| foreign(role, role));
-    let [banned, banned_moderator] = [("bad", "user"), ("worse", "moderator")].map(|(name, role)| foreign(name, role));
+    let [user, moderator, admin] = ["user", "moderator", "admin"].map(|role| backend::token(role, role));
+    let [banned, banned_moderator] =
+        [("bad", "user"), ("worse", "moderator")].map(|(name, role)| backend::token(name, role));
     for name in ["shop:bad", "shop:worse"] {
         assert_eq!(rest(&server, "POST", "/v1/bans", &admin, Some(&json!({"user": name}))).0, 201);
     }

@@ -11,6 +11,7 @@ use serde_json::json;
 use support::Server;
 use support::eventually;
 use support::http::Reply;
+use support::http::request_as;
 use support::ws::Client;
 use support::ws::matched_pair_of_users;
 
@@ -22,15 +23,7 @@ const PASSWORD: &str = "correct horse";
 const NOTE: &[u8] = b"just some words of somebody";
 
 fn bearer(addr: SocketAddr, line: &str, user: &Value, body: Option<&Value>) -> Reply {
-    let token = user["access_token"].as_str().expect("a token");
-    let authorization = format!("authorization: Bearer {token}");
-    match body {
-        None => support::http::request(addr, line, &[&authorization], b""),
-        Some(body) => {
-            let headers = [authorization.as_str(), "content-type: application/json"];
-            support::http::request(addr, line, &headers, body.to_string().as_bytes())
-        }
-    }
+    request_as(addr, line, user["access_token"].as_str().expect("a token"), body)
 }
 
 fn post(addr: SocketAddr, path: &str, user: &Value, body: &Value) -> Value {

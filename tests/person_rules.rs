@@ -4,16 +4,14 @@ mod support;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
-use std::time::SystemTime;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::eventually;
 use support::http::Reply;
+use support::http::request_as;
 use support::turn::Credential;
 use support::turn::TurnClient;
 use support::ws::Client;
@@ -22,22 +20,14 @@ use support::ws::matched_pair_of_users;
 /// How long something may take that follows by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn bearer(addr: SocketAddr, line: &str, user: &Value, body: Option<&Value>) -> Reply {
-    let token = user["access_token"].as_str().expect("a token");
-    let authorization = format!("authorization: Bearer {token}");
-    match body {
-        None => support::http::request(addr, line, &[&authorization], b""),
-        Some(body) => {
-            let headers = [authorization.as_str(), "content-type: application/json"];
-            support::http::request(addr, line, &headers, body.to_string().as_bytes())
-        }
-    }
-}
-
 fn get(addr: SocketAddr, path: &str, user: &Value) -> Value {
     let reply = bearer(addr, &format!("GET {path}"), user, None);
     assert_eq!(reply.status, 200, "{reply:?}");
     reply.json()
+}
+
+fn bearer(addr: SocketAddr, line: &str, user: &Value, body: Option<&Value>) -> Reply {
+    request_as(addr, line, user["access_token"].as_str().expect("a token"), body)
 }
 
 fn post(addr: SocketAddr, path: &str, user: &Value, body: &Value) -> Value {
@@ -181,7 +171,7 @@ fn revoked_by(server: &Server, user: &Value, act: impl FnOnce()) -> (bool, Optio
 
 #[tokio::test]
 async fn standing_turn_credentials_end_with_the_login_the_ban_and_the_account() {
-    let mut server = Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n"));
+    let mut server = Server::start(&backend::config());
     let http = server.addr("http");
     let form = |name: &str| json!({"username": name, "password": "correct horse"});
     let enter = |way: &str, name: &str| {
@@ -208,7 +198,7 @@ async fn standing_turn_credentials_end_with_the_login_the_ban_and_the_account() 
     let renewed = standing(http, &again);
     TurnClient::allocate_udp(server.addr("turn-udp"), renewed).expect("a new login, a new credential");
     // A ban of the user, also of one who has no socket open; of a guest's device.
-    let admin = json!({"access_token": staff_token()});
+    let admin = json!({"access_token": backend::token("mo", "moderator")});
     let ban = |whom: Value| {
         assert_eq!(bearer(http, "POST /v1/bans", &admin, Some(&whom)).status, 201);
     };
@@ -240,14 +230,4 @@ fn beside(server: &Server, arguments: &[&str]) {
         .output()
         .expect("the program runs");
     assert!(ran.status.success(), "{ran:?}");
-}
-
-const KEY: &str = "a key that the customer's backend shares with us";
-
-/// An access token of a moderator, from a customer's backend.
-fn staff_token() -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-    let claims = json!({"iss": "shop", "sub": "mo", "exp": now + 3600, "role": "moderator"});
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(KEY.as_bytes()))
-        .expect("signs")
 }

@@ -4,21 +4,16 @@ mod support;
 
 use std::process::Command;
 use std::process::Stdio;
-use std::time::SystemTime;
 
-use jsonwebtoken::Algorithm;
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::Header;
 use serde_json::Value;
 use serde_json::json;
 use support::Server;
+use support::backend;
 use support::post_json;
 
 /// The one that `make test` sets up with `tests/requirements.txt`.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/schemathesis");
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemathesis/schemathesis.toml");
-const KEY: &str = "a key that the customer's backend shares with us";
-
 /// What cannot be tried in this way: the end of whoever asks or of the server, a stream without an end, and the document itself,
 /// which the program leaves out of its own accord.
 /// tests/authorization_matrix.rs asks for each of them.
@@ -29,15 +24,7 @@ const EXAMPLES: &str = "3";
 
 fn server() -> Server {
     let limits = "http_requests_per_minute = 1000000\nguests_per_minute = 1000000\n";
-    Server::start(&format!("[auth]\njwt_secrets = [\"{KEY}\"]\n[limits]\n{limits}"))
-}
-
-/// A token of the customer's backend.
-fn foreign(role: &str) -> String {
-    let exp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs() + 3600;
-    let claims = json!({"sub": role, "iss": "shop", "exp": exp, "role": role});
-    let key = EncodingKey::from_secret(KEY.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signs")
+    Server::start(&format!("{}[limits]\n{limits}", backend::config()))
 }
 
 fn operations(server: &Server) -> usize {
@@ -86,15 +73,15 @@ fn as_a_guest() {
 
 #[test]
 fn as_a_user() {
-    tried_by(&server(), Some(&foreign("user")));
+    tried_by(&server(), Some(&backend::token("user", "user")));
 }
 
 #[test]
 fn as_a_moderator() {
-    tried_by(&server(), Some(&foreign("moderator")));
+    tried_by(&server(), Some(&backend::token("moderator", "moderator")));
 }
 
 #[test]
 fn as_an_admin() {
-    tried_by(&server(), Some(&foreign("admin")));
+    tried_by(&server(), Some(&backend::token("admin", "admin")));
 }

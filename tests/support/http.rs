@@ -43,6 +43,18 @@ pub fn request(to: SocketAddr, line: &str, headers: &[&str], body: &[u8]) -> Rep
     send(to, line, &[headers, &[&length]].concat(), body)
 }
 
+/// Sends one request with an access token, and a body of JSON if there is one.
+pub fn request_as(to: SocketAddr, line: &str, token: &str, body: Option<&Value>) -> Reply {
+    let authorization = format!("authorization: Bearer {token}");
+    match body {
+        None => request(to, line, &[&authorization], b""),
+        Some(body) => {
+            let headers = [authorization.as_str(), "content-type: application/json"];
+            request(to, line, &headers, body.to_string().as_bytes())
+        }
+    }
+}
+
 /// A request whose headers say all that is said about its body.
 pub fn send(to: SocketAddr, line: &str, headers: &[&str], body: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(to).expect("connect");

@@ -1,6 +1,7 @@
 //! Starts the built program for whole-program tests and ends it with them.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the support")]
 
+pub mod backend;
 pub mod caller;
 pub mod http;
 pub mod netns;
