@@ -3,7 +3,6 @@ mod support;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
@@ -25,6 +24,7 @@ use redis::streams::StreamRangeReply;
 use serde_json::json;
 use support::Server;
 use support::eventually;
+use support::ports;
 use support::require_program;
 use support::ws::matched_pair;
 
@@ -87,7 +87,7 @@ async fn talk(server: &Server, tag: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_has_every_event_once_and_in_order_whoever_is_killed() {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let port = SocketAddr::from(([127, 0, 0, 1], ports::fixed()));
     let directory = tempfile::tempdir().expect("a directory");
     let settings = format!(
         "[events]\nredis_url = \"redis://:open%20sesame@{port}/0\"\nredis_stream = \"{STREAM}\"\nredis_max_len = 5000\n"
@@ -124,7 +124,7 @@ async fn a_stream_has_every_event_once_and_in_order_whoever_is_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_added_before_a_kill_and_not_noted_is_not_added_again() {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let port = SocketAddr::from(([127, 0, 0, 1], ports::fixed()));
     let directory = tempfile::tempdir().expect("a directory");
     let redis = Redis::start(port, directory.path());
     let (store, threads) = runner::start(Opened::in_memory(Retention::default())).expect("threads");

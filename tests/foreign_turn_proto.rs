@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use duologue::stun::AttributeType;
@@ -22,6 +21,7 @@ use client::Client;
 use client::Heard;
 use client::Way;
 use support::Server;
+use support::ports;
 use support::turn::Credential;
 use support::wire::peer;
 
@@ -74,9 +74,9 @@ fn exchange(client: &mut Client, peer: SocketAddr, sizes: &[usize]) {
     }
 }
 
-/// A port of which nobody listens any more.
+/// A port at which nobody listens.
 fn closed_port(ip: IpAddr) -> SocketAddr {
-    UdpSocket::bind((ip, 0)).and_then(|socket| socket.local_addr()).expect("a free port")
+    SocketAddr::new(ip, ports::fixed())
 }
 
 #[test]

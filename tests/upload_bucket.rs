@@ -3,7 +3,6 @@ mod support;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::process::Child;
 use std::process::Command;
@@ -14,6 +13,7 @@ use serde_json::json;
 use support::caller::Call;
 use support::eventually;
 use support::http::request;
+use support::ports;
 
 /// The Python that `make test` sets up with `tests/requirements.txt`.
 const MOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/moto_server");
@@ -29,7 +29,7 @@ struct Bucket {
 impl Bucket {
     fn start() -> Self {
         assert!(std::path::Path::new(MOTO).exists(), "{MOTO} is missing: make test makes it");
-        let at = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+        let at = SocketAddr::from(([127, 0, 0, 1], ports::fixed()));
         let child = Command::new(MOTO)
             .args(["-H", "127.0.0.1", "-p", &at.port().to_string()])
             .stdin(Stdio::null())

@@ -34,6 +34,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::support::eventually;
+use crate::support::ports;
 use crate::support::require_program;
 
 /// How long an exchange may take, and the start.
@@ -79,7 +80,7 @@ impl Authority {
     pub fn start() -> Authority {
         let directory = tempfile::tempdir().expect("a directory");
         let own = local_ca::ensure(directory.path(), "localhost", Clock::start().now().unix).expect("a pair");
-        let [api, management, dns, dns_management, http_port, tls_port] = free_ports();
+        let [api, management, dns, dns_management, http_port, tls_port] = [(); 6].map(|()| ports::fixed());
         let config = json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{api}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),
@@ -158,12 +159,6 @@ fn quiet(program: PathBuf) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-/// Ports that nobody has now, all different.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    held.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 fn client(directory: &tempfile::TempDir) -> Arc<ClientConfig> {

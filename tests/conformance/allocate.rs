@@ -9,6 +9,7 @@ use crate::statement::Over;
 use crate::statement::Scene;
 use crate::statement::Statement;
 use crate::support::eventually;
+use crate::support::ports;
 use crate::target::Setup;
 use crate::target::Target;
 use crate::verdict::Seen;
@@ -160,9 +161,9 @@ fn same_allocate(scene: &Scene<'_>) -> Seen<()> {
 
 fn three_tuples(scene: &Scene<'_>) -> Seen<()> {
     let mut clients: Vec<Client> = Vec::new();
+    let port = ports::fixed();
     for name in ["udp", "tcp", "tls"] {
         let way = scene.target.way(name).ok_or_else(|| not_offered("not all of UDP, TCP and TLS"))?;
-        let port = clients.first().map_or(0, |client| client.local.port());
         let mut client = Scene { target: scene.target, way }.silent_client(scene.target.user(), port)?;
         client.challenge()?;
         client.allocate(Packet::allocate())?;

@@ -1,6 +1,5 @@
 //! coturn's `turnserver` on loopback, as Debian installs it, with nothing switched off but what touches the machine.
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::ops::RangeInclusive;
@@ -15,6 +14,7 @@ use duologue::time::Clock;
 
 use crate::support::TURN_SECRET;
 use crate::support::eventually;
+use crate::support::ports;
 use crate::support::require_program;
 use crate::target::ACCENTED_USER;
 use crate::target::NEXT_SECRET;
@@ -51,7 +51,7 @@ impl Coturn {
     fn launch(setup: Setup, relay_ports: &RangeInclusive<u16>) -> Coturn {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let pair = local_ca::ensure(folder.path(), "localhost", Clock::start().now().unix).expect("a certificate");
-        let (port, tls_port) = (free_port(), free_port());
+        let (port, tls_port) = (ports::fixed(), ports::fixed());
         let file = |name: &str| folder.path().join(name).display().to_string();
         let mut args: Vec<String> = [
             "-n --no-cli --listening-ip=127.0.0.1 --listening-ip=::1 --realm=example.org --simple-log",
@@ -161,18 +161,4 @@ fn spawn(args: &[String], log: &std::path::Path) -> Child {
         .stderr(log)
         .spawn()
         .expect("start turnserver")
-}
-
-/// A port that is free for UDP and TCP on both families' loopback. It cannot be kept, only hoped for.
-fn free_port() -> u16 {
-    loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
-        let port = socket.local_addr().expect("an address").port();
-        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok()
-            && TcpListener::bind(("::1", port)).is_ok()
-            && UdpSocket::bind(("::1", port)).is_ok();
-        if is_free {
-            return port;
-        }
-    }
 }

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod caller;
 pub mod http;
 pub mod netns;
+pub mod ports;
 pub mod receiver;
 pub mod turn;
 pub mod wire;
@@ -35,7 +36,7 @@ const STOP: Duration = Duration::from_secs(15);
 /// A secret that the tests share with the server, in the convention of time-limited credentials.
 pub const TURN_SECRET: &str = "a shared secret that only these tests know";
 
-/// The built program, running on ports of its own choice with its own state directory.
+/// The built program, running on ports of its own with its own state directory.
 pub struct Server {
     child: Child,
     listeners: Vec<(String, SocketAddr)>,
@@ -44,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program with loopback listeners on free ports and `extra` lines of configuration.
+    /// Starts the program with loopback listeners on ports of its own and `extra` lines of configuration.
     ///
     /// `extra` is TOML whose tables are merged by the program's own rule: it is the last file of `conf.d`.
     pub fn start(extra: &str) -> Server {
@@ -59,7 +60,7 @@ impl Server {
         Server { child, listeners, state, log }
     }
 
-    /// Stops the program without a drain and starts it with the same state; its ports may be others.
+    /// Stops the program without a drain and starts it with the same state, at the same ports unless `extra` named port 0.
     pub fn restart(&mut self) {
         self.stop();
         (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
@@ -303,12 +304,12 @@ shutdown_grace = "2s"
 # Tests count allocations and packets.
 probe_interval = "0s"
 [http]
-listen = ["127.0.0.1:0"]
-tls_listen = ["127.0.0.1:0"]
+listen = ["127.0.0.1:{http}"]
+tls_listen = ["127.0.0.1:{shared}"]
 [turn]
-udp_listen = ["127.0.0.1:0", "[::1]:0"]
-tcp_listen = ["127.0.0.1:0", "[::1]:0"]
-tls_listen = ["127.0.0.1:0"]
+udp_listen = ["127.0.0.1:{turn}", "[::1]:{turn}"]
+tcp_listen = ["127.0.0.1:{turn}", "[::1]:{turn}"]
+tls_listen = ["127.0.0.1:{turns}"]
 secrets = ["{TURN_SECRET}"]
 [relay]
 addresses = ["127.0.0.1", "::1"]
@@ -317,6 +318,10 @@ allow_peers = ["127.0.0.0/8", "::1/128"]
 exempt = ["127.0.0.0/8", "::1/128"]
 "#,
         state = state.display(),
+        http = ports::fixed(),
+        shared = ports::fixed(),
+        turn = ports::fixed(),
+        turns = ports::fixed(),
     )
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, randomInt, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -310,19 +310,23 @@ level = "debug"
 `;
 }
 
-/** A port free for TCP and UDP alike. */
+/**
+ * A port free for TCP and UDP alike, below those that the kernel gives to connections by itself; browsers connect to all of
+ * these.
+ */
 async function freePort() {
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const tcp = createServer();
-    await new Promise((resolve, reject) => tcp.once('error', reject).listen(0, '127.0.0.1', resolve));
-    const { port } = tcp.address();
-    const udp = createSocket('udp4');
-    const free = await new Promise((resolve) => {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const port = 11_000 + randomInt(8_000);
+    const [tcp, udp] = [createServer(), createSocket('udp4')];
+    const listens = await new Promise((resolve) => {
+      tcp.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    const binds = await new Promise((resolve) => {
       udp.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true));
     });
-    if (free) await new Promise((resolve) => udp.close(resolve));
-    await new Promise((resolve) => tcp.close(resolve));
-    if (free) return port;
+    if (binds) await new Promise((resolve) => udp.close(resolve));
+    if (listens) await new Promise((resolve) => tcp.close(resolve));
+    if (listens && binds) return port;
   }
   throw new Error('no port is free for both TCP and UDP');
 }
