@@ -49,6 +49,7 @@ const ROWS: &[Row] = &[
     ("showCertificateChallenge", Anybody, "", 404, 404),
     ("showChallenge",        Anybody, "", 404, 404),
     ("showStats",            Anybody, "", 200, 200),
+    ("takeAppealPass",       Anybody, r#"{"device_id":"d"}"#, 200, 200),
     ("makeGuest",            Anybody, r#"{"device_id":"d"}"#, 200, 200),
     ("refreshTokens",        Anybody, r#"{"refresh_token":"x"}"#, 401, 401),
     ("logIn",                Anybody, r#"{"username":"somebody","password":"x"}"#, 401, 401),
@@ -198,8 +199,8 @@ fn expected(row: &Row, subject: &str) -> (u16, &'static str) {
     match subject {
         _ if who == Anybody => (of_others, ""),
         "nobody" if who == Maybe => (of_guest, ""),
-        "nobody" | "a liar" | "the late" => (401, "unauthorized"),
-        "the banned" if ["listAppeals", "submitAppeal"].contains(&name) => (of_others, ""),
+        "the banned" | "the appellant" if ["listAppeals", "submitAppeal"].contains(&name) => (of_others, ""),
+        "nobody" | "a liar" | "the late" | "the appellant" => (401, "unauthorized"),
         // One who is banned may still log out, if it were of a login here.
         "the banned" => (403, if name == "logOut" { "forbidden" } else { "banned" }),
         _ if !may => (403, "forbidden"),
@@ -217,6 +218,13 @@ fn every_operation_by_everybody() {
     assert_eq!(told, rows, "each operation has a row, and each row an operation");
     ban(&server, "shop:bad");
     let [user, moderator, admin] = ["user", "moderator", "admin"].map(|role| backend::token_for(role, role, 600));
+    let pass = http::request(
+        server.addr("http"),
+        "POST /v1/auth/appeal",
+        &["content-type: application/json"],
+        br#"{"device_id":"d"}"#,
+    );
+    let pass = pass.json()["appeal_token"].as_str().expect("a token").to_owned();
     let (late, banned) = (backend::token_for("late", "admin", -600), backend::token_for("bad", "admin", 600));
     let mut wrong = Vec::new();
     let mut asked = 0;
@@ -237,6 +245,7 @@ fn every_operation_by_everybody() {
                 ("a liar", Some("nonsense")),
                 ("the late", Some(late.as_str())),
                 ("the banned", Some(&banned)),
+                ("the appellant", Some(&pass)),
                 ("guest", Some(&guest)),
                 ("user", Some(&user)),
                 ("moderator", Some(&moderator)),

@@ -23,9 +23,13 @@ use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
 use crate::time::UnixMillis;
 
+mod appeal;
 mod family;
 pub mod mint;
 
+use appeal::AppealKeys;
+pub use appeal::AppealPass;
+pub(crate) use appeal::is_device_name;
 use family::Families;
 pub use family::Family;
 pub use family::FamilyChange;
@@ -193,6 +197,7 @@ pub struct Tokens {
     signing: EncodingKey,
     /// The one that signs first.
     own: Vec<OwnKey>,
+    appeal_keys: AppealKeys,
     foreign: Vec<DecodingKey>,
     foreign_keys: ForeignKeys,
     foreign_issuer: Option<String>,
@@ -228,6 +233,7 @@ impl Tokens {
         Self {
             signing: EncodingKey::from_secret(settings.secret.expose()),
             own: std::iter::once(&settings.secret).chain(&settings.old_secrets).map(OwnKey::new).collect(),
+            appeal_keys: AppealKeys::new(&settings.secret, &settings.old_secrets),
             foreign: settings.foreign_secrets.iter().map(|key| DecodingKey::from_secret(key.expose())).collect(),
             foreign_keys: settings.foreign_keys.clone(),
             foreign_issuer: settings.foreign_issuer.clone(),

@@ -170,6 +170,11 @@ pub(crate) async fn log_out(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn desk(inner: &Inner) -> Result<&Desk, Problem> {
+/// The desk of accounts.
+///
+/// # Errors
+///
+/// `not_found` where there are none.
+pub(super) fn desk(inner: &Inner) -> Result<&Desk, Problem> {
     inner.hooks.accounts.as_ref().ok_or(Problem::new(ErrorCode::NotFound, ABSENT))
 }

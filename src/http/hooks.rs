@@ -9,6 +9,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
+use crate::auth::token::AppealPass;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Subject;
@@ -76,6 +77,8 @@ pub type PersonHook = Arc<dyn Fn(Subject, PersonAsk) -> Pending<Result<Value, Pr
 pub type EraseHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Asks something that somebody who is banned may ask too, with an access token that comes from that address.
 pub type AppealHook = Arc<dyn Fn(IpAddr, String, AppealAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
+/// Makes a pass to appeal with for whoever calls its device that, which is checked.
+pub type DevicePassHook = Arc<dyn Fn(String) -> Pending<Result<AppealPass, Problem>> + Send + Sync>;
 /// Finds the place of that session or room to which a user may send a file now.
 pub type PlaceHook =
     Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
@@ -126,6 +129,8 @@ pub struct Hooks {
     pub erase: EraseHook,
     /// Behind `/v1/appeals`.
     pub appeals: AppealHook,
+    /// Behind `/v1/auth/appeal`, for those who have no account.
+    pub device_pass: DevicePassHook,
     /// Behind `/v1/events`.
     pub events: Feed,
     /// Behind `/health/ready`.
@@ -167,6 +172,7 @@ impl Hooks {
         let (verifies, rooms, blocks, reports) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
         let (moderations, appeals, persons, erasures) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
+        let passes = hub.clone();
         let place: PlaceHook = Arc::new(move |user, session, room| {
             let hub = hub.clone();
             Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
@@ -221,6 +227,13 @@ impl Hooks {
             appeals: Arc::new(move |ip, token, ask| {
                 let hub = appeals.clone();
                 Box::pin(async move { Ok(hub.appeal(ip, token, ask).await?) })
+            }),
+            device_pass: Arc::new(move |device| {
+                let hub = passes.clone();
+                Box::pin(async move {
+                    let device = Handle::check_device(device)?;
+                    Ok(hub.appeal_pass(Subject::of_device(&device)).await?)
+                })
             }),
             events,
             ready,

@@ -13,6 +13,7 @@ use crate::admission::AddressKey;
 use crate::admission::lies_in;
 use crate::auth::password;
 use crate::auth::password::Password;
+use crate::auth::token::AppealPass;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::Role;
@@ -191,6 +192,18 @@ impl Desk {
         let username = Username::new(&form.username).ok();
         let account = self.prove(ip, username, form.password).await?;
         self.issue(&account, device, ip).await
+    }
+
+    /// A pass to appeal with, for whoever knows the password: `POST /v1/auth/appeal`. Also for those who are banned, whom
+    /// [`Desk::log_in`] gives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Desk::log_in`], without `banned`.
+    pub async fn appeal(&self, ip: IpAddr, form: Form) -> Result<AppealPass, Refusal> {
+        let device = form.device_id.map(signal::Handle::check_device).transpose()?;
+        let account = self.prove(ip, Username::new(&form.username).ok(), form.password).await?;
+        self.inner.hub.appeal_pass(subject_of(&account, device)).await
     }
 
     /// Changes the password of a user who knows the present one, ends all its logins and begins a new one:

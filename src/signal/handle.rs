@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::auth::token::AppealPass;
 use crate::auth::token::FamilyId;
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
@@ -59,6 +60,7 @@ pub(crate) enum Input {
     Report(Subject, Box<ReportSubmit>, ReportAnswer),
     Moderation(Subject, Box<ModerationAsk>, ModerationAnswer),
     Appeal(IpAddr, String, AppealAsk, AppealAnswer),
+    Pass(Subject, oneshot::Sender<AppealPass>),
     Person(Subject, Box<PersonAsk>, PersonAnswer),
     Refresh(String, oneshot::Sender<Result<Issued, RefreshError>>),
     Login(Subject, u64, IpAddr, oneshot::Sender<Result<Issued, Refusal>>),
@@ -284,17 +286,27 @@ impl Handle {
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 
-    /// Asks something that somebody who is banned may ask too, with an access token that comes from that address.
+    /// Asks something that somebody who is banned may ask too, with an access token or a pass that comes from that address.
     ///
     /// # Errors
     ///
     /// A refusal by its code: `unauthorized`, `not_found`, `conflict`, `unavailable`.
-    pub async fn appeal(&self, ip: IpAddr, access_token: String, ask: AppealAsk) -> Result<Value, Refusal> {
-        self.prepare_for(&access_token).await;
+    pub async fn appeal(&self, ip: IpAddr, token: String, ask: AppealAsk) -> Result<Value, Refusal> {
+        self.prepare_for(&token).await;
         // Whoever asked may have gone.
         let answer = |answer: oneshot::Sender<_>| Box::new(move |outcome| drop(answer.send(outcome)));
-        let asked = self.ask(|told| Input::Appeal(ip, access_token, ask, answer(told))).await;
+        let asked = self.ask(|told| Input::Appeal(ip, token, ask, answer(told))).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// A pass to appeal with, for somebody who has shown to be that: `POST /v1/auth/appeal`.
+    ///
+    /// # Errors
+    ///
+    /// `unavailable`
+    pub async fn appeal_pass(&self, subject: Subject) -> Result<AppealPass, Refusal> {
+        let asked = self.ask(|answer| Input::Pass(subject, answer)).await;
+        asked.map_err(|Stopped| Refusal::new(ErrorCode::Unavailable, "the node stops"))
     }
 
     /// Asks something of what moderators and admins may, for somebody whose token is verified.

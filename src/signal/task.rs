@@ -255,6 +255,9 @@ impl Task {
             Input::Moderation(by, ask, answer) => self.hub.handle_moderation(&by, *ask, answer, now),
             Input::Person(subject, ask, answer) => self.hub.handle_person_ask(&subject, *ask, answer, now),
             Input::Appeal(ip, token, ask, answer) => self.hub.handle_appeal(ip, &token, ask, answer, now),
+            Input::Pass(subject, answer) => {
+                let _ = answer.send(self.hub.handle_pass(&subject, now));
+            }
             Input::Refresh(token, answer) => {
                 self.hub.handle_refresh(&token, |outcome| drop(answer.send(outcome)), now);
             }

@@ -76,6 +76,43 @@ fn a_refresh_token_is_good_once_and_its_second_use_kills_the_family() {
 }
 
 #[test]
+fn a_pass_is_good_for_appeals_alone_and_for_half_an_hour() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let pass = tokens.issue_pass(&guest.identity.subject, NOW);
+    assert_eq!(tokens.verify(&pass.token, NOW), Err(TokenError::Invalid));
+    assert_eq!(tokens.verify_for_appeal(&pass.token, NOW), Ok(guest.identity.subject.clone()));
+    let end = UnixMillis((NOW + pass.expires_in).as_secs() * 1000);
+    assert!(tokens.verify_for_appeal(&pass.token, UnixMillis(end.0 - 1)).is_ok());
+    assert_eq!(tokens.verify_for_appeal(&pass.token, end), Err(TokenError::Expired));
+    // Access tokens are as good as ever.
+    assert_eq!(tokens.verify_for_appeal(&guest.access_token, NOW), Ok(guest.identity.subject));
+    assert_eq!(tokens.verify_for_appeal("nonsense", NOW), Err(TokenError::Invalid));
+}
+
+#[test]
+fn a_pass_outlives_a_change_of_keys_and_nobody_elses_key_signs_one() {
+    let subject = Subject::of_device("tab-1");
+    let pass = tokens().issue_pass(&subject, NOW);
+    let changed =
+        TokenSettings { secret: Secret::new(*b"the next key"), old_secrets: vec![settings().secret], ..settings() };
+    assert_eq!(Tokens::new(&changed).verify_for_appeal(&pass.token, NOW), Ok(subject));
+    let forgotten = TokenSettings { secret: Secret::new(*b"the next key"), ..settings() };
+    assert_eq!(Tokens::new(&forgotten).verify_for_appeal(&pass.token, NOW), Err(TokenError::Invalid));
+}
+
+#[test]
+fn a_device_appeals_by_a_name_that_tells_nothing_of_it_and_is_no_users() {
+    let (one, other) = (Subject::of_device("tab-1"), Subject::of_device("tab-2"));
+    assert_eq!(one, Subject::of_device("tab-1"));
+    assert_ne!(one.user, other.user);
+    assert!(is_device_name(&one.user) && !one.user.contains("tab"));
+    for user in ["g_d_x", "u_x", "d_shop:ann", "shop:d_x"] {
+        assert!(!is_device_name(user), "{user}");
+    }
+}
+
+#[test]
 fn the_family_of_another_device_survives() {
     let mut tokens = tokens();
     let (one, other) = (tokens.issue_guest("tab-1", NOW), tokens.issue_guest("tab-2", NOW));

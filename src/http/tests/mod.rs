@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::admission::Limits;
 use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::secret::Secret;
+use crate::auth::token::Subject;
 use crate::auth::token::TokenSettings;
 use crate::auth::token::Tokens;
 use crate::events::Feed;
@@ -138,7 +139,8 @@ fn events() -> Feed {
 
 fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
     let tokens = Arc::new(Mutex::new(Tokens::new(&token_settings())));
-    let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), tokens);
+    let (guests, refreshes, verifies) = (Arc::clone(&tokens), Arc::clone(&tokens), Arc::clone(&tokens));
+    let passes = tokens;
     Hooks {
         challenge: None,
         socket: Arc::new(move |socket, peer| {
@@ -174,6 +176,10 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         person: Arc::new(|_, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
         erase: Arc::new(|_| Box::pin(async { Ok(()) })),
         appeals: Arc::new(|_, _, ask| Box::pin(async move { Ok(serde_json::json!({"ask": format!("{ask:?}")})) })),
+        device_pass: Arc::new(move |device| {
+            let pass = passes.lock().expect("lock").issue_pass(&Subject::of_device(&device), NOW);
+            Box::pin(async move { Ok(pass) })
+        }),
         events: events(),
         ready: Arc::new(move || if ready.load(Ordering::Relaxed) { Ok(()) } else { Err("relay") }),
         metrics: Arc::new(|| MetricsPage { content_type: "text/plain", text: "numbers 1\n".to_owned() }),

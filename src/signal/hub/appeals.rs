@@ -1,12 +1,14 @@
 //! Appeals: those who are kept out say why they should not be, once per decision, and a moderator lifts it or keeps it.
 //!
-//! This is the one thing that somebody banned may do with a token.
+//! This is the one thing that somebody banned may do with a token. Who has lost it gets a pass for just that.
 use std::net::IpAddr;
 
 use serde_json::Value;
 use serde_json::json;
 
+use crate::auth::token::AppealPass;
 use crate::auth::token::Subject;
+use crate::auth::token::is_device_name;
 use crate::signal::hub::Hub;
 use crate::signal::hub::bans::Who;
 use crate::signal::hub::desk::Actor;
@@ -36,21 +38,14 @@ use crate::time::Now;
 pub(crate) type AppealAnswer = Box<dyn FnOnce(Result<Value, Refusal>) + Send>;
 
 /// Appeals of one user that are told.
-const OWN_MAX: usize = 100;
+pub(super) const OWN_MAX: usize = 100;
 
 impl Hub {
     /// Works on what somebody asks who may be banned; the answer may come later.
-    pub(crate) fn handle_appeal(
-        &mut self,
-        ip: IpAddr,
-        access_token: &str,
-        ask: AppealAsk,
-        answer: AppealAnswer,
-        now: Now,
-    ) {
+    pub(crate) fn handle_appeal(&mut self, ip: IpAddr, token: &str, ask: AppealAsk, answer: AppealAnswer, now: Now) {
         // Not by handle_verify, which refuses those whom this is for.
-        let subject = match self.tokens.verify(access_token, now.unix) {
-            Ok(identity) => identity.subject,
+        let subject = match self.tokens.verify_for_appeal(token, now.unix) {
+            Ok(subject) => subject,
             Err(error) => {
                 let refusal = Refusal::new(ErrorCode::Unauthorized, "");
                 return answer(Err(Refusal { message: error.to_string().into(), ..refusal }));
@@ -63,8 +58,13 @@ impl Hub {
         self.settle(now);
     }
 
+    /// A pass for somebody who has shown to be that, banned or not: whether it is tells nobody anything here.
+    pub(crate) fn handle_pass(&self, subject: &Subject, now: Now) -> AppealPass {
+        self.tokens.issue_pass(subject, now.unix)
+    }
+
     fn tell_own(&mut self, subject: &Subject, ip: IpAddr, answer: AppealAnswer, now: Now) {
-        let in_force: Vec<Ban> = self.bans.against(Who::of(subject, Some(ip)), now.unix).cloned().collect();
+        let in_force: Vec<Ban> = self.bans.against(appellant(subject, ip), now.unix).cloned().collect();
         let user = UserId(subject.user.clone());
         self.read(
             "appeals",
@@ -81,7 +81,7 @@ impl Hub {
     }
 
     fn submit_appeal(&mut self, subject: &Subject, ip: IpAddr, submit: AppealSubmit, answer: AppealAnswer, now: Now) {
-        let against: Vec<&Ban> = self.bans.against(Who::of(subject, Some(ip)), now.unix).collect();
+        let against: Vec<&Ban> = self.bans.against(appellant(subject, ip), now.unix).collect();
         let Some(ban) = against.iter().find(|ban| *ban.id.0 == *submit.ban) else {
             return answer(Err(Refusal::new(ErrorCode::NotFound, "nothing of that name is in force against you")));
         };
@@ -196,6 +196,12 @@ impl Hub {
     }
 }
 
+/// Whoever appeals, as bans see it. What holds against a network is no matter of a device: in the name of devices that anybody
+/// makes up there would be no end of appeals.
+fn appellant(subject: &Subject, ip: IpAddr) -> Who<'_> {
+    Who::of(subject, Some(ip).filter(|_| !is_device_name(&subject.user)))
+}
+
 /// What a ban is part of: a guest is banned by user and by device at once.
 fn decision_of(ban: &Ban) -> &str {
     ban.report.as_ref().map_or(&ban.id.0, |report| &report.0)
@@ -229,7 +235,7 @@ fn whole(appeal: &Appeal) -> Value {
 }
 
 /// As the user sees it: not who judged.
-fn own_view(appeal: &Appeal) -> Value {
+pub(super) fn own_view(appeal: &Appeal) -> Value {
     let mut view = whole(appeal);
     if let Some(verdict) = view["verdict"].as_object_mut() {
         verdict.remove("by");

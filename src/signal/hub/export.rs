@@ -7,6 +7,8 @@ use serde_json::json;
 use crate::auth::token::Subject;
 use crate::matchmaking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::appeals::OWN_MAX;
+use crate::signal::hub::appeals::own_view;
 use crate::signal::hub::bans::Who;
 use crate::signal::hub::blocks::BLOCKS_MAX;
 use crate::signal::hub::handlers::chat::ReceiptView;
@@ -20,6 +22,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::view::FileView;
 use crate::store::Account;
 use crate::store::Alias;
+use crate::store::Appeal;
 use crate::store::Block;
 use crate::store::Case;
 use crate::store::Content;
@@ -54,6 +57,7 @@ struct Kept {
     blocks: Vec<Block>,
     made: Vec<Case>,
     about: Vec<Case>,
+    appeals: Vec<Appeal>,
 }
 
 impl Hub {
@@ -119,7 +123,8 @@ impl Hub {
                 let account = store.account(&user)?;
                 let blocks = store.blocks(&user, BLOCKS_MAX)?;
                 let (made, about) = (store.cases_by(&user, CASES_MAX)?, store.cases_about(&user, CASES_MAX)?);
-                Ok(Ok(Kept { account, blocks, made, about }))
+                let appeals = store.appeals_of(&user, OWN_MAX)?;
+                Ok(Ok(Kept { account, blocks, made, about, appeals }))
             },
             move |hub, outcome, now| answer(told(outcome).map(|kept| hub.head_view(&subject, &kept, now))),
         );
@@ -158,6 +163,7 @@ impl Hub {
             "blocks": blocks.collect::<Vec<_>>(),
             "reports": kept.made.iter().map(report_view).collect::<Vec<_>>(),
             "decisions": kept.about.iter().filter_map(decision_view).collect::<Vec<_>>(),
+            "appeals": kept.appeals.iter().map(own_view).collect::<Vec<_>>(),
         })
     }
 
