@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -14,8 +13,13 @@ use crate::config::Config;
 use crate::http::AdminHooks;
 use crate::http::Problem;
 use crate::http::admin::AllocationQuery;
+use crate::http::node_view::AllocationView;
+use crate::http::node_view::AllocationsView;
+use crate::http::node_view::ConfigView;
+use crate::http::node_view::DrainView;
+use crate::http::node_view::TrafficView;
+use crate::relay;
 use crate::relay::AllocationId;
-use crate::relay::AllocationView;
 use crate::relay::ShardId;
 use crate::relay::Traffic;
 use crate::signal::ErrorCode;
@@ -55,16 +59,16 @@ impl Seen {
 }
 
 /// The configuration in force as admins see it, secrets masked.
-pub(super) fn shown(config: &Config) -> Value {
+pub(super) fn shown(config: &Config) -> ConfigView {
     // Whatever has a TOML form has a JSON form.
-    json!({"config": config, "warnings": config.warnings()})
+    ConfigView { config: json!(config), warnings: config.warnings() }
 }
 
 /// The hooks. `drain` is heard by the operator's task, which gives calls `grace`.
 pub(super) fn hooks(
     plane: &DataPlane,
     clock: Clock,
-    config: watch::Receiver<Value>,
+    config: watch::Receiver<ConfigView>,
     series: series::Handle,
     (drain, grace): (mpsc::Sender<()>, Duration),
     seen: Seen,
@@ -88,13 +92,13 @@ pub(super) fn hooks(
             })
         }),
         drain: Arc::new(move || match drain.try_send(()) {
-            Ok(()) => Ok(json!({"draining": true, "grace_ms": grace.as_millis() as u64})),
+            Ok(()) => Ok(DrainView { draining: true, grace_ms: grace.as_millis() as u64 }),
             Err(_) => Err(Problem::new(ErrorCode::Conflict, "this node drains already")),
         }),
     }
 }
 
-async fn list(plane: &DataPlane, query: AllocationQuery, seen: Seen, now: Now) -> Result<Value, Problem> {
+async fn list(plane: &DataPlane, query: AllocationQuery, seen: Seen, now: Now) -> Result<AllocationsView, Problem> {
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::new(ErrorCode::BadRequest, "limit is a number from 1 to 100"));
@@ -106,14 +110,14 @@ async fn list(plane: &DataPlane, query: AllocationQuery, seen: Seen, now: Now) -
     };
     let page = page.map_err(unanswered)?;
     let next = page.next.map(|AllocationPlace { shard, slot }| format!("{}-{slot}", shard.0));
-    let allocations: Vec<Value> = page.found.iter().map(|(shard, one)| view(*shard, one, seen, now)).collect();
-    Ok(json!({"allocations": allocations, "next": next}))
+    let allocations = page.found.iter().map(|(shard, one)| view(*shard, one, seen, now)).collect();
+    Ok(AllocationsView { allocations, next })
 }
 
-async fn end(plane: &DataPlane, name: &str) -> Result<Value, Problem> {
+async fn end(plane: &DataPlane, name: &str) -> Result<(), Problem> {
     let no_such = || Problem::new(ErrorCode::NotFound, "there is no such live allocation");
     let (shard, id) = allocation(name).ok_or_else(no_such)?;
-    if plane.end_allocation(shard, id).await.map_err(unanswered)? { Ok(json!({})) } else { Err(no_such()) }
+    if plane.end_allocation(shard, id).await.map_err(unanswered)? { Ok(()) } else { Err(no_such()) }
 }
 
 fn unanswered(why: Unanswered) -> Problem {
@@ -135,30 +139,30 @@ fn allocation(name: &str) -> Option<(ShardId, AllocationId)> {
     Some((shard, AllocationId::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
 }
 
-fn view(shard: ShardId, one: &AllocationView, seen: Seen, now: Now) -> Value {
-    let AllocationView { id, session, user_hash, transport, client, relayed, started, expires, .. } = one;
-    json!({
-        "id": format!("{}-{}-{}", shard.0, id.slot(), id.generation()),
-        "session": session,
-        "user_hash": format!("{user_hash:016x}"),
-        "transport": transport.label(),
-        "client": seen.told(*client),
-        "relayed": relayed,
-        "started_at": started,
-        "age_ms": now.unix.saturating_since(*started).as_millis() as u64,
-        "expires_at": expires,
-        "permissions": one.permissions,
-        "channels": one.channels,
-        "to_peers": traffic(one.to_peers),
-        "to_client": traffic(one.to_client),
-        "handed_out": traffic(one.handed_out),
-        "handed_in": traffic(one.handed_in),
-        "dropped": one.dropped,
-    })
+fn view(shard: ShardId, one: &relay::AllocationView, seen: Seen, now: Now) -> AllocationView {
+    let id = one.id;
+    AllocationView {
+        id: format!("{}-{}-{}", shard.0, id.slot(), id.generation()),
+        session: one.session.clone(),
+        user_hash: format!("{:016x}", one.user_hash),
+        transport: one.transport.label(),
+        client: seen.told(one.client),
+        relayed: one.relayed.clone(),
+        started_at: one.started,
+        age_ms: now.unix.saturating_since(one.started).as_millis() as u64,
+        expires_at: one.expires,
+        permissions: one.permissions,
+        channels: one.channels,
+        to_peers: traffic(one.to_peers),
+        to_client: traffic(one.to_client),
+        handed_out: traffic(one.handed_out),
+        handed_in: traffic(one.handed_in),
+        dropped: one.dropped,
+    }
 }
 
-fn traffic(traffic: Traffic) -> Value {
-    json!({"packets": traffic.packets, "bytes": traffic.bytes})
+fn traffic(Traffic { packets, bytes }: Traffic) -> TrafficView {
+    TrafficView { packets, bytes }
 }
 
 #[cfg(test)]
@@ -192,7 +196,7 @@ mod tests {
         config.turn.users = [("ann".to_owned(), secret.clone())].into();
         config.auth.jwt_secrets = vec![secret.clone()];
         config.events.webhook_secret = Some(secret);
-        let told = shown(&config).to_string();
+        let told = serde_json::to_string(&shown(&config)).expect("JSON");
         assert!(!told.contains("never to be seen"), "{told}");
         assert!(told.contains("\"users\":{\"ann\":\"***\"}"), "{told}");
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::bail;
-use serde_json::Value;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
@@ -29,6 +28,7 @@ use crate::app::service::Service;
 use crate::auth::turn::Minter;
 use crate::config::Config;
 use crate::http;
+use crate::http::node_view::ConfigView;
 use crate::listener::Certificates;
 use crate::signal::Handle;
 use crate::state::State;
@@ -71,7 +71,7 @@ pub(super) struct Asked {
     /// To drain.
     pub(super) drain: mpsc::Receiver<()>,
     /// What they see of the configuration.
-    pub(super) shown: watch::Sender<Value>,
+    pub(super) shown: watch::Sender<ConfigView>,
     /// Told when the operator wants certificates looked at.
     pub(super) renewal: Arc<Notify>,
 }

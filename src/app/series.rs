@@ -3,9 +3,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -13,6 +10,9 @@ use tokio::time::MissedTickBehavior;
 use tokio::time::interval_at;
 
 use crate::histogram::Distribution;
+use crate::http::node_view::LevelsView;
+use crate::http::node_view::SampleView;
+use crate::http::node_view::SeriesView;
 use crate::relay::Counters;
 use crate::signal;
 use crate::signal::Route;
@@ -45,7 +45,7 @@ pub(super) struct Handle {
 #[derive(Debug)]
 struct Ask {
     after: UnixMillis,
-    told: oneshot::Sender<Value>,
+    told: oneshot::Sender<SeriesView>,
 }
 
 /// What is counted at one moment.
@@ -58,38 +58,13 @@ struct Reading {
     matched: Distribution,
     committed: Distribution,
     round_trips: Distribution,
-    levels: Levels,
-}
-
-/// What goes up and down.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Levels {
-    allocations: u64,
-    sessions: u64,
-    waiting: u64,
-    users_online: u64,
-    connections: u64,
-}
-
-/// What ten seconds were like. Latencies are upper bounds of the bucket that the 99th percentile lies in, null if there was
-/// none.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Sample {
-    at: UnixMillis,
-    relay_bits_per_s: u64,
-    relay_packets_per_s: u64,
-    relay_dropped_per_s: u64,
-    #[serde(flatten)]
-    levels: Levels,
-    match_p99_ms: Option<f64>,
-    round_trip_p99_ms: Option<f64>,
-    commit_p99_ms: Option<f64>,
+    levels: LevelsView,
 }
 
 /// The samples of the last hour.
 #[derive(Debug, Default)]
 struct Hour {
-    samples: VecDeque<Sample>,
+    samples: VecDeque<SampleView>,
     last: Option<Reading>,
 }
 
@@ -101,7 +76,7 @@ pub(super) fn start(sources: Sources, clock: Clock) -> (Handle, impl Future<Outp
 
 impl Handle {
     /// Tells the samples after that moment; `None`: the node stops.
-    pub(super) async fn after(&self, after: u64) -> Option<Value> {
+    pub(super) async fn after(&self, after: u64) -> Option<SeriesView> {
         let (told, answer) = oneshot::channel();
         self.asks.send(Ask { after: UnixMillis(after), told }).await.ok()?;
         answer.await.ok()
@@ -132,7 +107,7 @@ impl Sources {
             at,
             matched: self.signal.match_latency.read(),
             committed: self.store.commits(),
-            levels: Levels {
+            levels: LevelsView {
                 // A gauge of one shard may wrap below zero between two reads; the sum comes out right.
                 allocations: self
                     .relay
@@ -180,7 +155,7 @@ impl Hour {
         if self.samples.len() == SAMPLES_MAX {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample {
+        self.samples.push_back(SampleView {
             at: reading.at,
             relay_bits_per_s: rate(reading.bytes.saturating_mul(8), last.bytes.saturating_mul(8)).unwrap_or_default(),
             relay_packets_per_s: rate(reading.packets, last.packets).unwrap_or_default(),
@@ -193,9 +168,9 @@ impl Hour {
         self.last = Some(reading);
     }
 
-    fn after(&self, after: UnixMillis) -> Value {
-        let samples: Vec<&Sample> = self.samples.iter().filter(|sample| sample.at > after).collect();
-        json!({"interval_ms": INTERVAL.as_millis() as u64, "samples": samples})
+    fn after(&self, after: UnixMillis) -> SeriesView {
+        let samples = self.samples.iter().filter(|sample| sample.at > after).cloned().collect();
+        SeriesView { interval_ms: INTERVAL.as_millis() as u64, samples }
     }
 }
 
@@ -225,6 +200,8 @@ fn quantile_ms(before: &Distribution, after: &Distribution) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn distribution(counts: [u64; 2], above: u64) -> Distribution {
@@ -237,12 +214,12 @@ mod tests {
         let first = Reading { at: UnixMillis(1000), packets: 5, bytes: 500, ..Reading::default() };
         hour.add(first.clone());
         hour.add(Reading { at: UnixMillis(11_000), packets: 105, bytes: 125_500, dropped: 10, ..first });
-        let told = hour.after(UnixMillis(0));
+        let told = json!(hour.after(UnixMillis(0)));
         let [first, second] = told["samples"].as_array().expect("a list").as_slice() else { panic!("{told}") };
         assert_eq!(first["relay_bits_per_s"], 0, "what came before the start is not of this hour");
         assert_eq!((&second["relay_bits_per_s"], &second["relay_packets_per_s"]), (&json!(100_000), &json!(10)));
         assert_eq!((&second["relay_dropped_per_s"], &second["sessions"]), (&json!(1), &json!(0)));
-        assert_eq!(hour.after(UnixMillis(1000))["samples"].as_array().map(Vec::len), Some(1));
+        assert_eq!(hour.after(UnixMillis(1000)).samples.len(), 1);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::json;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
@@ -30,25 +29,35 @@ use crate::http::moderation::Shared;
 use crate::http::moderation::ask;
 use crate::http::moderation::name;
 use crate::http::moderation::part;
+use crate::http::node_view::AllocationsView;
+use crate::http::node_view::ConfigView;
+use crate::http::node_view::DrainView;
+use crate::http::node_view::SeriesView;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::AccountChanges;
 use crate::signal::AccountSearch;
 use crate::signal::ErrorCode;
 use crate::signal::ModerationAsk;
+use crate::signal::view::live::AccountView;
+use crate::signal::view::live::AccountsView;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::live::LiveSessionsView;
+use crate::signal::view::live::OpenRoomsView;
+use crate::signal::view::live::QueueView;
 use crate::signal::words;
 use crate::signal::words_or_null;
 
 /// Lists live allocations.
-pub type AllocationsHook = Arc<dyn Fn(AllocationQuery) -> Pending<Result<Value, Problem>> + Send + Sync>;
+pub type AllocationsHook = Arc<dyn Fn(AllocationQuery) -> Pending<Result<AllocationsView, Problem>> + Send + Sync>;
 /// Ends the allocation of that name.
-pub type EndAllocationHook = Arc<dyn Fn(String) -> Pending<Result<Value, Problem>> + Send + Sync>;
+pub type EndAllocationHook = Arc<dyn Fn(String) -> Pending<Result<(), Problem>> + Send + Sync>;
 /// Tells the configuration in force, secrets masked.
-pub type ConfigHook = Arc<dyn Fn() -> Value + Send + Sync>;
+pub type ConfigHook = Arc<dyn Fn() -> ConfigView + Send + Sync>;
 /// Tells what was measured in the last hour, after that moment (Unix milliseconds).
-pub type SeriesHook = Arc<dyn Fn(u64) -> Pending<Result<Value, Problem>> + Send + Sync>;
+pub type SeriesHook = Arc<dyn Fn(u64) -> Pending<Result<SeriesView, Problem>> + Send + Sync>;
 /// Begins to drain the node; what is said of that.
-pub type DrainHook = Arc<dyn Fn() -> Result<Value, Problem> + Send + Sync>;
+pub type DrainHook = Arc<dyn Fn() -> Result<DrainView, Problem> + Send + Sync>;
 
 /// What stands behind those routes of admins that are not signaling's.
 #[derive(Clone)]
@@ -155,95 +164,83 @@ struct Why {
 }
 
 pub(super) fn routes(table: Table) -> Table {
+    const PAGE: &str = "A page of them";
     let operation = |method, path, id, summary| {
         let operation = Operation::new(method, path, "operation", id, summary).by(Who::Admin);
         operation.refuses(ErrorCode::NotFound, "there is no such thing, or this is not told here")
     };
     let get = |path, id, summary| operation(Method::GET, path, id, summary);
-    let page = |operation: Operation, members: &[&str]| {
-        operation.gives_object(StatusCode::OK, "A page of them", members, json!({}))
-    };
     table
         .on(
-            page(
-                get("/v1/admin/sessions", "listLiveSessions", "Live sessions, the newest first").asks::<SessionPage>(),
-                &["sessions", "next"],
-            ),
+            get("/v1/admin/sessions", "listLiveSessions", "Live sessions, the newest first")
+                .asks::<SessionPage>()
+                .gives::<LiveSessionsView>(StatusCode::OK, PAGE),
             sessions,
         )
         .on(
             operation(Method::POST, "/v1/admin/sessions/{id}/end", "endSession", "Ends a session; the relay lets go")
                 .may_take::<Why>()
-                .gives_object(StatusCode::OK, "It is over", &[], json!({})),
+                .gives::<DoneView>(StatusCode::OK, "It is over"),
             end_session,
         )
         .on(
-            page(
-                get("/v1/admin/rooms", "listOpenRooms", "Rooms with somebody in them").asks::<SessionPage>(),
-                &["rooms", "next"],
-            ),
+            get("/v1/admin/rooms", "listOpenRooms", "Rooms with somebody in them")
+                .asks::<SessionPage>()
+                .gives::<OpenRoomsView>(StatusCode::OK, PAGE),
             rooms,
         )
         .on(
             operation(Method::POST, "/v1/admin/rooms/{id}/clear", "clearRoom", "Puts everybody out of a room")
                 .about("Members may come back.")
                 .may_take::<Why>()
-                .gives_object(StatusCode::OK, "Nobody is there any more", &[], json!({})),
+                .gives::<DoneView>(StatusCode::OK, "Nobody is there any more"),
             clear_room,
         )
         .on(
-            page(
-                get("/v1/admin/queue", "listQueue", "Who waits for a partner, who came first first")
-                    .asks::<QueuePage>(),
-                &["next"],
-            ),
+            get("/v1/admin/queue", "listQueue", "Who waits for a partner, who came first first")
+                .asks::<QueuePage>()
+                .gives::<QueueView>(StatusCode::OK, PAGE),
             queue,
         )
         .on(
-            page(
-                get("/v1/admin/allocations", "listAllocations", "What the relay holds").asks::<AllocationQuery>(),
-                &["allocations"],
-            ),
+            get("/v1/admin/allocations", "listAllocations", "What the relay holds")
+                .asks::<AllocationQuery>()
+                .gives::<AllocationsView>(StatusCode::OK, PAGE),
             allocations,
         )
         .on(
             operation(Method::POST, "/v1/admin/allocations/{id}/end", "endAllocation", "Ends an allocation")
                 .about("The client may ask for another.")
-                .gives_object(StatusCode::OK, "Its address and connection are closed", &[], json!({})),
+                .gives::<DoneView>(StatusCode::OK, "Its address and connection are closed"),
             end_allocation,
         )
         .on(
-            page(
-                get("/v1/admin/users", "listUsers", "Accounts in the order of their names").asks::<UserPage>(),
-                &["users", "next"],
-            ),
+            get("/v1/admin/users", "listUsers", "Accounts in the order of their names")
+                .asks::<UserPage>()
+                .gives::<AccountsView>(StatusCode::OK, PAGE),
             users,
         )
         .on(
             operation(Method::PATCH, "/v1/admin/users/{id}", "alterUser", "Another role, or whether it may log in")
                 .takes::<UserChanges>()
-                .gives_object(StatusCode::OK, "The account; its logins are over", &[], json!({}))
+                .gives::<AccountView>(StatusCode::OK, "The account; its logins are over")
                 .refuses(ErrorCode::Conflict, "nobody alters themselves"),
             alter_user,
         )
         .on(
-            get("/v1/admin/config", "showConfig", "The configuration in force, secrets masked").gives_object(
-                StatusCode::OK,
-                "The configuration",
-                &[],
-                json!({}),
-            ),
+            get("/v1/admin/config", "showConfig", "The configuration in force, secrets masked")
+                .gives::<ConfigView>(StatusCode::OK, "The configuration"),
             config,
         )
         .on(
             get("/v1/admin/series", "showSeries", "What was measured in the last hour")
                 .asks::<SeriesPage>()
-                .gives_object(StatusCode::OK, "The measurements", &[], json!({})),
+                .gives::<SeriesView>(StatusCode::OK, "The measurements"),
             series,
         )
         .on(
             operation(Method::POST, "/v1/admin/drain", "drain", "Begins to drain the node, as SIGTERM does")
-                .gives_object(StatusCode::ACCEPTED, "The process ends when everybody has gone", &[], json!({}))
+                .gives::<DrainView>(StatusCode::ACCEPTED, "The process ends when everybody has gone")
                 .refuses(ErrorCode::Conflict, "it drains already"),
             drain,
         )
@@ -314,8 +311,8 @@ pub(crate) async fn allocations(
 pub(crate) async fn end_allocation(state: Shared, id: Named, headers: Head) -> Result<Response, Problem> {
     let by = admin(&state, &headers).await?;
     let id = name(id)?;
-    let details = (hooks(&state)?.end_allocation)(id.clone()).await?;
-    ask(&state, by, ModerationAsk::Done { action: "allocation.end", subject: id, details }).await
+    (hooks(&state)?.end_allocation)(id.clone()).await?;
+    ask(&state, by, ModerationAsk::Done { action: "allocation.end", subject: id, details: json!({}) }).await
 }
 
 /// `GET /v1/admin/users`: accounts in the order of their names.

@@ -11,7 +11,6 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::auth::token::AppealPass;
@@ -40,6 +39,9 @@ use crate::signal::ModerationAsk;
 use crate::signal::PageAsk;
 use crate::signal::VerdictFields;
 use crate::signal::VerdictRequest;
+use crate::signal::view::appeal::AppealView;
+use crate::signal::view::appeal::AppealsView;
+use crate::signal::view::appeal::OwnAppealsView;
 
 /// Who has lost its tokens and wants to appeal: `username` and `password`, or `device_id` alone.
 #[derive(Deserialize, ToSchema)]
@@ -86,7 +88,8 @@ pub(super) fn routes(table: Table) -> Table {
             operation(Method::GET, "/v1/appeals", "listAppeals", "What is in force against oneself, and one's appeals")
                 .about("Also for those who are banned.")
                 .by(Who::User)
-                .gives_object(StatusCode::OK, "All of them", &["sanctions", "appeals"], json!({})),
+                .even_if_banned()
+                .gives::<OwnAppealsView>(StatusCode::OK, "All of them"),
             own,
         )
         .on(
@@ -98,8 +101,9 @@ pub(super) fn routes(table: Table) -> Table {
             )
             .about("Also for those who are banned.")
             .by(Who::User)
+            .even_if_banned()
             .takes::<AppealFields>()
-            .gives_object(StatusCode::CREATED, "The appeal", &["appeal"], json!({}))
+            .gives::<AppealView>(StatusCode::CREATED, "The appeal")
             .refuses(ErrorCode::NotFound, "nothing of that name is in force against one")
             .refuses(ErrorCode::Conflict, "one has appealed against that before"),
             submit,
@@ -113,14 +117,14 @@ pub(super) fn routes(table: Table) -> Table {
             )
             .by(Who::Staff)
             .asks::<page::Part>()
-            .gives_object(StatusCode::OK, "A page of them", &["appeals", "next"], json!({})),
+            .gives::<AppealsView>(StatusCode::OK, "A page of them"),
             open,
         )
         .on(
             operation(Method::POST, "/v1/appeals/{id}/decision", "decideAppeal", "What becomes of an appeal")
                 .by(Who::Staff)
                 .takes::<VerdictFields>()
-                .gives_object(StatusCode::OK, "The appeal", &[], json!({}))
+                .gives::<AppealView>(StatusCode::OK, "The appeal")
                 .refuses(ErrorCode::NotFound, "there is no such appeal")
                 .refuses(ErrorCode::Forbidden, "another moderator decides on that")
                 .refuses(ErrorCode::Conflict, "the appeal is decided"),

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod client_address;
 pub mod hooks;
+pub mod node_view;
 pub mod origin;
 pub mod problem;
 pub mod server;

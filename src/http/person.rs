@@ -27,6 +27,8 @@ use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
 use crate::signal::PersonAsk;
+use crate::signal::view::own::ExportShape;
+use crate::signal::view::own::PastSessionsView;
 
 /// When somebody may try again who found too many at it.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -43,10 +45,9 @@ pub(super) fn routes(table: Table) -> Table {
     table
         .on(
             operation(Method::GET, "/v1/me/export", "exportMe", "All that is kept about oneself, as one document")
-                .gives_object(
+                .gives_with_headers::<ExportShape>(
                     StatusCode::OK,
                     "The document, which is written while it is read",
-                    &[],
                     json!({"content-disposition": {"schema": {"type": "string"}}}),
                 )
                 .refuses(ErrorCode::RateLimited, "too many are told what is kept of them"),
@@ -66,7 +67,7 @@ pub(super) fn routes(table: Table) -> Table {
         .on(
             operation(Method::GET, "/v1/history/sessions", "listSessions", "One's own sessions that are over")
                 .asks::<page::Part>()
-                .gives_object(StatusCode::OK, "A page of them, the newest first", &["sessions", "next"], json!({})),
+                .gives::<PastSessionsView>(StatusCode::OK, "A page of them, the newest first"),
             sessions,
         )
 }

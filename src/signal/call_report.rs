@@ -2,11 +2,14 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::signal::protocol::Path;
 use crate::signal::protocol::PeerState;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::RelayProtocol;
+use crate::signal::protocol::words_or_null;
 
 /// A setup that took longer was interrupted by something else.
 const SETUP_MAX: Duration = Duration::from_secs(600);
@@ -84,20 +87,34 @@ pub(crate) struct CallReport {
 }
 
 /// The quality last reported; what was not told is null.
-#[derive(Copy, Clone, Debug, Serialize)]
+#[derive(Copy, Clone, Debug, Serialize, ToSchema)]
+#[schema(as = LastQuality)]
 struct LastQuality {
+    #[schema(minimum = 0, maximum = 100)]
     score: f64,
+    #[schema(required = true)]
     rtt_ms: Option<f64>,
+    /// The share of packets that were lost.
+    #[schema(minimum = 0, maximum = 1, required = true)]
     loss: Option<f64>,
 }
 
 /// A report as it stands while the call goes on; what was not told is null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CallState {
+    #[schema(value_type = Option<String>, required = true)]
     state: Option<Box<str>>,
+    #[schema(schema_with = routes_or_null, required = true)]
     path: Option<&'static str>,
+    #[schema(required = true)]
     setup_ms: Option<u64>,
+    #[schema(required = true)]
     quality: Option<LastQuality>,
+}
+
+/// The words of [`Route`], or null.
+pub(crate) fn routes_or_null() -> Object {
+    words_or_null(Route::ALL.map(Route::as_str))
 }
 
 /// Values of one kind.

@@ -1,4 +1,8 @@
 //! What is told over REST: these shapes are what is written and what `/openapi.json` tells.
+pub(crate) mod appeal;
+pub(crate) mod live;
+pub(crate) mod own;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,6 +17,7 @@ use crate::store::Alias;
 use crate::store::MemberRole;
 use crate::store::MessageId;
 use crate::store::MessageKind;
+use crate::store::Receipt;
 use crate::store::RoomId;
 use crate::store::Sanction;
 use crate::store::SessionId;
@@ -140,6 +145,24 @@ pub(crate) struct ReceiptOf<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = "uuid", required = false)]
     pub(crate) read_to: Option<MessageId>,
+}
+
+/// How far somebody has got: the last message that reached them, and the last that they read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Watermarks)]
+pub(crate) struct ReceiptView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = "uuid", required = false)]
+    delivered_to: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = "uuid", required = false)]
+    read_to: Option<MessageId>,
+}
+
+impl From<Receipt> for ReceiptView {
+    fn from(Receipt { delivered_to, read_to }: Receipt) -> Self {
+        Self { delivered_to, read_to }
+    }
 }
 
 /// A reaction to a message.

@@ -128,6 +128,15 @@ impl Operation {
         self
     }
 
+    /// Whoever is banned may ask, too.
+    pub(crate) fn even_if_banned(mut self) -> Self {
+        self.refusals.retain(|_, refusals| {
+            refusals.retain(|(code, _)| *code != ErrorCode::Banned.as_str());
+            !refusals.is_empty()
+        });
+        self
+    }
+
     /// It is asked by those who watch the node, and has no budget.
     pub(crate) fn unlimited(mut self) -> Self {
         self.refusals.remove(&StatusCode::TOO_MANY_REQUESTS.as_u16());
@@ -165,9 +174,14 @@ impl Operation {
     }
 
     /// Gives JSON.
-    pub(crate) fn gives<T: ToSchema>(mut self, status: StatusCode, about: &str) -> Self {
+    pub(crate) fn gives<T: ToSchema>(self, status: StatusCode, about: &str) -> Self {
+        self.gives_with_headers::<T>(status, about, json!({}))
+    }
+
+    /// Gives JSON with headers of its own.
+    pub(crate) fn gives_with_headers<T: ToSchema>(mut self, status: StatusCode, about: &str, headers: Value) -> Self {
         let schema = self.reference::<T>();
-        self.with_answer(status, about, json!({"application/json": {"schema": schema}}), json!({}))
+        self.with_answer(status, about, json!({"application/json": {"schema": schema}}), headers)
     }
 
     /// Gives something else, or with headers of its own.
@@ -178,12 +192,6 @@ impl Operation {
         });
         let content = Value::Object(content.collect());
         self.with_answer(status, about, content, headers)
-    }
-
-    /// Gives a JSON object of which only the names of some members are told.
-    pub(crate) fn gives_object(self, status: StatusCode, about: &str, members: &[&str], headers: Value) -> Self {
-        let schema = json!({"type": "object", "required": members});
-        self.with_answer(status, about, json!({"application/json": {"schema": schema}}), headers)
     }
 
     /// Gives a status alone.

@@ -1,5 +1,4 @@
 //! Accounts as admins see and alter them.
-use serde_json::Value;
 use serde_json::json;
 
 use crate::matchmaking;
@@ -14,6 +13,8 @@ use crate::signal::moderation_ask::AccountSearch;
 use crate::signal::moderation_ask::ModerationAnswer;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::view::live::AccountView;
+use crate::signal::view::live::AccountsView;
 use crate::store::Account;
 use crate::store::AccountRole;
 use crate::store::Alteration;
@@ -73,8 +74,8 @@ impl Hub {
             move |store| page(store, &filter, after.unwrap_or_default(), limit).map(Ok),
             move |hub, outcome, _| {
                 answer(told(outcome).map(|Page { accounts, next }| {
-                    let accounts: Vec<Value> = accounts.iter().map(|account| hub.account_view(account, now)).collect();
-                    json!({"users": accounts, "next": next})
+                    let users = accounts.iter().map(|account| hub.account_view(account, now)).collect();
+                    json!(AccountsView { users, next })
                 }));
             },
         );
@@ -103,26 +104,26 @@ impl Hub {
                 Ok(account) => {
                     // At once, not when it is found out.
                     hub.handle_altered(&account.id.0, account.revision, now);
-                    answer(Ok(hub.account_view(&account, now)));
+                    answer(Ok(json!(hub.account_view(&account, now))));
                 }
                 Err(refusal) => answer(Err(refusal)),
             },
         );
     }
 
-    fn account_view(&self, account: &Account, now: Now) -> Value {
+    fn account_view<'a>(&self, account: &'a Account, now: Now) -> AccountView<'a> {
         let presence = self.user_by_id.get(&matchmaking::UserId(account.id.0.clone())).map(|user| &user.presence);
         let is_online = matches!(presence, Some(Presence::Online(..)));
         let last_seen = if is_online { Some(now.unix) } else { self.tokens.last_issued(&account.id.0) };
-        json!({
-            "id": &*account.id.0,
-            "username": &*account.display_name,
-            "role": account.role.as_str(),
-            "disabled": account.is_disabled,
-            "created_at": account.created,
-            "online": is_online,
-            "last_seen_at": last_seen,
-        })
+        AccountView {
+            id: &account.id.0,
+            username: &account.display_name,
+            role: account.role.as_str(),
+            disabled: account.is_disabled,
+            created_at: account.created,
+            online: is_online,
+            last_seen_at: last_seen,
+        }
     }
 }
 

@@ -23,6 +23,11 @@ use crate::signal::protocol::AppealSubmit;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::VerdictRequest;
+use crate::signal::view::appeal::AppealView;
+use crate::signal::view::appeal::AppealsView;
+use crate::signal::view::appeal::OwnAppealsView;
+use crate::signal::view::appeal::SanctionView;
+use crate::signal::view::appeal::VerdictView;
 use crate::store::Appeal;
 use crate::store::AppealId;
 use crate::store::AppealPlace;
@@ -72,9 +77,8 @@ impl Hub {
             move |_, outcome, _| {
                 answer(told(outcome.map(|mut appeals| {
                     appeals.sort_by_key(|appeal| std::cmp::Reverse(appeal.at));
-                    let sanctions: Vec<Value> = in_force.iter().map(|ban| sanction_view(ban, &appeals)).collect();
-                    let appeals: Vec<Value> = appeals.iter().map(own_view).collect();
-                    Ok(json!({"sanctions": sanctions, "appeals": appeals}))
+                    let sanctions = in_force.iter().map(|ban| sanction_view(ban, &appeals)).collect();
+                    Ok(json!(OwnAppealsView { sanctions, appeals: appeals.iter().map(own_view).collect() }))
                 })));
             },
         );
@@ -110,7 +114,7 @@ impl Hub {
                 store.append_event(&event)?;
                 Ok(Ok(()))
             },
-            move |_, outcome, _| answer(told(outcome).map(|()| own_view(&appeal))),
+            move |_, outcome, _| answer(told(outcome).map(|()| json!(own_view(&appeal)))),
         );
     }
 
@@ -129,7 +133,7 @@ impl Hub {
                 answer(told(outcome.map(|appeals| {
                     let last = appeals.last().filter(|_| appeals.len() == limit);
                     let next = last.map(|last| Mark::text(last.at, &last.id.0));
-                    Ok(json!({"appeals": appeals.iter().map(whole).collect::<Vec<_>>(), "next": next}))
+                    Ok(json!(AppealsView { appeals: appeals.iter().map(whole).collect(), next }))
                 })));
             },
         );
@@ -163,7 +167,7 @@ impl Hub {
         let bans = appeal.bans.iter().filter(|_| is_lifted).filter_map(|id| self.bans.get(id));
         let bans: Vec<Ban> = bans.cloned().collect();
         let judged = Appeal { verdict: Some(verdict.clone()), ..appeal };
-        let view = whole(&judged);
+        let view = json!(whole(&judged));
         let mut events: Vec<Event> =
             bans.iter().map(|ban| happenings::ban_lifted(ban, &actor.user, actor.at)).collect();
         let mut told_outside = facts(&judged);
@@ -217,41 +221,38 @@ fn facts(appeal: &Appeal) -> Value {
 }
 
 /// As moderators see it.
-fn whole(appeal: &Appeal) -> Value {
-    let mut view = facts(appeal);
-    view["user"] = json!(&*appeal.user.0);
-    view["text"] = json!(&*appeal.text);
-    view["at"] = json!(appeal.at);
-    view["verdict"] = match &appeal.verdict {
-        None => Value::Null,
-        Some(verdict) => json!({
-            "decision": if verdict.is_lifted { "lift" } else { "keep" },
-            "by": &*verdict.by.0,
-            "at": verdict.at,
-            "note": &*verdict.note,
+fn whole(appeal: &Appeal) -> AppealView<'_> {
+    AppealView {
+        appeal: &appeal.id.0,
+        decision: &appeal.decision,
+        bans: appeal.bans.iter().map(|ban| &*ban.0).collect(),
+        user: &appeal.user.0,
+        text: &appeal.text,
+        at: appeal.at,
+        verdict: appeal.verdict.as_ref().map(|verdict| VerdictView {
+            decision: if verdict.is_lifted { "lift" } else { "keep" },
+            by: Some(&verdict.by.0),
+            at: verdict.at,
+            note: &verdict.note,
         }),
-    };
-    view
+    }
 }
 
 /// As the user sees it: not who judged.
-pub(super) fn own_view(appeal: &Appeal) -> Value {
-    let mut view = whole(appeal);
-    if let Some(verdict) = view["verdict"].as_object_mut() {
-        verdict.remove("by");
-    }
-    view
+pub(super) fn own_view(appeal: &Appeal) -> AppealView<'_> {
+    let whole = whole(appeal);
+    AppealView { verdict: whole.verdict.map(|verdict| VerdictView { by: None, ..verdict }), ..whole }
 }
 
 /// A ban as whoever it holds against sees it.
-fn sanction_view(ban: &Ban, appeals: &[Appeal]) -> Value {
+fn sanction_view<'a>(ban: &'a Ban, appeals: &'a [Appeal]) -> SanctionView<'a> {
     let appeal = appeals.iter().find(|appeal| *appeal.decision == *decision_of(ban));
-    json!({
-        "ban": &*ban.id.0,
-        "action": ban.sanction.as_str(),
-        "reason": &*ban.reason,
-        "at": ban.at,
-        "until": ban.until,
-        "appeal": appeal.map(|appeal| &*appeal.id.0),
-    })
+    SanctionView {
+        ban: &ban.id.0,
+        action: ban.sanction.as_str(),
+        reason: &ban.reason,
+        at: ban.at,
+        until: ban.until,
+        appeal: appeal.map(|appeal| &*appeal.id.0),
+    }
 }

@@ -19,6 +19,14 @@ use crate::signal::room::Room;
 use crate::signal::session::EndReason;
 use crate::signal::session::Participant;
 use crate::signal::session::Session;
+use crate::signal::view::live::GroupView;
+use crate::signal::view::live::LiveSessionView;
+use crate::signal::view::live::LiveSessionsView;
+use crate::signal::view::live::LiveSideView;
+use crate::signal::view::live::OccupantView;
+use crate::signal::view::live::OpenRoomView;
+use crate::signal::view::live::OpenRoomsView;
+use crate::signal::view::live::PersonView;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -47,8 +55,8 @@ impl Hub {
         }
         behind.sort_unstable_by_key(|(rank, _)| *rank);
         let next = behind.last().filter(|_| !is_last).map(|(_, last)| cursor(last));
-        let calls: Vec<Value> = behind.into_iter().map(|(_, session)| self.call_view(session)).collect();
-        Ok(json!({"sessions": calls, "next": next, "total": self.session_by_id.len()}))
+        let sessions = behind.into_iter().map(|(_, session)| self.call_view(session)).collect();
+        Ok(json!(LiveSessionsView { sessions, next, total: self.session_by_id.len() }))
     }
 
     /// Ends a call at once, its credentials and allocations too.
@@ -73,16 +81,15 @@ impl Hub {
         self.append_deed(deed, answer);
     }
 
-    fn call_view(&self, session: &Session) -> Value {
-        let sides = Side::BOTH.map(|side| self.side_view(session.participant(side)));
-        json!({
-            "session": session.id,
-            "started_at": session.started.unix,
-            "deadline": session.deadline.map(|deadline| deadline.unix),
-            "tags_common": session.tags_common,
-            "language": session.language,
-            "sides": sides,
-        })
+    fn call_view<'a>(&'a self, session: &'a Session) -> LiveSessionView<'a> {
+        LiveSessionView {
+            session: &session.id,
+            started_at: session.started.unix,
+            deadline: session.deadline.map(|deadline| deadline.unix),
+            tags_common: &session.tags_common,
+            language: session.language.as_deref(),
+            sides: Side::BOTH.map(|side| self.side_view(session.participant(side))).into(),
+        }
     }
 
     /// A page of rooms with somebody in them, in the order of their names.
@@ -101,8 +108,8 @@ impl Hub {
         }
         behind.sort_unstable_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         let next = behind.last().filter(|_| !is_last).map(|last| last.id.as_str());
-        let rooms: Vec<Value> = behind.iter().map(|room| self.open_room_view(room)).collect();
-        Ok(json!({"rooms": rooms, "next": next, "total": self.rooms.len()}))
+        let rooms = behind.iter().map(|room| self.open_room_view(room)).collect();
+        Ok(json!(OpenRoomsView { rooms, next, total: self.rooms.len() }))
     }
 
     /// Puts everybody out of a room. Members of one that is kept may come back.
@@ -127,52 +134,38 @@ impl Hub {
         self.append_deed(deed, answer);
     }
 
-    fn open_room_view(&self, room: &Room) -> Value {
-        let people = room.occupants().iter().map(|occupant| {
-            let mut view = self.person_view(&occupant.user);
-            if let Some(view) = view.as_object_mut() {
-                view.insert("media".into(), json!(occupant.media));
-            }
-            view
+    fn open_room_view<'a>(&'a self, room: &'a Room) -> OpenRoomView<'a> {
+        let people = room
+            .occupants()
+            .iter()
+            .map(|occupant| OccupantView { person: self.person_view(&occupant.user), media: occupant.media });
+        let group = room.gathering.as_ref().map(|group| GroupView {
+            size: group.size,
+            tags_common: &group.tags_common,
+            language: group.language.as_deref(),
+            deadline: group.deadline.map(|deadline| deadline.unix),
         });
-        let group = room.gathering.as_ref().map(|group| {
-            json!({
-                "size": group.size,
-                "tags_common": group.tags_common,
-                "language": group.language,
-                "deadline": group.deadline.map(|deadline| deadline.unix),
-            })
-        });
-        json!({
-            "room": room.id,
-            "name": &*room.title,
-            "group": group,
-            "people": people.collect::<Vec<_>>(),
-        })
+        OpenRoomView { room: &room.id, name: &room.title, group, people: people.collect() }
     }
 
     /// Somebody, as far as the hub knows.
-    fn person_view(&self, id: &UserId) -> Value {
+    fn person_view<'a>(&'a self, id: &'a UserId) -> PersonView<'a> {
         let presence = self.user_by_id.get(id).map(|user| &user.presence);
         let subject = presence.and_then(Presence::chain).map(|chain| &chain.subject);
-        json!({
-            "user": &*id.0,
-            "role": subject.map(|subject| subject.role.as_str()),
-            "guest": subject.map(|subject| subject.guest),
-            "presence": match presence {
+        PersonView {
+            user: &id.0,
+            role: subject.map(|subject| subject.role.as_str()),
+            guest: subject.map(|subject| subject.guest),
+            presence: match presence {
                 Some(Presence::Online(..)) => "online",
                 Some(Presence::Lost(..)) => "lost",
                 Some(Presence::Away) | None => "away",
             },
-        })
+        }
     }
 
-    fn side_view(&self, participant: &Participant) -> Value {
-        let mut view = self.person_view(&participant.user);
-        if let (Some(view), Value::Object(report)) = (view.as_object_mut(), json!(participant.report.now())) {
-            view.extend(report);
-        }
-        view
+    fn side_view<'a>(&'a self, participant: &'a Participant) -> LiveSideView<'a> {
+        LiveSideView { person: self.person_view(&participant.user), call: participant.report.now() }
     }
 }
 

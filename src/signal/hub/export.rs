@@ -1,5 +1,5 @@
 //! All that is kept about a person, for them to take along: in parts, each of them a bounded read.
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use serde_json::Value;
 use serde_json::json;
@@ -11,7 +11,6 @@ use crate::signal::hub::appeals::OWN_MAX;
 use crate::signal::hub::appeals::own_view;
 use crate::signal::hub::bans::Who;
 use crate::signal::hub::blocks::BLOCKS_MAX;
-use crate::signal::hub::handlers::chat::ReceiptView;
 use crate::signal::hub::person_book::session_view;
 use crate::signal::hub::room_book::ROOMS_MAX;
 use crate::signal::hub::room_book::told;
@@ -19,23 +18,35 @@ use crate::signal::page::Mark;
 use crate::signal::person_ask::ExportPart;
 use crate::signal::person_ask::PersonAnswer;
 use crate::signal::protocol::Refusal;
-use crate::signal::view::FileView;
+use crate::signal::view::BlockView;
+use crate::signal::view::ReceiptView;
+use crate::signal::view::own::ExportHead;
+use crate::signal::view::own::ExportedAccount;
+use crate::signal::view::own::ExportedDecision;
+use crate::signal::view::own::ExportedEntries;
+use crate::signal::view::own::ExportedLogin;
+use crate::signal::view::own::ExportedMessage;
+use crate::signal::view::own::ExportedReport;
+use crate::signal::view::own::ExportedRoom;
+use crate::signal::view::own::ExportedSanction;
+use crate::signal::view::own::ExportedSession;
+use crate::signal::view::own::ExportedUpload;
+use crate::signal::view::own::ExportedUser;
 use crate::store::Account;
 use crate::store::Alias;
 use crate::store::Appeal;
 use crate::store::Block;
 use crate::store::Case;
-use crate::store::Content;
 use crate::store::Entry;
 use crate::store::MessageId;
 use crate::store::Place;
+use crate::store::RoomId;
 use crate::store::SessionId;
 use crate::store::SessionPlace;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Upload;
 use crate::store::UploadId;
-use crate::store::UploadState;
 use crate::store::UserId;
 use crate::store::Window;
 use crate::time::Now;
@@ -72,10 +83,11 @@ impl Hub {
                     "export",
                     move |store| store.uploads_of(&user, after.as_ref(), PAGE),
                     move |hub, outcome, _| {
-                        let view = |upload: &Upload| hub.upload_view(upload, now);
                         answer(told(outcome.map(|uploads| {
-                            let next = uploads.last().filter(|_| uploads.len() == PAGE).map(|last| &*last.id.0);
-                            Ok(json!({"entries": uploads.iter().map(view).collect::<Vec<_>>(), "next": next}))
+                            let next =
+                                uploads.last().filter(|_| uploads.len() == PAGE).map(|last| last.id.0.to_string());
+                            let entries = uploads.iter().map(|upload| hub.upload_view(upload, now)).collect();
+                            Ok(json!(ExportedEntries { entries, next }))
                         })));
                     },
                 );
@@ -106,8 +118,9 @@ impl Hub {
                     move |store| chat(store, &place, &user, after),
                     move |hub, outcome, _| {
                         answer(told(outcome).map(|Said { entries, next }| {
-                            let view = |(entry, own): &(Entry, Own)| hub.said_view(entry, own, now);
-                            json!({"entries": entries.iter().map(view).collect::<Vec<_>>(), "next": next})
+                            let next = next.map(|next| next.0.to_string());
+                            let entries = entries.iter().map(|(entry, own)| hub.said_view(entry, own, now)).collect();
+                            json!(ExportedEntries { entries, next })
                         }));
                     },
                 );
@@ -126,80 +139,66 @@ impl Hub {
                 let appeals = store.appeals_of(&user, OWN_MAX)?;
                 Ok(Ok(Kept { account, blocks, made, about, appeals }))
             },
-            move |hub, outcome, now| answer(told(outcome).map(|kept| hub.head_view(&subject, &kept, now))),
+            move |hub, outcome, now| answer(told(outcome).map(|kept| json!(hub.head_view(&subject, &kept, now)))),
         );
     }
 
-    fn head_view(&self, subject: &Subject, kept: &Kept, now: Now) -> Value {
-        let logins = self.tokens.logins(&subject.user).map(
-            |login| json!({"device": login.subject.device, "expires_at": login.expires, "guest": login.subject.guest}),
-        );
-        let bans = self.bans.against(Who::of(subject, None), now.unix).map(
-            |ban| json!({"action": ban.sanction.as_str(), "reason": &*ban.reason, "at": ban.at, "until": ban.until}),
-        );
-        let account = kept.account.as_ref().map(|account| {
-            json!({
-                "username": &*account.display_name,
-                "role": account.role.as_str(),
-                "disabled": account.is_disabled,
-                "created_at": account.created,
-            })
+    fn head_view<'a>(&'a self, subject: &'a Subject, kept: &'a Kept, now: Now) -> ExportHead<'a> {
+        let logins = self.tokens.logins(&subject.user).map(|login| ExportedLogin {
+            device: login.subject.device.as_deref(),
+            expires_at: login.expires,
+            guest: login.subject.guest,
         });
-        let blocks = kept.blocks.iter().map(|block| json!({"id": &*block.id.0, "at": block.at}));
-        json!({
-            "format": "duologue.export",
-            "version": VERSION,
-            "exported_at": now.unix,
-            "user": {
-                "id": subject.user,
-                "role": subject.role,
-                "guest": subject.guest,
-                "device": subject.device,
-                "age_band": subject.age_band,
+        let sanctions = self.bans.against(Who::of(subject, None), now.unix).map(|ban| ExportedSanction {
+            action: ban.sanction.as_str(),
+            reason: &ban.reason,
+            at: ban.at,
+            until: ban.until,
+        });
+        let account = kept.account.as_ref().map(|account| ExportedAccount {
+            username: &account.display_name,
+            role: account.role.as_str(),
+            disabled: account.is_disabled,
+            created_at: account.created,
+        });
+        ExportHead {
+            format: "duologue.export",
+            version: VERSION,
+            exported_at: now.unix,
+            user: ExportedUser {
+                id: &subject.user,
+                role: subject.role.as_str(),
+                guest: subject.guest,
+                device: subject.device.as_deref(),
+                age_band: subject.age_band.as_deref(),
             },
-            "account": account,
-            "logins": logins.collect::<Vec<_>>(),
-            "sanctions": bans.collect::<Vec<_>>(),
-            "blocks": blocks.collect::<Vec<_>>(),
-            "reports": kept.made.iter().map(report_view).collect::<Vec<_>>(),
-            "decisions": kept.about.iter().filter_map(decision_view).collect::<Vec<_>>(),
-            "appeals": kept.appeals.iter().map(own_view).collect::<Vec<_>>(),
-        })
+            account,
+            logins: logins.collect(),
+            sanctions: sanctions.collect(),
+            blocks: kept.blocks.iter().map(|block| BlockView { id: &block.id.0, at: block.at }).collect(),
+            reports: kept.made.iter().map(report_view).collect(),
+            decisions: kept.about.iter().filter_map(decision_view).collect(),
+            appeals: kept.appeals.iter().map(own_view).collect(),
+        }
     }
 
-    fn upload_view(&self, upload: &Upload, now: Now) -> Value {
-        let mut view = match (&self.settings.files, upload.state) {
-            (Some(sharing), UploadState::Complete) => json!(FileView::new(upload, sharing, now.unix)),
-            _ => json!({"id": &*upload.id.0, "name": &*upload.name, "size": upload.bytes, "type": &*upload.mime}),
-        };
-        if let Some(view) = view.as_object_mut() {
-            view.insert(kind_of(&upload.place).into(), json!(upload.place.as_str()));
-            view.insert("kind".into(), json!(upload.kind.as_str()));
-            view.insert("at".into(), json!(upload.at));
-            view.insert("complete".into(), json!(upload.state == UploadState::Complete));
-        }
-        view
+    fn upload_view<'a>(&self, upload: &'a Upload, now: Now) -> ExportedUpload<'a> {
+        ExportedUpload::new(upload, self.settings.files.as_ref(), now.unix)
     }
 
     /// What somebody wrote, and what they made of it or of what another wrote.
-    fn said_view(&self, entry: &Entry, own: &Own, now: Now) -> Value {
-        let mut view = json!({"mid": entry.mid, "ts": entry.at, "own": own.is_author});
-        let Some(told) = view.as_object_mut() else { return view };
-        if !own.reactions.is_empty() {
-            told.insert("reactions".into(), json!(own.reactions));
+    fn said_view<'a>(&self, entry: &'a Entry, own: &'a Own, now: Now) -> ExportedMessage<'a> {
+        let content = entry.content.as_ref().filter(|_| own.is_author);
+        ExportedMessage {
+            mid: entry.mid,
+            ts: entry.at,
+            own: own.is_author,
+            reactions: &own.reactions,
+            kind: content.map(|content| content.kind.as_str()),
+            text: content.map(|content| &*content.text),
+            reply_to: content.and_then(|content| content.reply_to),
+            file: own.upload.as_ref().filter(|_| content.is_some()).map(|upload| self.upload_view(upload, now)),
         }
-        let Some(Content { kind, text, reply_to, .. }) = entry.content.as_ref().filter(|_| own.is_author) else {
-            return view;
-        };
-        told.insert("kind".into(), json!(kind.as_str()));
-        told.insert("text".into(), json!(&**text));
-        if let Some(reply_to) = reply_to {
-            told.insert("reply_to".into(), json!(reply_to));
-        }
-        if let Some(upload) = &own.upload {
-            told.insert("file".into(), self.upload_view(upload, now));
-        }
-        view
     }
 }
 
@@ -234,49 +233,45 @@ fn sessions(
     }
     let mut entries = Vec::with_capacity(records.len());
     for record in &records {
-        let mut view = session_view(record, user);
-        let place = Place::Session(record.session.id.clone());
-        add_receipt(store, &mut view, &place, &names_in(store, &place, user)?)?;
-        entries.push(view);
+        let receipt = receipt_in(store, &Place::Session(record.session.id.clone()), user)?;
+        entries.push(ExportedSession { session: session_view(record, user), receipt });
     }
-    Ok(json!({"entries": entries, "next": next}))
+    Ok(json!(ExportedEntries { entries, next }))
 }
 
 /// The rooms of a user, also those that it has left something in.
 fn rooms(store: &dyn Store, user: &UserId) -> Result<Value, StoreError> {
-    let mut view_by_room = HashMap::new();
-    let mut order = Vec::new();
+    let mut entries = Vec::new();
     for (room, own) in store.rooms_of(user, ROOMS_MAX)? {
-        let view = json!({
-            "room": room.id, "name": &*room.title, "self": own.alias, "role": own.role.as_str(), "joined_at": own.joined,
+        let receipt = receipt_in(store, &Place::Room(room.id.clone()), user)?;
+        entries.push(ExportedRoom {
+            room: room.id,
+            name: Some(room.title),
+            own: Some(own.alias),
+            role: Some(own.role.as_str()),
+            joined_at: Some(own.joined),
+            left: None,
+            receipt,
         });
-        order.push(room.id.clone());
-        view_by_room.insert(room.id, view);
     }
+    let mut known: HashSet<RoomId> = entries.iter().map(|entry| entry.room.clone()).collect();
     for (room, _) in store.rooms_left(user, LEFT_MAX)? {
-        if !view_by_room.contains_key(&room) {
-            let title = store.room(&room)?.map(|room| room.title);
-            view_by_room.insert(room.clone(), json!({"room": room, "name": title.as_deref(), "left": true}));
-            order.push(room);
+        if !known.insert(room.clone()) {
+            continue;
         }
+        let name = store.room(&room)?.map(|room| room.title);
+        let receipt = receipt_in(store, &Place::Room(room.clone()), user)?;
+        let left = ExportedRoom { room, name, own: None, role: None, joined_at: None, left: Some(true), receipt };
+        entries.push(left);
     }
-    let mut entries = Vec::with_capacity(order.len());
-    for id in order {
-        let Some(mut view) = view_by_room.remove(&id) else { continue };
-        let place = Place::Room(id);
-        add_receipt(store, &mut view, &place, &names_in(store, &place, user)?)?;
-        entries.push(view);
-    }
-    Ok(json!({"entries": entries, "next": null}))
+    Ok(json!(ExportedEntries { entries, next: None }))
 }
 
-fn add_receipt(store: &dyn Store, view: &mut Value, place: &Place, names: &[Alias]) -> Result<(), StoreError> {
+/// How far a user has got in a place.
+fn receipt_in(store: &dyn Store, place: &Place, user: &UserId) -> Result<Option<ReceiptView>, StoreError> {
+    let names = names_in(store, place, user)?;
     let receipts = store.receipts(place)?;
-    let own = receipts.iter().find(|(by, _)| names.contains(by));
-    if let (Some(view), Some((_, receipt))) = (view.as_object_mut(), own) {
-        view.insert("receipt".into(), json!(ReceiptView::from(*receipt)));
-    }
-    Ok(())
+    Ok(receipts.iter().find(|(by, _)| names.contains(by)).map(|(_, receipt)| (*receipt).into()))
 }
 
 /// What a user is and was called in a place; nothing in one that it was never in.
@@ -325,34 +320,28 @@ fn chat(
 }
 
 /// A report as its reporter knows it.
-fn report_view(case: &Case) -> Value {
+fn report_view(case: &Case) -> ExportedReport<'_> {
     let Case { report, decision, .. } = case;
-    json!({
-        "report": &*report.id.0,
-        "session": report.session,
-        "reason": &*report.reason,
-        "comment": &*report.comment,
-        "at": report.at,
-        "decision": decision.as_ref().map(|decision| if decision.is_accepted { "accept" } else { "reject" }),
-        "decided_at": decision.as_ref().map(|decision| decision.at),
-    })
+    ExportedReport {
+        report: &report.id.0,
+        session: &report.session,
+        reason: &report.reason,
+        comment: &report.comment,
+        at: report.at,
+        decision: decision.as_ref().map(|decision| if decision.is_accepted { "accept" } else { "reject" }),
+        decided_at: decision.as_ref().map(|decision| decision.at),
+    }
 }
 
 /// A decision as the one it holds against may know it: neither who complained nor who decided.
-fn decision_view(case: &Case) -> Option<Value> {
+fn decision_view(case: &Case) -> Option<ExportedDecision<'_>> {
     let decision = case.decision.as_ref().filter(|decision| decision.is_accepted)?;
-    let follows = serde_json::from_str::<Value>(&decision.action).unwrap_or_default();
-    Some(json!({
-        "reason": &*case.report.reason,
-        "decided_at": decision.at,
-        "action": follows["action"],
-        "until": follows["until"],
-    }))
-}
-
-const fn kind_of(place: &Place) -> &'static str {
-    match place {
-        Place::Session(_) => "session",
-        Place::Room(_) => "room",
-    }
+    let mut follows = serde_json::from_str::<Value>(&decision.action).unwrap_or_default();
+    let mut taken = |member| follows.get_mut(member).map(Value::take).unwrap_or_default();
+    Some(ExportedDecision {
+        reason: &case.report.reason,
+        decided_at: decision.at,
+        action: taken("action"),
+        until: taken("until"),
+    })
 }

@@ -1,5 +1,5 @@
 //! What somebody is told of what is kept about them.
-use serde_json::Value;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::auth::token::Subject;
@@ -11,6 +11,8 @@ use crate::signal::page::PageAsk;
 use crate::signal::page::Span;
 use crate::signal::person_ask::PersonAnswer;
 use crate::signal::person_ask::PersonAsk;
+use crate::signal::view::own::PastSessionView;
+use crate::signal::view::own::PastSessionsView;
 use crate::store::SessionId;
 use crate::store::SessionPlace;
 use crate::store::SessionRecord;
@@ -43,40 +45,55 @@ impl Hub {
             move |store| {
                 let mut records = store.ended_sessions(&user, before.as_ref(), span.limit + 1)?;
                 let next = span.cut(&mut records, |last| Mark::text(last.session.started, last.session.id.as_str()));
-                let sessions: Vec<Value> = records.iter().map(|record| session_view(record, &user)).collect();
-                Ok(Ok(json!({"sessions": sessions, "next": next})))
+                let sessions = records.iter().map(|record| session_view(record, &user)).collect();
+                Ok(Ok(json!(PastSessionsView { sessions, next })))
             },
             move |_, outcome, _| answer(told(outcome)),
         );
     }
 }
 
+/// What the record of a session says of its sides, as far as it is told.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Summary {
+    a: SideSummary,
+    b: SideSummary,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SideSummary {
+    path: Option<String>,
+    setup_ms: Option<u64>,
+    score_mean: Option<f64>,
+}
+
 /// A session as one of the two sees it afterwards; the other one is an alias.
-pub(super) fn session_view(record: &SessionRecord, user: &UserId) -> Value {
+pub(super) fn session_view(record: &SessionRecord, user: &UserId) -> PastSessionView {
     let SessionRecord { session, ending } = record;
-    let [a, b] = &session.participants;
-    let (own, peer, side) = if a.party.user == *user { (a, b, "a") } else { (b, a, "b") };
-    let details = SessionDetails::read(&session.details);
     // Our own JSON, and empty where no log is kept: what cannot be read is not told.
-    let summary = ending.as_ref().and_then(|ending| serde_json::from_str::<Value>(&ending.summary).ok());
-    let call = summary.as_ref().map(|summary| &summary[side]);
-    let of_call = |name: &str| call.map(|call| call[name].clone()).unwrap_or_default();
-    let route = of_call("path");
+    let summary = ending.as_ref().and_then(|ending| serde_json::from_str::<Summary>(&ending.summary).ok());
+    let Summary { a: call_of_a, b: call_of_b } = summary.unwrap_or_default();
+    let [a, b] = &session.participants;
+    let (own, peer, call) = if a.party.user == *user { (a, b, call_of_a) } else { (b, a, call_of_b) };
+    let SideSummary { path: route, setup_ms, score_mean } = call;
+    let details = SessionDetails::read(&session.details);
     // As in `rtc.state`; the record is finer.
-    let path = route.as_str().map(|route| if route == "direct" { "direct" } else { "relay" });
-    json!({
-        "session": session.id,
-        "self": own.alias,
-        "peer": peer.alias,
-        "started_at": session.started,
-        "ended_at": ending.as_ref().map(|ending| ending.at),
-        "duration_ms": ending.as_ref().map(|ending| ending.at.saturating_since(session.started).as_millis() as u64),
-        "reason": ending.as_ref().map(|ending| &*ending.reason),
-        "path": path,
-        "route": route,
-        "setup_ms": of_call("setup_ms"),
-        "score_mean": of_call("score_mean"),
-        "tags_common": details.tags_common,
-        "language": details.language,
-    })
+    let path = route.as_deref().map(|route| if route == "direct" { "direct" } else { "relay" });
+    PastSessionView {
+        session: session.id.clone(),
+        own: own.alias.clone(),
+        peer: peer.alias.clone(),
+        started_at: session.started,
+        ended_at: ending.as_ref().map(|ending| ending.at),
+        duration_ms: ending.as_ref().map(|ending| ending.at.saturating_since(session.started).as_millis() as u64),
+        reason: ending.as_ref().map(|ending| ending.reason.clone()),
+        path,
+        route,
+        setup_ms,
+        score_mean,
+        tags_common: details.tags_common,
+        language: details.language,
+    }
 }

@@ -10,6 +10,8 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::Queue;
 use crate::signal::hub::desk::page_size;
 use crate::signal::protocol::Refusal;
+use crate::signal::view::live::QueueView;
+use crate::signal::view::live::WaitingView;
 
 impl Hub {
     /// A page of those who wait.
@@ -23,11 +25,11 @@ impl Hub {
         let mut behind = self.user_by_ticket.range((from, Bound::Unbounded));
         let page: Vec<_> = behind.by_ref().take(limit).collect();
         let next = page.last().filter(|_| behind.next().is_some()).map(|(ticket, _)| ticket.0);
-        let waiting: Vec<Value> = page.into_iter().filter_map(|(_, user)| self.waiting_view(user)).collect();
-        Ok(json!({"waiting": waiting, "next": next, "total": self.user_by_ticket.len()}))
+        let waiting = page.into_iter().filter_map(|(_, user)| self.waiting_view(user)).collect();
+        Ok(json!(QueueView { waiting, next, total: self.user_by_ticket.len() }))
     }
 
-    fn waiting_view(&self, id: &UserId) -> Option<Value> {
+    fn waiting_view<'a>(&'a self, id: &'a UserId) -> Option<WaitingView<'a>> {
         let user = self.user_by_id.get(id)?;
         let (since, preferences, status) = match &user.queue {
             Queue::Out => return None,
@@ -35,17 +37,17 @@ impl Hub {
             Queue::Joining(joining) => (joining.since, &joining.preferences, None),
             Queue::Waiting { since, preferences, status, .. } => (*since, preferences, Some(status)),
         };
-        Some(json!({
-            "user": &*id.0,
-            "since": since,
-            "state": status.map(|status| status.state.as_str()),
-            "level": status.map(|status| status.level),
-            "mode": &*preferences.mode,
-            "size": preferences.size.people(),
-            "tags": preferences.tags,
-            "languages": preferences.languages,
-            "region": preferences.region,
-            "lost": user.presence.lost_until().is_some(),
-        }))
+        Some(WaitingView {
+            user: &id.0,
+            since,
+            state: status.map(|status| status.state.as_str()),
+            level: status.map(|status| status.level),
+            mode: &preferences.mode,
+            size: preferences.size.people(),
+            tags: &preferences.tags,
+            languages: &preferences.languages,
+            region: preferences.region.as_deref(),
+            lost: user.presence.lost_until().is_some(),
+        })
     }
 }

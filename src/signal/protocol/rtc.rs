@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Number;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::Target;
@@ -239,8 +240,8 @@ impl Quality {
     }
 }
 
-/// `media.state`
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+/// Which media somebody sends.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub(crate) struct Media {
     audio: bool,
     video: bool,

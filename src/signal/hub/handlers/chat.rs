@@ -28,6 +28,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
 use crate::signal::view::FileView;
+use crate::signal::view::ReceiptView;
 use crate::store;
 use crate::store::Appended;
 use crate::store::ClientMessageId;
@@ -64,21 +65,6 @@ impl<'a> MessageView<'a> {
     pub(super) fn new(mid: MessageId, ts: UnixMillis, content: &'a Content) -> Self {
         let Content { kind, text, reply_to, .. } = content;
         Self { mid, ts, cid: None, kind: kind.as_str(), text, file: None, reply_to: *reply_to }
-    }
-}
-
-/// How far a member has got: `chat.receipt`, and beside a history.
-#[derive(Serialize)]
-pub(in crate::signal::hub) struct ReceiptView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delivered_to: Option<MessageId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    read_to: Option<MessageId>,
-}
-
-impl From<Receipt> for ReceiptView {
-    fn from(Receipt { delivered_to, read_to }: Receipt) -> Self {
-        Self { delivered_to, read_to }
     }
 }
 
