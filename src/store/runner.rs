@@ -390,7 +390,10 @@ impl Writer {
         match &outcome {
             Ok(()) => {
                 self.stats.count_group(stored, writes.len() as u64 - stored, begun.elapsed());
-                self.end_burst();
+                // Other groups may survive by having had nothing to write.
+                if writes.iter().any(|write| write.what() == PROBE) {
+                    self.end_burst();
+                }
             }
             Err(error) => self.lose(writes, error),
         }

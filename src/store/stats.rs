@@ -64,7 +64,7 @@ impl Stats {
         self.swept[class as usize].load(Ordering::Relaxed)
     }
 
-    /// Whether the last group of writes was lost.
+    /// Whether writes are lost: from the first group that is until a probe survives.
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }

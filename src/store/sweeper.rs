@@ -32,7 +32,11 @@ pub async fn run(store: Handle, clock: Clock) {
     loop {
         let outcome = tokio::select! {
             _ = sweeps.tick() => sweep(&store, clock).await,
-            _ = probes.tick(), if store.stats().is_failing() => store.write(PROBE, |store| store.probe()).await,
+            // Asked at each tick: it may have begun to fail since the last one.
+            _ = probes.tick() => match store.stats().is_failing() {
+                true => store.write(PROBE, |store| store.probe()).await,
+                false => Ok(()),
+            },
         };
         // An accident is counted and logged by the thread it befell.
         if outcome == Err(StoreError::Stopped) {

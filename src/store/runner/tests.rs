@@ -85,12 +85,14 @@ async fn a_thread_that_dies_is_noticed() {
 }
 
 #[tokio::test]
-async fn an_accident_is_counted_and_over_with_the_next_write_that_survives() {
+async fn an_accident_is_counted_and_over_with_the_next_probe_that_survives() {
     let (handle, threads) = memory();
     let full = handle.write("message", |_| Err::<(), _>(StoreError::Full)).await;
     assert_eq!(full, Err(StoreError::Full));
     assert!(handle.stats().is_failing());
     assert_eq!(handle.stats().lost(Accident::Full), 1);
+    assert_eq!(handle.write("sweep", |_| Ok(0)).await, Ok(0));
+    assert!(handle.stats().is_failing(), "whoever writes nothing fails at nothing");
     assert_eq!(handle.write(PROBE, |store| store.probe()).await, Ok(()));
     assert!(!handle.stats().is_failing());
     threads.stop(PATIENCE).await;

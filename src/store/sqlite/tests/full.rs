@@ -64,11 +64,11 @@ fn next(mid: MessageId) -> u64 {
 async fn a_probe_finds_out_that_there_is_room_again() {
     use crate::store::Store;
 
-    let (home, opened) = Home::with_messages(3);
+    let (home, opened) = Home::with_messages(800);
     drop(opened);
     let opened = Opened { writer: Box::new(tight(&home, 0)), reader: None };
     let (handle, threads) = runner::start(opened).expect("threads");
-    let fill = |store: &mut dyn Store| (4..100).try_for_each(|number| store.append_message(&long(number)).map(drop));
+    let fill = |store: &mut dyn Store| (801..900).try_for_each(|number| store.append_message(&long(number)).map(drop));
     assert_eq!(handle.write("message", fill).await, Err(StoreError::Full));
     assert!(handle.stats().is_failing());
     assert_eq!(handle.write("probe", |store| store.probe()).await, Err(StoreError::Full));
@@ -81,6 +81,7 @@ async fn a_probe_finds_out_that_there_is_room_again() {
         })
     });
     assert_eq!(freed.await, Ok(()));
+    assert_eq!(handle.write("probe", |store| store.probe()).await, Ok(()));
     assert!(!handle.stats().is_failing());
     threads.stop(std::time::Duration::from_secs(20)).await;
 }
