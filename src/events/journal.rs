@@ -41,6 +41,8 @@ impl Journal {
         let before = file.metadata().await?.len();
         let written = async {
             file.write_all(lines.as_bytes()).await?;
+            // The write goes on in the background; this alone tells how it ended.
+            file.flush().await?;
             file.sync_data().await
         };
         let outcome = written.await;
@@ -89,5 +91,15 @@ mod tests {
         let delivery = journal.deliver(&[&event]).await;
         assert_eq!(delivery.taken, 0);
         assert!(delivery.trouble.expect("why").contains("directory"));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_takes_nothing_and_is_told() {
+        let journal = Journal::new("/dev/full".into());
+        let event =
+            Event { id: Uuid::nil(), kind: "k".into(), subject: "s".into(), at: UnixMillis(0), data: "{}".into() };
+        let delivery = journal.deliver(&[&event]).await;
+        assert_eq!(delivery.taken, 0);
+        assert!(delivery.trouble.expect("why").contains("No space left"));
     }
 }
