@@ -205,7 +205,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             guest_work: identifying::guest_work(&config, clock),
             admin: Some(admin),
             challenge,
-            ..hooks(&hub, ready(&plane, &certificates, &listeners, &health), &page, desk.clone(), feed)
+            ..hooks(&hub, ready(&plane, &certificates, &listeners, &health, &store_stats), &page, desk.clone(), feed)
         },
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
@@ -399,14 +399,17 @@ fn ready(
     certificates: &Arc<Certificates>,
     listeners: &Listeners,
     health: &Arc<probe::Health>,
+    store: &Arc<store::Stats>,
 ) -> ReadyHook {
-    let health = Arc::clone(health);
+    let (health, store) = (Arc::clone(health), Arc::clone(store));
     let plane = plane.clone();
     let certificates = Arc::clone(certificates);
     let speaks_tls = [Purpose::Shared, Purpose::TurnTls].iter().any(|purpose| listeners.of(*purpose).next().is_some());
     Arc::new(move || match plane.is_running() && health.is_good() {
         false => Err("relay"),
         true if speaks_tls && certificates.has_expired(SystemTime::now()) => Err("certificate"),
+        // What begins here now is forgotten by a restart; what runs goes on.
+        true if store.is_failing() => Err("store"),
         true => Ok(()),
     })
 }
