@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod caller;
+pub mod disk;
 pub mod http;
 pub mod netns;
 pub mod ports;
@@ -49,6 +50,11 @@ impl Server {
     ///
     /// `extra` is TOML whose tables are merged by the program's own rule: it is the last file of `conf.d`.
     pub fn start(extra: &str) -> Server {
+        Server::start_by(&[], extra)
+    }
+
+    /// The same, started by a program that turns into ours.
+    pub fn start_by(starter: &[&str], extra: &str) -> Server {
         let state = tempfile::tempdir().expect("a temporary directory");
         let config = state.path().join("duologue.toml");
         std::fs::write(&config, base_config(state.path())).expect("write the configuration");
@@ -56,14 +62,14 @@ impl Server {
         std::fs::create_dir(&conf_d).expect("make conf.d");
         std::fs::write(conf_d.join("test.toml"), extra).expect("write the test's configuration");
         let log = state.path().join("log");
-        let (child, listeners) = launch(&config, &log);
+        let (child, listeners) = launch(starter, &config, &log);
         Server { child, listeners, state, log }
     }
 
     /// Stops the program without a drain and starts it with the same state, at the same ports unless `extra` named port 0.
     pub fn restart(&mut self) {
         self.stop();
-        (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
+        (self.child, self.listeners) = launch(&[], &self.state.path().join("duologue.toml"), &self.log);
     }
 
     /// Kills the program, as the kernel would when memory is short, and starts it with the same state at the same ports.
@@ -72,7 +78,7 @@ impl Server {
         self.child.wait().expect("it has ended");
         let ports = self.state.path().join("conf.d/zz-ports.toml");
         std::fs::write(ports, fixed_ports(&self.listeners)).expect("write the ports");
-        (self.child, self.listeners) = launch(&self.state.path().join("duologue.toml"), &self.log);
+        (self.child, self.listeners) = launch(&[], &self.state.path().join("duologue.toml"), &self.log);
     }
 
     fn stop(&mut self) {
@@ -146,6 +152,15 @@ impl Server {
             .expect("VmRSS in /proc")
     }
 
+    /// Time on a core that the threads of the program have had.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the program runs");
+        // A thread may end between being listed and being read.
+        let told = threads.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+        let nanos = told.filter_map(|told| told.split(' ').next()?.parse::<u64>().ok());
+        Duration::from_nanos(nanos.sum())
+    }
+
     /// Sends a signal to the program.
     pub fn signal(&self, name: &str) {
         let status =
@@ -177,12 +192,13 @@ impl Drop for Server {
     }
 }
 
-/// Starts the program; what it listens on. What it logs is appended.
-fn launch(config: &Path, log: &Path) -> (Child, Vec<(String, SocketAddr)>) {
+/// Starts the program by another one, if any; what it listens on. What it logs is appended.
+fn launch(starter: &[&str], config: &Path, log: &Path) -> (Child, Vec<(String, SocketAddr)>) {
     let stderr = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("open the log");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_duologue"))
-        .arg("serve")
-        .arg("--config")
+    let words = [starter, &[env!("CARGO_BIN_EXE_duologue"), "serve", "--config"]].concat();
+    let (program, arguments) = words.split_first().expect("a program");
+    let mut child = Command::new(program)
+        .args(arguments)
         .arg(config)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
