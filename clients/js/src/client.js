@@ -21,6 +21,7 @@ import { Uploads } from './uploads.js';
  * @property {true} [account] Come with tokens only: call `login`, `register` or `enterAsGuest` first.
  * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken] Supplies an access
  *   token; `refresh` says that the last one was refused.
+ * @property {import('./login-keeper.js').LoginKeeper} [keeper] Keeps the login of an account for all tabs and the next visit.
  * @property {Partial<import('./backoff.js').ReconnectPolicy> | false} [reconnect]
  * @property {Logger} [logger]
  * @property {readonly import('./ice.js').IceTransport[]} [iceTransports] Use only ICE servers
@@ -44,7 +45,7 @@ import { Uploads } from './uploads.js';
 /** @param {unknown} error */
 function ignoreUnauthorized(error) {
   // Ended before: what we want.
-  if (!(error instanceof DuologueError) || error.code !== 'unauthorized') throw error;
+  if (!(error instanceof DuologueError) || !['unauthorized', 'logged_out'].includes(error.code)) throw error;
 }
 
 /** @type {Logger} */
@@ -110,6 +111,11 @@ export class Client extends Emitter {
     return this.#connection.state;
   }
 
+  /** The account that we are logged in to; null: we are a guest, or whoever `getToken` says. */
+  get account() {
+    return this.#connection.login;
+  }
+
   /** The live session, if any. */
   get session() {
     return [...this.#sessionById.values()].at(-1) ?? null;
@@ -148,7 +154,7 @@ export class Client extends Emitter {
     const path = '/v1/auth/register';
     if (!this.user?.guest) return this.#enter(path, username, password);
     const tokens = await this.#rest.request('POST', path, { username, password });
-    await this.#connection.settle(tokens);
+    await this.#connection.settle(tokens, username);
     this.user = tokens.user;
     return tokens.user;
   }
@@ -177,7 +183,8 @@ export class Client extends Emitter {
   }
 
   /**
-   * Logs in to an account: whoever we were says goodbye, and if we were connected, we are again.
+   * Logs in to an account: whoever we were says goodbye, and if we were connected, we are again. Once the login is over, by
+   * whomever, the state is `closed` for the reason `logged_out`.
    *
    * @param {string} username
    * @param {string} password
@@ -284,16 +291,17 @@ export class Client extends Emitter {
    */
   #enter(path, username, password) {
     const device = this.#options.guest && { device_id: this.#options.guest.deviceId };
-    return this.#become(path, { username, password, ...device });
+    return this.#become(path, { username, password, ...device }, username);
   }
 
   /**
    * @param {string} path
    * @param {object} form
+   * @param {string} [username]
    */
-  async #become(path, form) {
+  async #become(path, form, username) {
     const tokens = await this.#rest.requestAsNobody('POST', path, form);
-    await this.#connection.become(tokens);
+    await this.#connection.become(tokens, username);
     this.user = tokens.user;
     return tokens.user;
   }
@@ -302,6 +310,7 @@ export class Client extends Emitter {
   #onState(event) {
     this.emit('state', event);
     if (event.state !== 'closed') return;
+    if (event.reason === 'logged_out') this.user = null;
     this.#search?.fail(new DuologueError('closed', event.reason));
     const reason = event.reason === 'bye' ? 'ended' : 'lost';
     for (const session of [...this.#sessionById.values()]) session.finish(reason);

@@ -85,6 +85,7 @@ export class Connection {
       baseUrl: options.url.replace(/^ws/, 'http'),
       guest: options.guest,
       getToken: options.getToken,
+      keeper: options.keeper,
       fetch: options.fetch ?? ((...request) => globalThis.fetch(...request)),
       clock,
     });
@@ -92,6 +93,11 @@ export class Connection {
 
   get state() {
     return this.#state;
+  }
+
+  /** The account that we are logged in to, if any. */
+  get login() {
+    return this.#current().login;
   }
 
   get online() {
@@ -103,17 +109,38 @@ export class Connection {
     if (this.#state.state !== 'idle' && this.#state.state !== 'closed') return;
     this.#attempt = 0;
     this.#refusals = 0;
-    this.#stopWatching ??= watchWake(() => this.#onWake());
+    this.#identity.begin();
+    this.#stopWatching ??= this.#watch();
     this.#connect();
   }
 
+  /** Sees the page wake up, and other tabs log out. */
+  #watch() {
+    const stopWake = watchWake(() => this.#onWake());
+    const stopLogin = this.#options.keeper?.watch((kept) => {
+      if (this.#identity.endsWith(kept)) this.#leave('logged_out', true);
+    });
+    return () => {
+      stopWake();
+      stopLogin?.();
+    };
+  }
+
   /** Says goodbye and stops. */
-  async close() {
+  close() {
+    return this.#leave('bye', false);
+  }
+
+  /**
+   * @param {string} reason
+   * @param {boolean} terminal
+   */
+  async #leave(reason, terminal) {
     if (this.#state.state === 'closed') return;
     const link = this.#link;
     const polite = this.online;
     this.#identity.forgetResume();
-    this.#stop('bye', false);
+    this.#stop(reason, terminal);
     if (polite) await link?.request('bye', {}, BYE_TIMEOUT_MS).catch(() => {});
     link?.drop();
   }
@@ -138,23 +165,25 @@ export class Connection {
   /**
    * Says goodbye as who we were, and comes back as somebody else if we were there.
    *
-   * @param {Parameters<Identity['become']>[0] | null} tokens Null: as nobody, or as a new guest.
+   * @param {import('./identity.js').Tokens | null} tokens Null: as nobody, or as a new guest.
+   * @param {string} [username] Of an account.
    */
-  async become(tokens) {
+  async become(tokens, username) {
     const wasOpen = this.#state.state !== 'idle' && this.#state.state !== 'closed';
     if (wasOpen) await this.close();
-    if (tokens) this.#identity.become(tokens);
-    else this.#identity.forget();
+    if (tokens) await this.#identity.become(tokens, username);
+    else await this.#identity.forget();
     if (wasOpen && tokens) this.open();
   }
 
   /**
    * Goes on as the same user with an account.
    *
-   * @param {Parameters<Identity['become']>[0]} tokens
+   * @param {import('./identity.js').Tokens} tokens
+   * @param {string} username
    */
-  async settle(tokens) {
-    this.#identity.settle(tokens);
+  async settle(tokens, username) {
+    await this.#identity.settle(tokens, username);
     try {
       await this.request('auth.refresh', { token: tokens.access_token });
     } catch (error) {
@@ -165,7 +194,13 @@ export class Connection {
 
   /** An access token for REST. */
   accessToken() {
-    return this.#identity.accessToken();
+    return this.#current().accessToken();
+  }
+
+  /** Who we are; while there is no connection, as whoever has logged in in any tab. */
+  #current() {
+    if (this.#state.state === 'idle' || this.#state.state === 'closed') this.#identity.begin();
+    return this.#identity;
   }
 
   /**
@@ -210,6 +245,10 @@ export class Connection {
     } catch (error) {
       if (!current()) return;
       this.#logger.debug('connect failed', error);
+      if (error instanceof DuologueError && error.code === 'logged_out') {
+        this.#stop('logged_out', true);
+        return;
+      }
       const failed = link;
       if (failed && this.#identity.worksAfter(error, this.#features)) {
         failed.drop();

@@ -2,7 +2,7 @@
 export class DuologueError extends Error {
   /**
    * @param {string} code A wire error code, or one of the SDK's own: `offline`, `disconnected`,
-   *   `timeout`, `cancelled`, `closed`, `ended`.
+   *   `timeout`, `cancelled`, `closed`, `ended`, `logged_out`.
    * @param {string} [message]
    * @param {{ retryable?: boolean, retryAfterMs?: number, cause?: unknown }} [details]
    */

@@ -3,19 +3,28 @@ import { work } from './proof-of-work.js';
 
 /** A token this close to its end is renewed before it is used. */
 const EXPIRY_MARGIN_MS = 5_000;
+/** A request for a token that takes longer is given up, so that no other tab waits for it. */
+const ASK_TIMEOUT_MS = 30_000;
 /** The server may notice a loss that much later than we do, and its window begins then: 25 s + 10 s of silence. */
 const NOTICED_LATER_MS = 35_000;
 
 /**
  * Who we are, and with what proof: a resume token, an access token, a refresh token, the page's own
- * `getToken`, or a guest's device id. Tokens live in memory only.
+ * `getToken`, or a guest's device id. Tokens live in memory only, but for the refresh token of an account that a keeper keeps.
  *
  * @typedef {object} IdentityOptions
  * @property {string} baseUrl
  * @property {{ deviceId: string }} [guest]
  * @property {(why: { refresh: boolean }) => string | Promise<string>} [getToken]
+ * @property {import('./login-keeper.js').LoginKeeper} [keeper]
  * @property {typeof fetch} fetch
  * @property {import('./clock.js').Clock} clock
+ *
+ * @typedef {object} Tokens As the server answers a login.
+ * @property {string} access_token
+ * @property {string} refresh_token
+ * @property {number} [expires_in]
+ * @property {import('./protocol.js').WireUser} [user]
  */
 export class Identity {
   #options;
@@ -35,9 +44,43 @@ export class Identity {
   /** @type {Promise<string> | null} */
   #working = null;
 
+  /** The account that we are logged in to. @type {import('./login-keeper.js').Account | null} */
+  #login = null;
+  /** Whether that login has ended, and not by our own wish. */
+  #isOver = false;
+
   /** @param {IdentityOptions} options */
   constructor(options) {
     this.#options = options;
+    this.begin();
+  }
+
+  /** The account that we are logged in to; null: a guest, or whoever `getToken` says. */
+  get login() {
+    return this.#login;
+  }
+
+  /** Takes up what is kept, which another tab may have changed. */
+  begin() {
+    this.#isOver = false;
+    const { keeper } = this.#options;
+    if (!keeper) return;
+    const kept = keeper.read();
+    if (kept?.user.id === this.#login?.user.id) return;
+    this.#drop();
+    this.#login = kept;
+  }
+
+  /**
+   * Whether another tab has ended our login, or has logged in as somebody else; then we are nobody.
+   *
+   * @param {import('./login-keeper.js').Account | null} kept
+   */
+  endsWith(kept) {
+    if (!this.#login || kept?.user.id === this.#login.user.id) return false;
+    this.#drop();
+    this.#isOver = true;
+    return true;
   }
 
   /**
@@ -48,6 +91,7 @@ export class Identity {
    */
   async forHello(lastSeq) {
     const { clock, guest } = this.#options;
+    if (this.#isOver) throw loggedOut();
     if (this.#resume) {
       const { token, windowMs } = this.#resume;
       // One that is refused costs a round trip; one not tried costs the place in the queue.
@@ -59,7 +103,7 @@ export class Identity {
     if (this.#access && this.#access.expiresAt > clock.now() + EXPIRY_MARGIN_MS) {
       return { token: this.#access.token };
     }
-    if (this.#refreshToken || !guest) return { token: await this.renew() };
+    if (this.#login || this.#refreshToken || !guest) return { token: await this.renew() };
     if (this.#guestsWork) return { token: await this.#comeByWork(guest.deviceId) };
     return { guest: { device_id: guest.deviceId } };
   }
@@ -111,27 +155,43 @@ export class Identity {
   /**
    * Is somebody else from now on.
    *
-   * @param {{ access_token: string, refresh_token: string, expires_in?: number }} tokens As the server
-   *   answers a login.
+   * @param {Tokens} tokens
+   * @param {string} [username] Of an account.
    */
-  become(tokens) {
+  async become(tokens, username) {
     this.#resume = null;
-    this.settle(tokens);
+    await this.settle(tokens, username);
   }
 
   /**
    * Is the same user with an account from now on.
    *
-   * @param {Parameters<Identity['become']>[0]} tokens
+   * @param {Tokens} tokens
+   * @param {string} [username]
    */
-  settle(tokens) {
+  async settle(tokens, username = '') {
+    const { user, refresh_token: refreshToken } = tokens;
+    const { keeper } = this.#options;
+    const before = this.#login;
+    this.#login = user && !user.guest ? { user, username } : null;
+    this.#isOver = false;
     this.#accessRejected = false;
-    this.#refreshToken = tokens.refresh_token;
+    this.#refreshToken = refreshToken;
     this.#access = this.#dated(tokens);
+    if (this.#login) await keeper?.write({ ...this.#login, refreshToken });
+    else if (before) await keeper?.clear(before.user.id);
   }
 
   /** Is nobody: a guest will be a new one. */
-  forget() {
+  async forget() {
+    const before = this.#login;
+    this.#drop();
+    if (before) await this.#options.keeper?.clear(before.user.id);
+  }
+
+  /** Is nobody in this tab. */
+  #drop() {
+    this.#login = null;
     this.#resume = null;
     this.#access = null;
     this.#refreshToken = null;
@@ -171,7 +231,8 @@ export class Identity {
   }
 
   async #renew() {
-    const { getToken } = this.#options;
+    const { getToken, keeper } = this.#options;
+    if (this.#login && keeper) return keeper.exclusively(() => this.#refreshKept(keeper));
     if (this.#refreshToken) return this.#refresh(this.#refreshToken);
     if (!getToken) throw new DuologueError('unauthorized', 'no token to renew with');
     const refresh = this.#accessRejected;
@@ -182,6 +243,29 @@ export class Identity {
     }
   }
 
+  /**
+   * Renews with the token that the last tab has left.
+   *
+   * @param {import('./login-keeper.js').LoginKeeper} keeper
+   */
+  async #refreshKept(keeper) {
+    const login = this.#login;
+    const kept = await keeper.load();
+    if (!login || this.#login !== login) throw loggedOut();
+    if (kept?.user.id !== login.user.id) {
+      await this.forget();
+      this.#isOver = true;
+      throw loggedOut();
+    }
+    this.#refreshToken = kept.refreshToken;
+    const token = await this.#refresh(kept.refreshToken);
+    // Kept while the lock is held.
+    if (this.#login === login && this.#refreshToken) {
+      await keeper.renew(kept.refreshToken, { ...kept, refreshToken: this.#refreshToken });
+    }
+    return token;
+  }
+
   /** @param {string} refreshToken */
   async #refresh(refreshToken) {
     const response = await this.#ask('refresh', { refresh_token: refreshToken });
@@ -190,7 +274,14 @@ export class Identity {
     }
     if (!response.ok) {
       // The family is gone: a guest starts over as a new one, a user asks its page.
-      if (this.#refreshToken === refreshToken) this.forget();
+      if (this.#refreshToken === refreshToken) {
+        const wasLoggedIn = this.#login !== null;
+        await this.forget();
+        if (wasLoggedIn) {
+          this.#isOver = true;
+          throw loggedOut();
+        }
+      }
       throw new DuologueError('unauthorized', `refresh: HTTP ${response.status}`, {
         retryable: true,
       });
@@ -230,7 +321,7 @@ export class Identity {
       throw new DuologueError('unavailable', `guest: HTTP ${response.status}`, { retryable: true });
     }
     const tokens = await response.json();
-    this.settle(tokens);
+    await this.settle(tokens);
     return tokens.access_token;
   }
 
@@ -245,6 +336,7 @@ export class Identity {
         ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
         credentials: 'omit',
         cache: 'no-store',
+        signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
       });
     } catch (cause) {
       throw new DuologueError('unavailable', `${what} failed`, { retryable: true, cause });
@@ -256,4 +348,9 @@ export class Identity {
     const { clock } = this.#options;
     return { token: tokens.access_token, expiresAt: clock.now() + (tokens.expires_in ?? 0) * 1_000 };
   }
+}
+
+/** Who was logged in must not become a guest unawares. */
+function loggedOut() {
+  return new DuologueError('logged_out', 'this login is over');
 }

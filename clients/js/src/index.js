@@ -1,5 +1,6 @@
 export { Client } from './client.js';
 export { DuologueError } from './errors.js';
+export { LoginKeeper } from './login-keeper.js';
 export { Room } from './room.js';
 export { Search } from './search.js';
 export { Session } from './session.js';
@@ -18,6 +19,7 @@ export { filterIceServers } from './ice.js';
  * @typedef {import('./connection.js').ClientState} ClientState
  * @typedef {import('./connection.js').StateEvent} StateEvent
  * @typedef {import('./ice.js').IceTransport} IceTransport
+ * @typedef {import('./login-keeper.js').Account} Account
  * @typedef {import('./media.js').MediaState} MediaState
  * @typedef {import('./protocol.js').ReportReason} ReportReason
  * @typedef {import('./search.js').QueueOptions} QueueOptions
