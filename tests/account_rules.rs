@@ -374,6 +374,12 @@ fn where_there_are_no_accounts_nobody_registers_and_where_they_are_closed_only_t
     }
     let closed = Server::start("[auth]\nregistration = false\n");
     assert_eq!(post(closed.addr("http"), "/v1/auth/register", &form("ann", PASSWORD)).problem(403), "forbidden");
+    // A page is told, so that it shows no form in vain.
+    let open = Server::start("");
+    for (server, told) in [(&none, [false, false]), (&closed, [true, false]), (&open, [true, true])] {
+        let stats: Value = serde_json::from_str(&server.get("/v1/stats").1).expect("JSON");
+        assert_eq!([&stats["accounts"], &stats["registration"]], told.map(|told| json!(told)).each_ref(), "{stats}");
+    }
     said(&beside(&closed, &["user", "add", "ann"], PASSWORD));
     log_in(closed.addr("http"), "ann");
 }

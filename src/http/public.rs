@@ -16,10 +16,11 @@ use crate::http::contract::Who;
 use crate::http::head::Head;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
+use crate::identity::Desk;
 use crate::signal::Stats;
 use crate::signal::view::IceServersView;
 
-/// Public numbers of this node.
+/// What everybody may know of this node.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stats)]
 struct StatsReply {
@@ -35,6 +36,10 @@ struct StatsReply {
     rooms: u64,
     /// From joining the queue to the match; null before the first.
     average_wait_ms: Option<u64>,
+    /// Whether there are accounts to log in to.
+    accounts: bool,
+    /// Whether people make their accounts themselves.
+    registration: bool,
 }
 
 pub(super) fn routes(table: Table) -> Table {
@@ -76,6 +81,8 @@ pub(crate) async fn stats(State(inner): State<Arc<Inner>>) -> Response {
         sessions_total: stats.sessions_created_total.value(),
         rooms: stats.rooms_active.value(),
         average_wait_ms: average_wait_ms(&stats),
+        accounts: inner.hooks.accounts.is_some(),
+        registration: inner.hooks.accounts.as_ref().is_some_and(Desk::takes_registrations),
     })
 }
 

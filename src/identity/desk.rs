@@ -115,6 +115,11 @@ impl Desk {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Whether people register by themselves.
+    pub fn takes_registrations(&self) -> bool {
+        self.inner.settings.registration
+    }
+
     /// What becomes of those who show a password.
     pub fn stats(&self) -> &Arc<Stats> {
         &self.inner.stats

@@ -38,6 +38,7 @@ export class Debug {
       screen: document.body.dataset.state,
       client: client?.stateDetail ?? null,
       server: client?.server?.server ?? null,
+      isGuest: client?.user?.guest ?? null,
       queue: sources.search()?.status ?? null,
       session: session && {
         id: session.id,

@@ -1,4 +1,5 @@
-import { Client, DuologueError } from '/sdk/index.js';
+import { Client, DuologueError, LoginKeeper } from '/sdk/index.js';
+import { AccountDialog } from './account-dialog.js';
 import { CallScreen } from './call-screen.js';
 import { Debug } from './debug.js';
 import { deviceId } from './device-id.js';
@@ -24,6 +25,7 @@ const WORDS_BY_ACTION = {
 };
 
 const settings = new Settings();
+const keeper = new LoginKeeper();
 const devices = new Devices();
 
 /** @type {Client | null} */
@@ -47,6 +49,7 @@ const callScreen = new CallScreen(devices, {
 const reportDialog = new ReportDialog(() => {
   endedByMe = true;
 });
+const accountDialog = new AccountDialog({ client: currentClient, keeper });
 const debug = new Debug({
   client: () => client,
   search: () => search,
@@ -187,7 +190,7 @@ function currentClient() {
   client?.close();
   clientKey = key;
   const url = new URL('/ws', location.href.replace(/^http/, 'ws')).href;
-  const made = new Client({ url, guest: { deviceId: deviceId() }, ...options });
+  const made = new Client({ url, guest: { deviceId: deviceId() }, keeper, ...options });
   made.on('state', (event) => {
     if (made === client) showConnection(event);
   });
@@ -215,6 +218,7 @@ function showConnection({ state, reason, terminal }) {
   if (state !== 'online' && state !== 'closed') return;
   clearTimeout(offlineTimer);
   offlineTimer = 0;
+  if (reason === 'logged_out') accountDialog.show();
   showNotice(state === 'closed' && terminal ? closedText(reason) : null);
 }
 
@@ -227,6 +231,8 @@ function closedText(reason) {
   switch (reason) {
     case 'replaced':
       return 'Duologue is now open in another window. Reload to use it here.';
+    case 'logged_out':
+      return 'You have been logged out. You can go on as a guest.';
     case 'forbidden':
       return 'This site has closed its door to you for now.';
     case 'version':

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -99,6 +99,28 @@ export class Person {
     page.setDefaultTimeout(CLICK_MS);
     await page.evaluateOnNewDocument(keepPeerConnections);
     return new Person(name, page, () => browser.close(), directory);
+  }
+
+  /**
+   * Another tab of the same browser, which is Chromium.
+   *
+   * @param {string} name
+   */
+  async anotherTab(name) {
+    const page = await this.#page.context().newPage();
+    page.setDefaultTimeout(CLICK_MS);
+    return new Person(name, page, () => page.close(), mkdtempSync(join(tmpdir(), 'duologue-tab-')));
+  }
+
+  /**
+   * What a button gives to be saved, in Chromium.
+   *
+   * @param {string} testId
+   * @returns {Promise<string>}
+   */
+  async saved(testId) {
+    const [download] = await Promise.all([this.#page.waitForEvent('download'), this.click(testId)]);
+    return readFileSync(await download.path(), 'utf8');
   }
 
   /** @param {string} url */

@@ -29,6 +29,7 @@ const RELAY_PORTS = 400;
  * @property {string} [recentPartnerPause]
  * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
  * @property {number} [guestWorkBits] What guests have to work before they come.
+ * @property {'none' | 'closed' | 'open'} [accounts] Whether there are any, and whether people make them themselves.
  * @property {boolean} [proxied] Pages come through a proxy that a test can cut.
  */
 export class Server {
@@ -274,7 +275,7 @@ function findBinary() {
  */
 function configuration(directory, ports, choice, proxy) {
   const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h' } = choice;
-  const { recentPartnerPause = '1h', renewable = false, guestWorkBits = 0 } = choice;
+  const { recentPartnerPause = '1h', renewable = false, guestWorkBits = 0, accounts = 'open' } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
   return `
 [server]
@@ -303,6 +304,8 @@ limit = "${sessionLimit}"
 ice_policy = "${icePolicy}"
 [auth]
 guest_proof_of_work_bits = ${guestWorkBits}
+accounts = ${accounts !== 'none'}
+registration = ${accounts === 'open'}
 [matchmaking]
 recent_partner_pause = "${recentPartnerPause}"
 [log]

@@ -1,4 +1,4 @@
-import { Client, DuologueError } from '/sdk/index.js';
+import { Client, DuologueError, LoginKeeper } from '/sdk/index.js';
 import { ChatPanel } from '../chat-panel.js';
 import { deviceId } from '../device-id.js';
 import { Devices } from '../devices.js';
@@ -18,6 +18,8 @@ const share = new ScreenShare();
 const client = new Client({
   url: new URL('/ws', location.href.replace(/^http/, 'ws')).href,
   guest: { deviceId: deviceId() },
+  // Who has an account finds its rooms again.
+  keeper: new LoginKeeper(),
   ...new Settings().clientOptions,
 });
 const chat = new ChatPanel({
