@@ -74,8 +74,18 @@ impl Server {
 
     /// Kills the program, as the kernel would when memory is short, and starts it with the same state at the same ports.
     pub fn crash_and_restart(&mut self) {
-        self.child.kill().expect("SIGKILL");
-        self.child.wait().expect("it has ended");
+        self.end_and_restart(false, || {});
+    }
+
+    /// Stops the program or kills it, does something to what it has left, and starts it with that at the same ports.
+    pub fn end_and_restart(&mut self, in_order: bool, work: impl FnOnce()) {
+        if in_order {
+            self.stop();
+        } else {
+            self.child.kill().expect("SIGKILL");
+            self.child.wait().expect("it has ended");
+        }
+        work();
         let ports = self.state.path().join("conf.d/zz-ports.toml");
         std::fs::write(ports, fixed_ports(&self.listeners)).expect("write the ports");
         (self.child, self.listeners) = launch(&[], &self.state.path().join("duologue.toml"), &self.log);
