@@ -93,10 +93,11 @@ export async function assertRelayed(people, protocol) {
  * Each writes a line, each reads the other's.
  *
  * @param {import('./person.js').Person[]} people
+ * @param {string} [word] What tells these lines from others.
  */
-export async function chatBothWays(people) {
+export async function chatBothWays(people, word = 'greetings') {
   for (const [writer, reader] of [people, [...people].reverse()]) {
-    const text = `greetings from ${writer.name}`;
+    const text = `${word} from ${writer.name}`;
     await writer.click('toggle-chat');
     await writer.type('chat-input', text);
     await writer.press('Enter');

@@ -145,7 +145,23 @@ export class Server {
     await exited;
   }
 
-  /** Starts it again after a crash, with the same ports and state. */
+  /** Has it end in order, as an operator does before an upgrade. */
+  async end() {
+    this.#child.kill('SIGTERM');
+    await this.waitForEnd();
+  }
+
+  /**
+   * Gives the database of a server that has ended the schema of an earlier one.
+   *
+   * @param {number} schema
+   */
+  age(schema) {
+    const script = fileURLToPath(new URL('../../upgrade/older_schema.py', import.meta.url));
+    execFileSync('python3', [script, join(this.#directory, 'state/duologue.db'), String(schema)]);
+  }
+
+  /** Starts it again after its end, with the same ports and state. */
   async comeBack() {
     this.#launch();
     await this.#ready();
