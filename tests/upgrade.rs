@@ -4,6 +4,8 @@ mod support;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
 use serde_json::json;
@@ -13,6 +15,18 @@ use support::turn::Credential;
 use support::turn::TurnClient;
 use support::ws::Client;
 use support::ws::matched_pair_of_users;
+
+/// What a server of schema 5 left, and what its clients held.
+const LEFT: &str = include_str!("upgrade/killed_in_a_call.sql");
+const LEFT_SCHEMA: usize = 5;
+/// When that call began, by the clock of then, and when it is to end.
+const BEGAN: u64 = 1_795_947_181_883;
+const DEADLINE: u64 = BEGAN + 300_000;
+const SESSION: &str = "vta2F6UcnRXByFE2QX8G1A";
+const RESUME_TOKENS: [&str; 2] = [
+    "gR1Fg2BYKKj8ymPh-AtztbVRgAyDCq8QUEhPU3xPFklnX2tfaFBBamZhczF2ODBydjZYSGhLb0E",
+    "7v2Rb4GxhXunfQV5IqGmVsVHl3l0wwDlEm3k2ZSet0pnX1A4MnBHTVplQ1hxaEJRdTdrWjlHcmc",
+];
 
 /// Makes an older database of one.
 const OLDER_SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/upgrade/older_schema.py");
@@ -89,7 +103,11 @@ async fn a_call_goes_on_across_an_upgrade_from_every_older_schema() {
 
         let http = server.addr("http");
         let session = &a.resume(http, 1).await["sessions"][0];
-        assert_eq!((&session["session"], &session["deadline"]), (&a.found["session"], &a.found["deadline"]), "{schema}");
+        assert_eq!(
+            (&session["session"], &session["deadline"]),
+            (&a.found["session"], &a.found["deadline"]),
+            "{schema}"
+        );
         assert_eq!(b.resume(http, 2).await["sessions"][0]["session"], b.found["session"], "from {schema}");
         a.say(2).await;
         assert_eq!(b.client.push("chat.message").await["text"], "line 2");
@@ -100,4 +118,56 @@ async fn a_call_goes_on_across_an_upgrade_from_every_older_schema() {
         a.client.ask("session.end", json!({"session": a.found["session"]})).await;
         assert_eq!(b.client.push("session.ended").await["reason"], "ended");
     }
+}
+
+/// Puts a database in the place of another one: of the schema that was, with its rows, as if all had happened now.
+fn put_back(database: &Path, now: u64) {
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", database.display()));
+    }
+    let mut steps: Vec<_> = std::fs::read_dir(MIGRATIONS).expect("it is there").flatten().collect();
+    steps.sort_by_key(std::fs::DirEntry::file_name);
+    let connection = rusqlite::Connection::open(database).expect("made");
+    for step in &steps[..LEFT_SCHEMA] {
+        connection.execute_batch(&std::fs::read_to_string(step.path()).expect("read")).expect("a sound step");
+    }
+    // A time is a whole word of 13 digits; nothing else there is.
+    let is_time = |word: &str| word.len() == 13 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let shifted = |word: &str| (word.parse::<u64>().expect("digits") - BEGAN + now).to_string();
+    let words = LEFT.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()).map(|word| {
+        let (word, end) = word.split_at(word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).len());
+        if is_time(word) { shifted(word) + end } else { format!("{word}{end}") }
+    });
+    connection.execute_batch(&words.collect::<String>()).expect("its rows");
+    connection.pragma_update(None, "user_version", LEFT_SCHEMA).expect("set");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_program_left_in_a_call_is_gone_on_with() {
+    let mut server = Server::start("");
+    let database = server.state.path().join("duologue.db");
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now = u64::try_from(since.as_millis()).expect("in this age");
+    server.end_and_restart(true, || put_back(&database, now));
+    let http = server.addr("http");
+    let mut clients = Vec::new();
+    for token in RESUME_TOKENS {
+        let mut client = Client::connect(http).await;
+        let hello = client.ask("hello", json!({"resume": {"token": token, "last_seq": 1}})).await;
+        assert_eq!(hello["resumed"], json!(true), "{hello}");
+        let sync = client.push("sync").await;
+        let session = &sync["sessions"][0];
+        assert_eq!((&session["session"], &session["deadline"]), (&json!(SESSION), &json!(DEADLINE - BEGAN + now)));
+        let page = client.ask("chat.history", json!({"session": SESSION})).await;
+        let message = &page["messages"][0];
+        assert_eq!((&message["text"], &message["mid"]), (&json!("line 1"), &sync["last_mid"]));
+        assert_eq!(message["reactions"][0]["emoji"], "👍");
+        clients.push(client);
+    }
+    let [a, b] = clients.as_mut_slice() else { panic!("two") };
+    let cid = "6f2b1b1e-62f5-4a53-9a52-000000000002";
+    a.ask("chat.send", json!({"session": SESSION, "cid": cid, "kind": "text", "text": "line 2"})).await;
+    assert_eq!(b.push("chat.message").await["text"], "line 2");
+    b.ask("session.end", json!({"session": SESSION})).await;
+    assert_eq!(a.push("session.ended").await["reason"], "ended");
 }
