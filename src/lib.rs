@@ -13,6 +13,8 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod files;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod filter;
 pub mod histogram;
 pub mod http;
 pub mod ice;

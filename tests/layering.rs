@@ -52,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "events",
             "histogram",
             "files",
+            "filter",
             "http",
             "ice",
             "identity",
@@ -75,13 +76,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.
     ("files", &["auth", "signal", "store", "time"]),
     // Passwords are looked up and worked out beside signaling, which issues what they are good for.
-    ("identity", &["admission", "auth", "signal", "store", "time"]),
+    ("identity", &["admission", "auth", "filter", "signal", "store", "time"]),
     // Orders the certificate that the listener shows.
     ("acme", &["auth", "listener"]),
     // The relay from outside: of ours it takes what is minted and the numbers of errors.
     ("probe", &["auth", "histogram", "stun", "time"]),
     ("listener", &["admission", "stun", "time"]),
-    ("signal", &["auth", "bus", "histogram", "matchmaking", "store", "time"]),
+    ("signal", &["auth", "bus", "filter", "histogram", "matchmaking", "store", "time"]),
     ("transport", &["admission", "auth", "relay", "stun", "time"]),
     ("relay", &["auth", "stun", "time"]),
     ("matchmaking", &["time"]),
@@ -91,7 +92,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stun", &[]),
     ("time", &[]),
     ("admission", &[]),
-    ("config", &["auth"]),
+    // The configuration checks the operator's rules with the rest.
+    ("config", &["auth", "filter"]),
+    // What people may not say; the rules in force are held for whoever asks.
+    ("filter", &[]),
     ("state", &["auth"]),
     ("ice", &[]),
     ("histogram", &[]),
@@ -106,6 +110,7 @@ const SEES_CONFIG: &[&str] = &["app", "cli", "config"];
 const PURE: &[&str] = &[
     "stun",
     "auth",
+    "filter",
     "relay",
     "matchmaking",
     "signal/protocol",
@@ -115,8 +120,8 @@ const PURE: &[&str] = &[
     "signal/call_report",
 ];
 
-/// The one file of a pure directory that is its shell.
-const SHELL_OF_PURE: &[&str] = &["matchmaking/runner"];
+/// The one file of a pure directory that is its shell, if it has one.
+const SHELL_OF_PURE: &[&str] = &["matchmaking/runner", "filter/screen"];
 
 /// What gives impurity away.
 const IMPURE_WORDS: &[&str] = &[

@@ -126,7 +126,7 @@ fn check_url(url: &str, what_comes: &str) -> Result<(), Complaint> {
     }
 }
 
-fn path_or_empty<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn path_or_empty<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
     path.clone().unwrap_or_default().serialize(to)
 }
 

@@ -22,6 +22,7 @@ mod relay;
 mod server;
 mod source;
 mod store;
+mod text_rules;
 mod tree;
 mod turn;
 

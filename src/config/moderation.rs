@@ -1,10 +1,16 @@
 //! `[moderation]`: what happens without a moderator.
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::filter::Filter;
+
+use super::auth::path_or_empty;
 use super::duration;
 use super::read::Section;
+use super::text_rules;
 
 /// Beyond this nobody would ever be restricted.
 const REPORTS_MAX: u32 = 1000;
@@ -17,18 +23,29 @@ pub struct Moderation {
     /// Within that time.
     #[serde(serialize_with = "duration::serialize")]
     pub auto_restrict_window: Duration,
+    /// The file with what people may not say; `None`: everything may be said.
+    #[serde(serialize_with = "path_or_empty")]
+    pub text_rules_file: Option<PathBuf>,
+    /// What is in it.
+    #[serde(skip)]
+    pub text_rules: Arc<Filter>,
 }
 
 impl Default for Moderation {
     fn default() -> Self {
-        Self { auto_restrict_reports: 0, auto_restrict_window: Duration::from_secs(3600) }
+        Self {
+            auto_restrict_reports: 0,
+            auto_restrict_window: Duration::from_secs(3600),
+            text_rules_file: None,
+            text_rules: Arc::default(),
+        }
     }
 }
 
 impl Moderation {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let default = Self::default();
-        let read = Self {
+        let mut read = Self {
             auto_restrict_reports: section.number(
                 "auto_restrict_reports",
                 default.auto_restrict_reports,
@@ -36,7 +53,14 @@ impl Moderation {
                 REPORTS_MAX,
             ),
             auto_restrict_window: section.value("auto_restrict_window", default.auto_restrict_window),
+            text_rules_file: section.value("text_rules_file", default.text_rules_file),
+            text_rules: default.text_rules,
         };
+        match read.text_rules_file.as_deref().map(text_rules::read) {
+            None => {}
+            Some(Ok(rules)) => read.text_rules = Arc::new(rules),
+            Some(Err(problems)) => section.note_problems(problems),
+        }
         section.finish();
         read
     }

@@ -81,6 +81,12 @@ impl<'a> Section<'a> {
         Self::of(name.to_owned(), node, reader)
     }
 
+    /// The same for a name that is made up while reading.
+    pub(super) fn named(root: &mut Table, name: String, reader: &'a mut Reader) -> Self {
+        let node = root.remove(&name);
+        Self::of(name, node, reader)
+    }
+
     fn of(name: String, node: Option<Node>, reader: &'a mut Reader) -> Self {
         let table = match node.map(|node| (node.value, node.origin)) {
             None => Table::new(),
@@ -153,6 +159,11 @@ impl<'a> Section<'a> {
             let path = self.path(beside);
             self.reader.clash(&[&path], Complaint::new(what, fix));
         }
+    }
+
+    /// Notes what is wrong in a file that a key of the section names.
+    pub(super) fn note_problems(&mut self, problems: Vec<Problem>) {
+        self.reader.problems.extend(problems);
     }
 
     /// Complains about what was read of `key`.
