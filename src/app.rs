@@ -48,6 +48,7 @@ use crate::events;
 use crate::events::Feed;
 use crate::files;
 use crate::files::Desk;
+use crate::filter::Screen;
 use crate::http;
 use crate::http::Hooks;
 use crate::http::hooks::MetricsPage;
@@ -140,6 +141,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (relay_out, relay_in) = mpsc::channel(RELAY_COMMANDS_MAX);
     let sharing = filing::sharing(&config, &state);
     let mut settings = signal_settings(&config, &state, &listeners, sharing.clone());
+    let screen = Arc::clone(&settings.screen);
     if let Some((keys, fetcher)) = identifying::keys(&config, &settings.tokens.foreign_keys)? {
         settings.keys = Some(keys);
         tasks.spawn(named("keys of a backend", fetcher.run()));
@@ -213,6 +215,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let mut metrics = Metrics::new(clock.now().unix);
         numbers::relay(&mut metrics, &plane, mode);
         numbers::signal(&mut metrics, hub.stats());
+        numbers::text_rules(&mut metrics, &screen);
         numbers::store(&mut metrics, &store_stats);
         numbers::events(&mut metrics, sink_stats);
         numbers::front(&mut metrics, front.counters());
@@ -230,7 +233,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let host = config.server.public_host.in_url().to_string();
     // Whoever reads that the server is there may send it a signal at once.
-    let asked = Asked { drain: drain_asks, shown, renewal: renewal_asked };
+    let asked = Asked { drain: drain_asks, shown, renewal: renewal_asked, screen };
     let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter, asked)?;
     listeners.print(&host)?;
     operator.announce();
@@ -338,6 +341,7 @@ fn signal_settings(
             reports: config.moderation.auto_restrict_reports,
             window: config.moderation.auto_restrict_window,
         },
+        screen: Arc::new(Screen::new(Arc::clone(&config.moderation.text_rules))),
         survives: config.database().is_some(),
         files,
     }

@@ -77,6 +77,12 @@ pub const PASSWORDS: Family<1> = Family::counter(
     "Passwords that were right, wrong, refused after too many, or not worked on for too many at once",
     ["result"],
 );
+/// Rules about what people may say, by how often they were met.
+pub const TEXT_RULES_MET: Family<1> = Family::counter(
+    "duologue_text_rules_met_total",
+    "Rules of moderation.text_rules_file that a text met, by what they ask for",
+    ["action"],
+);
 /// Files of chat messages, by what became of them.
 pub const FILES: Family<1> = Family::counter(
     "duologue_files_total",

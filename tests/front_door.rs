@@ -164,6 +164,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> (signal::Handle, Feed) {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         automatic: signal::Automatic::default(),
+        screen: Arc::default(),
         survives: false,
         files: None,
     };

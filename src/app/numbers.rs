@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use crate::acme;
 use crate::events::SinkStats;
 use crate::files;
+use crate::filter::Screen;
 use crate::histogram::Histogram;
 use crate::identity;
 use crate::identity::Proof;
@@ -108,6 +109,16 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
     let read = Arc::clone(stats);
     metrics.register_distribution(metrics::MATCH_LATENCY, move || vec![([], read.match_latency.read())]);
     calls(metrics, stats);
+}
+
+/// Registers which rules about what people say are met.
+pub(super) fn text_rules(metrics: &mut Metrics, screen: &Arc<Screen>) {
+    let read = Arc::clone(screen);
+    metrics.register(metrics::TEXT_RULES_MET, move |samples| {
+        for (action, met) in read.met() {
+            samples.add([action], met);
+        }
+    });
 }
 
 /// Registers what clients report of their calls.

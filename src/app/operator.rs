@@ -27,6 +27,7 @@ use crate::app::relaying;
 use crate::app::service::Service;
 use crate::auth::turn::Minter;
 use crate::config::Config;
+use crate::filter::Screen;
 use crate::http;
 use crate::http::node_view::ConfigView;
 use crate::listener::Certificates;
@@ -36,8 +37,9 @@ use crate::telemetry;
 use crate::transport::DataPlane;
 
 /// The keys a reload carries out; any other that changed waits for a restart.
-const RELOADABLE: [&str; 21] = [
+const RELOADABLE: [&str; 22] = [
     "log.level",
+    "moderation.text_rules_file",
     "turn.secrets",
     "turn.users",
     "turn.strict_expiry",
@@ -74,6 +76,8 @@ pub(super) struct Asked {
     pub(super) shown: watch::Sender<ConfigView>,
     /// Told when the operator wants certificates looked at.
     pub(super) renewal: Arc<Notify>,
+    /// What people may not say.
+    pub(super) screen: Arc<Screen>,
 }
 
 /// Listens to signals and to admins, and carries out what they want.
@@ -190,6 +194,9 @@ impl Operator {
         }
         // What cannot change while running stays as it was at the start, so that a later reload names it again.
         self.config.log.level = fresh.log.level;
+        self.config.moderation.text_rules_file = fresh.moderation.text_rules_file;
+        self.config.moderation.text_rules = fresh.moderation.text_rules;
+        self.asked.screen.replace(Arc::clone(&self.config.moderation.text_rules));
         self.config.turn.secrets = fresh.turn.secrets;
         self.config.turn.users = fresh.turn.users;
         self.config.turn.strict_expiry = fresh.turn.strict_expiry;
@@ -203,7 +210,7 @@ impl Operator {
         // After the relay: what is minted from here on must be good there.
         self.minter.renew(relaying::minting_secret(&self.config, &self.state));
         self.asked.shown.send_replace(administering::shown(&self.config));
-        info!("reloaded");
+        info!(text_rules = self.asked.screen.rules(), "reloaded");
     }
 
     /// Tells the relay if this machine has got or lost addresses: nobody may use it to reach them.

@@ -101,6 +101,11 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// What the file is to be called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn kind(&self) -> Result<MessageKind, Refusal> {
         match self.kind.as_str() {
             "voice" => Ok(MessageKind::Voice),

@@ -76,6 +76,7 @@ pub(super) fn routes(table: Table) -> Table {
                 .takes::<AccountRequest>()
                 .gives::<TokenReply>(StatusCode::CREATED, "The account is made")
                 .refuses(ErrorCode::Conflict, "the name is taken, or one is registered already")
+                .refuses(ErrorCode::Forbidden, "the operator makes accounts, or has rules against such a name")
                 .refuses(ErrorCode::NotFound, ABSENT),
             register,
         )

@@ -151,7 +151,10 @@ pub(super) fn routes(table: Table) -> Table {
                 .takes::<UploadRequest>()
                 .gives::<UploadReply>(StatusCode::CREATED, "The address")
                 .refuses(ErrorCode::NotInSession, "one is in no session or room of that id")
-                .refuses(ErrorCode::Forbidden, "a moderator lets one write to nobody for now")
+                .refuses(
+                    ErrorCode::Forbidden,
+                    "one may write to nobody for now, or the operator has rules against such a name",
+                )
                 .refuses(ErrorCode::Conflict, "one has as many files, or as many bytes of them, as one can")
                 .refuses(ErrorCode::RateLimited, "too many files"),
             ask,
@@ -185,7 +188,7 @@ pub(crate) async fn ask(State(inner): State<Arc<Inner>>, headers: Head, body: Bo
     let FileHooks { desk, place } = hooks(&inner)?;
     let UploadRequest { session, room, wish } = body::read(&headers, body).await?;
     let user = identity.subject.user;
-    let place = (place)(Arc::clone(&user), session, room).await?;
+    let place = (place)(Arc::clone(&user), session, room, wish.name().to_owned()).await?;
     let admitted = desk.admit(UserId(user), place, wish).await?;
     let mut response = body::reply(&UploadReply {
         upload: &admitted.upload.0,

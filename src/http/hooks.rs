@@ -79,9 +79,9 @@ pub type EraseHook = Arc<dyn Fn(Arc<str>) -> Pending<Result<(), Problem>> + Send
 pub type AppealHook = Arc<dyn Fn(IpAddr, String, AppealAsk) -> Pending<Result<Value, Problem>> + Send + Sync>;
 /// Makes a pass to appeal with for whoever calls its device that, which is checked.
 pub type DevicePassHook = Arc<dyn Fn(String) -> Pending<Result<AppealPass, Problem>> + Send + Sync>;
-/// Finds the place of that session or room to which a user may send a file now.
+/// Finds the place of that session or room to which a user may send a file of that name now.
 pub type PlaceHook =
-    Arc<dyn Fn(Arc<str>, Option<String>, Option<String>) -> Pending<Result<Place, Problem>> + Send + Sync>;
+    Arc<dyn Fn(Arc<str>, Option<String>, Option<String>, String) -> Pending<Result<Place, Problem>> + Send + Sync>;
 /// Tells whether the node is ready.
 pub type ReadyHook = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 /// The answer to an authority that asks for a token to check a name of ours (RFC 8555 §8.3); `None`: it asked for none.
@@ -173,9 +173,9 @@ impl Hooks {
         let (logouts, ice, stats) = (hub.clone(), hub.clone(), Arc::clone(hub.stats()));
         let (moderations, appeals, persons, erasures) = (hub.clone(), hub.clone(), hub.clone(), hub.clone());
         let passes = hub.clone();
-        let place: PlaceHook = Arc::new(move |user, session, room| {
+        let place: PlaceHook = Arc::new(move |user, session, room, name| {
             let hub = hub.clone();
-            Box::pin(async move { Ok(hub.upload(&user, session, room).await?) })
+            Box::pin(async move { Ok(hub.upload(&user, session, room, name).await?) })
         });
         Self {
             socket: Arc::new(move |socket, peer| Box::pin(signal::serve(socket, peer, sockets.clone()))),

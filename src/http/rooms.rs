@@ -102,6 +102,7 @@ pub(super) fn routes(table: Table) -> Table {
             operation(Method::POST, "/v1/rooms", "createRoom", "A new, private room")
                 .takes::<Named>()
                 .gives::<RoomView>(StatusCode::CREATED, "One owns it")
+                .refuses(ErrorCode::Forbidden, "the operator has rules against such a name")
                 .refuses(ErrorCode::Conflict, "one belongs to as many rooms as one can"),
             create,
         )

@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ipnet::IpNet;
+use serde_json::json;
 
 use crate::admission::AddressKey;
 use crate::admission::lies_in;
@@ -19,6 +20,7 @@ use crate::auth::token::Issued;
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
 use crate::auth::username::Username;
+use crate::filter::Saying;
 use crate::identity::hasher::Busy;
 use crate::identity::hasher::Hasher;
 use crate::identity::stats::Proof;
@@ -129,7 +131,7 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// `forbidden` where nobody registers by themselves, `bad_request` for what can be no name or password, `conflict` for a name
+    /// `forbidden` where nobody registers by themselves and for a name against the rules, `bad_request` for what can be no name or password, `conflict` for a name
     /// that is taken and for whoever is registered, `rate_limited`, `unavailable`, `banned`.
     pub async fn register(&self, ip: IpAddr, form: Form, who: Option<Identity>) -> Result<Issued, Refusal> {
         if !self.inner.settings.registration {
@@ -145,6 +147,13 @@ impl Desk {
         let username = Username::new(&username).map_err(unfit)?;
         let password = Password::chosen(password, username.folded()).map_err(unfit)?;
         self.take_attempt(ip)?;
+        let verdict = self.inner.hub.screen().check(Saying::DisplayName, username.shown());
+        if verdict.is_refused() || verdict.masked.is_some() {
+            return Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "the rules of this server do not let anybody be called that",
+            ));
+        }
         let hash = self.work_out(move || password.hash()).await?.map_err(|_| BUSY)?;
         let account = Account {
             id: UserId(
@@ -160,9 +169,18 @@ impl Desk {
             created: self.inner.clock.now().unix,
             revision: 0,
         };
+        let flagged = (!verdict.flagged_by.is_empty()).then(|| {
+            let kind = Saying::DisplayName.as_str();
+            let data =
+                json!({"by": "filter", "kind": kind, "rules": verdict.flagged_by, "user": &*account.id.0, "mid": null});
+            Event::flagged(&account.id.0, &data, account.created)
+        });
         let added = account.clone();
         let add = move |store: &mut dyn Store| {
             store.add_account(&added)?;
+            if let Some(flagged) = &flagged {
+                store.append_event(flagged)?;
+            }
             store.append_event(&Event::registered(&added))
         };
         let outcome = self.inner.store.write("account", add).await;

@@ -16,6 +16,7 @@ use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::auth::token::RefreshError;
 use crate::auth::token::Subject;
+use crate::filter::Screen;
 use crate::matchmaking::UserId;
 use crate::signal::hub::AppealAnswer;
 use crate::signal::hub::BlockAnswer;
@@ -72,7 +73,8 @@ pub(crate) enum Input {
     Erasure(UserId),
     /// An account and its revision now.
     Altered(Arc<str>, u64),
-    Upload(UserId, Target, oneshot::Sender<Result<Place, Refusal>>),
+    /// A file of that name.
+    Upload(UserId, Target, String, oneshot::Sender<Result<Place, Refusal>>),
     Drain(Duration, oneshot::Sender<()>),
 }
 
@@ -95,6 +97,7 @@ struct Shared {
     clock: Clock,
     messages: Rate,
     keys: Option<KeyRing>,
+    screen: Arc<Screen>,
 }
 
 impl Handle {
@@ -105,8 +108,17 @@ impl Handle {
         clock: Clock,
         messages: Rate,
         keys: Option<KeyRing>,
+        screen: Arc<Screen>,
     ) -> Self {
-        Self { inputs, shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages, keys }) }
+        Self {
+            inputs,
+            shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages, keys, screen }),
+        }
+    }
+
+    /// What people may not say.
+    pub(crate) fn screen(&self) -> &Screen {
+        &self.shared.screen
     }
 
     /// Whether a token is signed with a public key that is not known here.
@@ -337,10 +349,16 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// A refusal by its code: `bad_request`, `not_in_session`, `rate_limited`, `unavailable`.
-    pub async fn upload(&self, user: &str, session: Option<String>, room: Option<String>) -> Result<Place, Refusal> {
+    /// A refusal by its code: `bad_request`, `forbidden`, `not_in_session`, `rate_limited`, `unavailable`.
+    pub async fn upload(
+        &self,
+        user: &str,
+        session: Option<String>,
+        room: Option<String>,
+        name: String,
+    ) -> Result<Place, Refusal> {
         let target = Target::new(session, room)?;
-        let asked = self.ask(|answer| Input::Upload(UserId(user.into()), target, answer)).await;
+        let asked = self.ask(|answer| Input::Upload(UserId(user.into()), target, name, answer)).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
     }
 

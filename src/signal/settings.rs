@@ -10,6 +10,7 @@ use crate::auth::file_link::FileLinks;
 use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
+use crate::filter::Screen;
 use crate::signal::key_ring::KeyRing;
 use crate::store::Retention;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What happens without a moderator.
     pub automatic: Automatic,
+    /// What people may not say: `moderation.text_rules_file`.
+    pub screen: Arc<Screen>,
     /// Whether the store outlives the process, so that calls do.
     pub survives: bool,
     /// What messages need to show files; `None`: they cannot.

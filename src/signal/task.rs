@@ -93,7 +93,7 @@ pub fn start(
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
-    let keys = settings.keys.clone();
+    let (keys, screen) = (settings.keys.clone(), Arc::clone(&settings.screen));
     let messages = Rate::per_second(settings.limits.messages_per_second, settings.limits.messages_burst);
     let mut task = Task {
         hub: Hub::new(settings, stats.clone()),
@@ -114,7 +114,7 @@ pub fn start(
     };
     let now = task.now();
     task.hub.restore(past, now);
-    (Handle::new(inputs, stats, clock, messages, keys), task.run())
+    (Handle::new(inputs, stats, clock, messages, keys, screen), task.run())
 }
 
 /// A session that is over, and what the relay did for it if that could be learned.
@@ -276,8 +276,8 @@ impl Task {
             Input::Erase(user, answer) => self.hub.handle_erase(user, |outcome| drop(answer.send(outcome)), now),
             Input::Erasure(user) => self.hub.handle_erasure(user, now),
             Input::Altered(user, revision) => self.hub.handle_altered(&user, revision, now),
-            Input::Upload(user, target, answer) => {
-                let _ = answer.send(self.hub.handle_upload(&user, &target, now));
+            Input::Upload(user, target, name, answer) => {
+                let _ = answer.send(self.hub.handle_upload(&user, &target, &name, now));
             }
             Input::Drain(within, done) => {
                 self.hub.handle_drain(within, now);

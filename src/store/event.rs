@@ -38,6 +38,11 @@ impl Event {
         Self::new("user.registered", &account.id.0, &data, account.created)
     }
 
+    /// `text.flagged`: something that somebody wrote is for moderators to look at; `data` says where and why, never what.
+    pub fn flagged(subject: &str, data: &Value, at: UnixMillis) -> Self {
+        Self::new("text.flagged", subject, data, at)
+    }
+
     /// `user.deleted`: what is kept of a user goes.
     pub fn deleted(user: &UserId, at: UnixMillis) -> Self {
         Self::new("user.deleted", &user.0, &json!({}), at)

@@ -80,6 +80,7 @@ pub use report::Deed;
 pub use report::DeedNumber;
 pub use report::Note;
 pub use report::OpenPlace;
+pub use report::PROGRAM_MARK;
 pub use report::Rank;
 pub use report::Report;
 pub use report::Reports;

@@ -8,6 +8,14 @@ use crate::store::StoreError;
 use crate::store::UserId;
 use crate::time::UnixMillis;
 
+/// Stands in the names of programs that report, which have no colon; those of people have it behind one at most.
+pub const PROGRAM_MARK: char = '.';
+
+/// Whether that is no person: complaints of programs are not counted with those of people.
+pub(super) fn is_program(reporter: &UserId) -> bool {
+    reporter.0.contains(PROGRAM_MARK) && !reporter.0.contains(':')
+}
+
 /// How soon somebody should look at a report: the lowest first.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank(pub u8);
@@ -200,7 +208,8 @@ pub trait Reports {
     /// An accident.
     fn accuracy(&self, reporter: &UserId) -> Result<Accuracy, StoreError>;
 
-    /// How many users have complained since `since` about a device, or about a user without one, and nobody has decided.
+    /// How many users have complained since `since` about a device, or about a user without one, and nobody has decided; not
+    /// programs ([`PROGRAM_MARK`]).
     ///
     /// # Errors
     ///

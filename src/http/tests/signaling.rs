@@ -40,6 +40,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: store::Retention::default(),
         automatic: signal::Automatic::default(),
+        screen: Arc::default(),
         survives: false,
         files: None,
     };

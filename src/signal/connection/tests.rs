@@ -531,7 +531,7 @@ async fn the_handle_makes_guests_verifies_and_refreshes() {
 #[test]
 fn the_task_of_a_connection_is_small() {
     let (inputs, _) = mpsc::channel(1);
-    let hub = Handle::new(inputs, Arc::default(), Clock::start(), Rate::per_second(1, 1), None);
+    let hub = Handle::new(inputs, Arc::default(), Clock::start(), Rate::per_second(1, 1), None, Arc::default());
     let task = serve(duplex(1).0, Peer { ip: [192, 0, 2, 1].into(), bearer: None }, hub);
     assert!(size_of_val(&task) <= 1024, "{} bytes", size_of_val(&task));
 }

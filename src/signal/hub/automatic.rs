@@ -1,4 +1,5 @@
 //! What happens without a moderator: somebody about whom several complain is not matched until that is decided on.
+use serde_json::Value;
 use serde_json::json;
 
 use crate::auth::token::Role;
@@ -23,6 +24,19 @@ use crate::time::UnixMillis;
 /// Who does it, in bans and audit. No user has that name: ours begin otherwise, those of others have a colon.
 const NAME: &str = "automatic";
 
+/// A sanction that a program wants.
+pub(super) struct Imposed {
+    /// Who: no user has that name.
+    pub(super) by: &'static str,
+    pub(super) sanction: Sanction,
+    /// For whom it is against.
+    pub(super) reason: &'static str,
+    pub(super) report: Option<ReportId>,
+    pub(super) until: Option<UnixMillis>,
+    /// For the audit.
+    pub(super) because: Value,
+}
+
 impl Hub {
     /// The moment from which on complaints count together; `None`: they never do.
     pub(super) fn complaints_since(&self, now: UnixMillis) -> Option<UnixMillis> {
@@ -37,20 +51,38 @@ impl Hub {
         if limit == 0 || complaints < u64::from(limit) || !self.automatic_bans(reported, now).is_empty() {
             return;
         }
-        let device = reported.device.clone().filter(|_| is_guest_name(&reported.user.0));
+        let imposed = Imposed {
+            by: NAME,
+            sanction: Sanction::Restrict,
+            reason: "several people have reported you",
+            report: Some(report.clone()),
+            until: None,
+            because: json!({"complaints": complaints}),
+        };
+        self.impose(reported, imposed, now);
+    }
+
+    /// Puts in force what no moderator has decided; of guests it holds against the device.
+    pub(super) fn impose(&mut self, whom: &Party, imposed: Imposed, now: Now) {
+        let Imposed { by, sanction, reason, report, until, because } = imposed;
+        let device = whom.device.clone().filter(|_| is_guest_name(&whom.user.0));
         let ban = Ban {
             id: BanId(random_text::<12>().into()),
-            banned: device.map_or_else(|| Banned::User(reported.user.clone()), Banned::Device),
-            sanction: Sanction::Restrict,
-            reason: "several people have reported you".into(),
-            by: UserId(NAME.into()),
-            report: Some(report.clone()),
+            banned: device.map_or_else(|| Banned::User(whom.user.clone()), Banned::Device),
+            sanction,
+            reason: reason.into(),
+            by: UserId(by.into()),
+            report,
             at: now.unix,
-            until: None,
+            until,
         };
-        let deed = actor(now.unix).deed("ban.add", &ban.id.0, &json!(ban_book::view(&ban)));
+        let mut details = json!(ban_book::view(&ban));
+        if let Some(details) = details.as_object_mut() {
+            details.insert("because".into(), because);
+        }
+        let deed = actor(by, now.unix).deed("ban.add", &ban.id.0, &details);
         let (stored, event) = (ban.clone(), happenings::ban_added(&ban, now.unix));
-        self.note("automatic restriction", move |store: &mut dyn Store| {
+        self.note("automatic sanction", move |store: &mut dyn Store| {
             store.put_ban(&stored)?;
             store.append_event(&event)?;
             store.append_deed(&deed)
@@ -65,7 +97,7 @@ impl Hub {
         }
         for ban in self.automatic_bans(reported, now) {
             self.bans.remove(&ban.id);
-            let deed = actor(now.unix).deed("ban.lift", &ban.id.0, &json!(ban_book::view(&ban)));
+            let deed = actor(NAME, now.unix).deed("ban.lift", &ban.id.0, &json!(ban_book::view(&ban)));
             let event = happenings::ban_lifted(&ban, &UserId(NAME.into()), now.unix);
             self.note("automatic restriction", move |store: &mut dyn Store| {
                 store.remove_ban(&ban.id)?;
@@ -82,6 +114,6 @@ impl Hub {
     }
 }
 
-fn actor(at: UnixMillis) -> Actor {
-    Actor { user: UserId(NAME.into()), role: Role::Admin, at }
+fn actor(by: &str, at: UnixMillis) -> Actor {
+    Actor { user: UserId(by.into()), role: Role::Admin, at }
 }

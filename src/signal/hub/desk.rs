@@ -50,7 +50,7 @@ use crate::time::UnixMillis;
 /// Entries of a page of reports, bans or deeds, unless the asker says.
 const PAGE_DEFAULT: usize = 20;
 /// Notes about one report.
-const NOTES_MAX: usize = 200;
+pub(super) const NOTES_MAX: usize = 200;
 /// How long a warning waits for somebody who is away.
 const WARNING_LIFE: Duration = Duration::from_secs(30 * 86_400);
 

@@ -1,6 +1,8 @@
 //! What is frozen with a report: the last messages of both sides, the facts of their session, how the call went. It is a
 //! copy, so that it stays when the chat goes.
+use std::fmt;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::json;
@@ -13,7 +15,6 @@ use crate::store::Entry;
 use crate::store::MessageId;
 use crate::store::Participant;
 use crate::store::Place;
-use crate::store::SessionId;
 use crate::store::SessionRecord;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -29,7 +30,7 @@ const VERSION: u32 = 1;
 /// What is known when somebody complains.
 #[derive(Debug)]
 pub(super) struct Scene {
-    pub(super) session: SessionId,
+    pub(super) place: Place,
     pub(super) reporter: Participant,
     pub(super) reported: Participant,
     /// The address window that the reported side is in now, as text; `None` if it is away.
@@ -38,7 +39,25 @@ pub(super) struct Scene {
     pub(super) calls: Option<[CallSummary; 2]>,
     /// Messages that the reporter means most of all.
     pub(super) mids: Vec<MessageId>,
+    /// What a program says that reports; people have a comment.
+    pub(super) remark: Option<Remark>,
     pub(super) at: UnixMillis,
+}
+
+/// Why a program reports a message.
+#[derive(Clone, Debug)]
+pub(super) struct Remark {
+    pub(super) mid: MessageId,
+    /// The rules that it meets, or words of whoever judged it.
+    pub(super) rules: Vec<Arc<str>>,
+    /// As it was written.
+    pub(super) text: Arc<str>,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rules.join(", "), self.text)
+    }
 }
 
 /// Copies all that proves anything, as JSON.
@@ -47,7 +66,10 @@ pub(super) struct Scene {
 ///
 /// An accident.
 pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreError> {
-    let record = store.session(&scene.session)?;
+    let record = match &scene.place {
+        Place::Session(session) => store.session(session)?,
+        Place::Room(_) => None,
+    };
     let mut messages = Vec::new();
     for entry in last_messages(store, scene)? {
         let file = entry.content.as_ref().and_then(|content| content.file.clone());
@@ -55,7 +77,7 @@ pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreErr
         // Whoever takes back what they said has said it.
         let withdrawn = match entry.content {
             Some(_) => None,
-            None => store.withdrawn(&Place::Session(scene.session.clone()), entry.mid)?,
+            None => store.withdrawn(&scene.place, entry.mid)?,
         };
         messages.push(message_view(&entry, withdrawn.as_deref(), upload.as_ref(), scene));
     }
@@ -67,14 +89,23 @@ pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreErr
     if let (Some(reported), Some(network)) = (reported.as_object_mut(), &scene.network) {
         reported.insert("network".into(), json!(network));
     }
-    Ok(json!({
+    let mut evidence = json!({
         "version": VERSION,
         "reporter": party(&scene.reporter),
         "reported": reported,
         "session": record.as_ref().map(|record| session_view(record, scene.at)),
         "quality": quality_view(record.as_ref(), scene),
         "messages": messages,
-    }))
+    });
+    if let Some(evidence) = evidence.as_object_mut() {
+        if let Place::Room(room) = &scene.place {
+            evidence.insert("room".into(), json!(room));
+        }
+        if let Some(Remark { mid, rules, text }) = &scene.remark {
+            evidence.insert("flagged".into(), json!({"mid": mid, "rules": rules, "text": text}));
+        }
+    }
+    Ok(evidence)
 }
 
 /// The address window in evidence, if it was known.
@@ -85,11 +116,11 @@ pub(super) fn network_in(evidence: &str) -> Option<String> {
 
 /// The last messages, and those before them that the reporter names, in their order.
 fn last_messages(store: &dyn Store, scene: &Scene) -> Result<Vec<Entry>, StoreError> {
-    let place = Place::Session(scene.session.clone());
-    let mut entries = store.history(&place, Window { limit: MESSAGES, ..Window::default() })?.entries;
+    let place = &scene.place;
+    let mut entries = store.history(place, Window { limit: MESSAGES, ..Window::default() })?.entries;
     for mid in &scene.mids {
         if entries.iter().all(|entry| entry.mid != *mid) {
-            entries.extend(named(store, &place, *mid)?);
+            entries.extend(named(store, place, *mid)?);
         }
     }
     entries.sort_by_key(|entry| entry.mid);
@@ -146,7 +177,12 @@ fn file_view(upload: &Upload) -> Value {
 }
 
 fn side_of(alias: &Alias, scene: &Scene) -> &'static str {
-    if *alias == scene.reporter.alias { "reporter" } else { "reported" }
+    match alias {
+        alias if *alias == scene.reported.alias => "reported",
+        alias if *alias == scene.reporter.alias => "reporter",
+        // Where a program reports, and in rooms.
+        _ => "other",
+    }
 }
 
 fn session_view(record: &SessionRecord, at: UnixMillis) -> Value {

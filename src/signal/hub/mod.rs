@@ -31,6 +31,7 @@ mod resume;
 mod room_book;
 mod rooms;
 mod sanctions;
+mod screening;
 mod seats;
 mod separations;
 mod sessions;
@@ -97,6 +98,7 @@ pub(crate) use handlers::auth::HEARTBEAT;
 use reports::REPORTERS_PER_ADDRESS;
 pub(crate) use reports::ReportAnswer;
 use rooms::Rooms;
+use screening::Silence;
 use separations::Separations;
 use tickets::YoungTickets;
 use timers::Timers;
@@ -260,6 +262,8 @@ pub(crate) struct Hub {
     report_submits: Buckets<UserId>,
     report_submits_by_address: AddressBuckets,
     bans: Bans,
+    /// To be put in force once what led to them is answered.
+    silences: Vec<Silence>,
     /// Who is being taken away.
     erasing: HashSet<UserId>,
     draining: bool,
@@ -306,6 +310,7 @@ impl Hub {
                 settings.exempt.clone(),
             ),
             bans: Bans::default(),
+            silences: Vec::new(),
             erasing: HashSet::new(),
             draining: false,
             users_online: 0,
@@ -410,6 +415,7 @@ impl Hub {
     /// Drops the connections that could not take what they were sent. Dropping one sends to its peer, which may be
     /// the next one.
     fn settle(&mut self, now: Now) {
+        self.impose_silences(now);
         while let Some(id) = self.overflowed.iter().next().copied() {
             self.overflowed.remove(&id);
             self.close_slow(id, now);

@@ -28,6 +28,7 @@ use crate::store::Accuracy;
 use crate::store::Block;
 use crate::store::Participant;
 use crate::store::Party;
+use crate::store::Place;
 use crate::store::Rank;
 use crate::store::Report;
 use crate::store::ReportId;
@@ -161,10 +162,11 @@ impl Hub {
         let scene = Scene {
             network: self.network_of(&UserId(reported.user.0.clone())),
             calls: self.calls_in(&submit.session, &own),
-            session: submit.session.clone(),
+            place: Place::Session(submit.session.clone()),
             reporter: own,
             reported: other,
             mids: submit.mids,
+            remark: None,
             at: now.unix,
         };
         let id = ReportId(random_text::<12>().into());

@@ -69,8 +69,8 @@ impl Hub {
     }
 
     fn create_room(&mut self, user: UserId, name: &str, answer: RoomAnswer, now: Now) {
-        let title = match checked_room_name(name) {
-            Ok(name) => name.into(),
+        let title = match checked_room_name(name).and_then(|name| self.screen_room_name(&user, name, now)) {
+            Ok(name) => name,
             Err(refusal) => return answer(Err(refusal)),
         };
         let (created, used) = (now.unix, now.unix);

@@ -19,6 +19,7 @@ use crate::store::ReportId;
 use crate::store::Reports;
 use crate::store::StoreError;
 use crate::store::UserId;
+use crate::store::report::is_program;
 use crate::time::UnixMillis;
 
 /// Reports and the audit.
@@ -149,6 +150,7 @@ impl Reports for MemoryStore {
             let about = &case.report.reported;
             case.decision.is_none()
                 && case.report.at >= since
+                && !is_program(&case.report.reporter)
                 && if reported.device.is_some() { about.device == reported.device } else { about.user == reported.user }
         };
         let reporters: HashSet<&UserId> =

@@ -68,10 +68,12 @@ pub(super) const ACCURACY: &str =
     FROM report WHERE reporter = ?1 AND decided IS NOT NULL";
 
 pub(super) const AGAINST_DEVICE: &str = "SELECT count(DISTINCT reporter) FROM report
-    WHERE reported_device = ?1 AND decided IS NULL AND at >= ?2";
+    WHERE reported_device = ?1 AND decided IS NULL AND at >= ?2
+    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0)";
 
 pub(super) const AGAINST_USER: &str = "SELECT count(DISTINCT reporter) FROM report
-    WHERE reported_user = ?1 AND decided IS NULL AND at >= ?2";
+    WHERE reported_user = ?1 AND decided IS NULL AND at >= ?2
+    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0)";
 
 const DECIDE: &str = "UPDATE report SET decided = ?2, moderator = ?3, is_accepted = ?4, action = ?5
     WHERE id = ?1 AND decided IS NULL";

@@ -166,7 +166,8 @@ fn what_is_decided_goes_with_its_time_unless_it_is_held() {
 fn it_is_known_how_often_a_reporter_was_right_and_who_complains_about_a_device() {
     for (kind, mut store) in stores(Retention::default()) {
         let phone = Party { user: UserId("offender".into()), device: Some(DeviceId("phone".into())) };
-        for (id, reporter, at) in [("1", "a", 5), ("2", "a", 6), ("3", "b", 7), ("4", "c", 1)] {
+        // The last one is a program.
+        for (id, reporter, at) in [("1", "a", 5), ("2", "a", 6), ("3", "b", 7), ("4", "c", 1), ("5", "filter.x", 8)] {
             let one = Report { reported: phone.clone(), ..report(id, id, reporter, at) };
             store.add_report(&one).expect("stored");
         }

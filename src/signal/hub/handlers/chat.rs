@@ -17,6 +17,8 @@ use crate::signal::hub::Hub;
 use crate::signal::hub::handlers::files;
 use crate::signal::hub::handlers::files::Stored;
 use crate::signal::hub::happenings;
+use crate::signal::hub::screening::Flagged;
+use crate::signal::hub::screening::saying_in;
 use crate::signal::hub::seats::Seat;
 use crate::signal::protocol::ChatSend;
 use crate::signal::protocol::Delete;
@@ -86,9 +88,11 @@ impl Hub {
             chat.check_sent(mid)?;
         }
         // A repeated one is answered, whether the others can be reached or not.
-        if !chat.has_named(&seat.alias, *cid, now) {
+        let is_repeated = chat.has_named(&seat.alias, *cid, now);
+        if !is_repeated {
             self.check_room(&seat, &content.text)?;
         }
+        let (content, flagged) = self.screen_message(asking, &seat.place, content, is_repeated)?;
         let sent = match self.name_message(&seat, *cid, now)? {
             Named::Out(sent) => {
                 self.ok(asking.connection, asking.reply_to, &sent);
@@ -96,18 +100,25 @@ impl Hub {
             }
             Named::Waiting(sent) => sent,
         };
-        let (cid, content) = (*cid, content.clone());
+        let cid = *cid;
         let message =
             Message { place: seat.place.clone(), mid: sent.mid, sender: seat.alias.clone(), cid, at: sent.ts, content };
         let is_kept = self.keeps_chat(&seat.place);
         if !is_kept && message.content.file.is_none() {
-            self.on_appended(asking, &seat, &message, Ok(Stored::Appended(Appended::New, None)), now);
+            let outcome = Ok(Stored::Appended(Appended::New, None));
+            if let Some(mid) = self.on_appended(asking, &seat, &message, outcome, now) {
+                self.on_news(asking, &seat, mid, flagged, now);
+            }
             return Ok(());
         }
         let message = Arc::new(message);
         let (asked, stored, sender) = (asking.clone(), Arc::clone(&message), store::UserId::from(&asking.user));
         let event = told_outside(&message, &asking.user, now);
-        let then = move |hub: &mut Hub, outcome, now| hub.on_appended(&asked, &seat, &message, outcome, now);
+        let then = move |hub: &mut Hub, outcome, now| {
+            if let Some(mid) = hub.on_appended(&asked, &seat, &message, outcome, now) {
+                hub.on_news(&asked, &seat, mid, flagged, now);
+            }
+        };
         if is_kept {
             let append = move |store: &mut dyn Store| {
                 let appended = files::append(store, &stored, &sender)?;
@@ -133,7 +144,14 @@ impl Hub {
         named
     }
 
-    /// Answers the sender and sends the message out, unless it is out.
+    /// Goes on with a message that has just gone out.
+    fn on_news(&mut self, asking: &Asking, seat: &Seat, mid: MessageId, flagged: Option<Flagged>, now: Now) {
+        if let Some(flagged) = flagged {
+            self.report_message(asking, seat, mid, flagged, now);
+        }
+    }
+
+    /// Answers the sender and sends the message out, unless it is out; returns its name if it goes out now.
     fn on_appended(
         &mut self,
         asking: &Asking,
@@ -141,31 +159,37 @@ impl Hub {
         message: &Message,
         outcome: Result<Stored, StoreError>,
         now: Now,
-    ) {
+    ) -> Option<MessageId> {
         let first = SentMessage { mid: message.mid, ts: message.at };
         let unstored = || Refusal::new(ErrorCode::Unavailable, "the message could not be stored");
         let (sent, was_stored, upload) = match outcome {
             Ok(Stored::Appended(Appended::New, upload)) => (first, false, upload),
             // Those who missed it in the crash between find it in the history.
             Ok(Stored::Appended(Appended::Repeated { mid, at }, _)) => (SentMessage { mid, ts: at }, true, None),
-            Ok(Stored::Refused(refusal)) => return self.take_back(asking, seat, message, &refusal, now),
+            Ok(Stored::Refused(refusal)) => {
+                self.take_back(asking, seat, message, &refusal, now);
+                return None;
+            }
             Err(StoreError::Stopped | StoreError::Taken) => {
-                return self.take_back(asking, seat, message, &unstored(), now);
+                self.take_back(asking, seat, message, &unstored(), now);
+                return None;
             }
             // Nobody knows whether the file is the sender's.
             Err(_) if message.content.file.is_some() => {
-                return self.take_back(asking, seat, message, &unstored(), now);
+                self.take_back(asking, seat, message, &unstored(), now);
+                return None;
             }
             Err(StoreError::Full | StoreError::Damaged(_) | StoreError::Failed(_) | StoreError::Unknown) => {
                 if self.conversation_mut(&seat.place).is_none() {
-                    return self.refuse(asking.connection, asking.reply_to, &Refusal::not_in_session(), now);
+                    self.refuse(asking.connection, asking.reply_to, &Refusal::not_in_session(), now);
+                    return None;
                 }
                 (first, false, None)
             }
         };
         self.ok(asking.connection, asking.reply_to, &sent);
         let is_kept = self.keeps_chat(&seat.place);
-        let Some(chat) = self.conversation_mut(&seat.place) else { return };
+        let chat = self.conversation_mut(&seat.place)?;
         let is_news = chat.send_out(&seat.alias, message.cid, sent) && !was_stored;
         if let Some(upload) = upload.as_ref().filter(|_| !is_kept) {
             chat.keep_file(sent.mid, upload.id.clone());
@@ -182,6 +206,7 @@ impl Hub {
                 MessageView { cid: Some(message.cid), file, ..MessageView::new(sent.mid, sent.ts, &message.content) };
             self.tell_others(seat, PushKind::ChatMessage, &view, now);
         }
+        is_news.then_some(sent.mid)
     }
 
     /// Refuses a message that goes nowhere.
@@ -237,6 +262,9 @@ impl Hub {
         let seat = self.seat_at(asking, &message.target)?;
         self.check_not_muted(&asking.user, now.unix)?;
         self.check_room(&seat, &message.body.emoji)?;
+        if !message.body.remove {
+            self.screen_label(&asking.user, &seat.place, saying_in(&seat.place), &message.body.emoji, now)?;
+        }
         let is_kept = self.keeps_chat(&seat.place);
         let mid = message.body.mid;
         if let Some(mid) = mid {

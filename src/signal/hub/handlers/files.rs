@@ -1,5 +1,6 @@
 //! Files in messages: who may send one where, and how a message shows it. Rules 36 and 37.
 
+use crate::filter::Saying;
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
 use crate::signal::protocol::ErrorCode;
@@ -32,16 +33,29 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// `unavailable` if there are no files here, `not_in_session`, `rate_limited`.
-    pub(crate) fn handle_upload(&mut self, user: &UserId, target: &Target, now: Now) -> Result<Place, Refusal> {
+    /// `unavailable` if there are no files here, `not_in_session`, `rate_limited`, `forbidden` for a name against the rules.
+    pub(crate) fn handle_upload(
+        &mut self,
+        user: &UserId,
+        target: &Target,
+        name: &str,
+        now: Now,
+    ) -> Result<Place, Refusal> {
+        let place = self.place_of_upload(user, target, name, now);
+        self.settle(now);
+        place
+    }
+
+    fn place_of_upload(&mut self, user: &UserId, target: &Target, name: &str, now: Now) -> Result<Place, Refusal> {
         self.file_sharing()?;
         let seat = self.seat_of(user, target)?;
         self.check_not_muted(user, now.unix)?;
-        let user = self.user_by_id.get_mut(user).ok_or_else(Refusal::not_in_session)?;
-        user.uploads.take(self.rates.uploads, now.mono).map_err(|wait| {
+        let entry = self.user_by_id.get_mut(user).ok_or_else(Refusal::not_in_session)?;
+        entry.uploads.take(self.rates.uploads, now.mono).map_err(|wait| {
             self.stats.rate_limit_hits_total.add_one();
             Refusal::rate_limited("too many files", wait)
         })?;
+        self.screen_label(user, &seat.place, Saying::FileName, name, now)?;
         Ok(seat.place)
     }
 

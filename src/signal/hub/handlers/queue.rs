@@ -36,7 +36,12 @@ pub(in crate::signal::hub) struct QueueStatus {
 }
 
 impl Hub {
-    pub(super) fn on_queue_join(&mut self, asking: &Asking, preferences: Preferences, now: Now) -> Result<(), Refusal> {
+    pub(super) fn on_queue_join(
+        &mut self,
+        asking: &Asking,
+        mut preferences: Preferences,
+        now: Now,
+    ) -> Result<(), Refusal> {
         self.check_not_draining()?;
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
         let budget = user.joins.take(self.rates.joins, now.mono);
@@ -50,7 +55,10 @@ impl Hub {
             return Err(Refusal::new(ErrorCode::Conflict, "you are in a group: leave its room first"));
         }
         match user.queue {
-            Queue::Out => self.join(asking, preferences, None, now),
+            Queue::Out => {
+                self.screen_tags(asking, &mut preferences, now)?;
+                self.join(asking, preferences, None, now);
+            }
             Queue::Joining(_) | Queue::Waiting { .. } => {
                 return Err(Refusal::new(ErrorCode::AlreadyQueued, "you are in the queue"));
             }

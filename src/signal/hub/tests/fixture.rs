@@ -84,6 +84,7 @@ pub(crate) fn settings() -> Settings {
         invitation_secret: Secret::new(*b"signs invitations"),
         retention: Retention::default(),
         automatic: Automatic::default(),
+        screen: Arc::default(),
         survives: true,
         files: None,
     }

@@ -24,6 +24,7 @@ mod room_blocks;
 mod room_histories;
 mod room_trouble;
 mod rooms;
+mod screening;
 mod session;
 mod tickets;
 
