@@ -16,3 +16,18 @@ export function makeCertificate(directory, name) {
   execFileSync('openssl', ['req', '-x509', '-days', '2', ...key, ...files, ...names], { stdio: 'pipe' });
   return readFileSync(join(directory, `${name}.cert`), 'utf8');
 }
+
+/**
+ * Makes an authority in `ca.cert` and a certificate of it for localhost in `leaf.cert` and `leaf.key`, as programs want them that
+ * take no certificate signed by itself.
+ *
+ * @param {string} directory
+ */
+export function makeChain(directory) {
+  const [ca, leaf] = ['ca', 'leaf'].map((name) => (end) => join(directory, `${name}.${end}`));
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
+  const run = (...options) => execFileSync('openssl', ['req', '-x509', ...key, ...options], { stdio: 'pipe' });
+  run('-subj', '/CN=tests', '-keyout', ca('key'), '-out', ca('cert'));
+  const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'];
+  run('-subj', '/CN=localhost', ...names, '-CA', ca('cert'), '-CAkey', ca('key'), '-keyout', leaf('key'), '-out', leaf('cert'));
+}

@@ -35,6 +35,8 @@ export class Person {
    * @param {string} name
    * @param {object} [options]
    * @param {string} [options.certificateHash]
+   * @param {string} [options.authority] PEM of the authority whose certificates it trusts, for everything.
+   * @param {string} [options.localName] A name that leads to this machine, for everything.
    * @param {boolean} [options.camera]
    * @param {number} [options.cameras] How many there are to choose from.
    * @param {number} [options.hesitationMs] How long the question for the camera stays open.
@@ -42,7 +44,7 @@ export class Person {
    * @param {number} [options.height]
    */
   static async inChromium(name, options = {}) {
-    const { certificateHash, camera = true, cameras = 1, hesitationMs = 0, width = 1_280, height = 800 } = options;
+    const { certificateHash, authority, localName, camera = true, cameras = 1, hesitationMs = 0, width = 1_280, height = 800 } = options;
     const directory = mkdtempSync(join(tmpdir(), 'duologue-chromium-'));
     const args = [
       // Two sides on one machine, where loopback may be the only interface.
@@ -53,6 +55,8 @@ export class Person {
     if (camera) {
       args.push(`--use-fake-device-for-media-stream=device-count=${cameras}`, '--use-fake-ui-for-media-stream');
     }
+    if (localName) args.push(`--host-resolver-rules=MAP ${localName} 127.0.0.1`);
+    if (authority) trust(join(directory, '.pki/nssdb'), authority);
     if (certificateHash) args.push(`--ignore-certificate-errors-spki-list=${certificateHash}`);
     const context = await chromium.launchPersistentContext(join(directory, 'profile'), {
       executablePath: CHROMIUM,
@@ -255,21 +259,30 @@ export class Person {
 }
 
 /**
- * Puts an authority into the certificate store of a Firefox profile that has never been used.
+ * Makes a store of certificates with an authority in it: in the profile of a Firefox that has never been used, or below the home
+ * of a Chromium.
  *
- * @param {string} profile
+ * @param {string} place
  * @param {string} authority PEM
  */
-function trust(profile, authority) {
-  mkdirSync(profile);
-  const file = join(profile, 'authority.pem');
+function trust(place, authority) {
+  mkdirSync(place, { recursive: true });
+  const file = join(place, 'authority.pem');
   writeFileSync(file, authority);
-  execFileSync('certutil', ['-d', `sql:${profile}`, '-N', '--empty-password']);
-  execFileSync('certutil', ['-d', `sql:${profile}`, '-A', '-n', 'authority', '-t', 'C,,', '-i', file]);
+  execFileSync('certutil', ['-d', `sql:${place}`, '-N', '--empty-password']);
+  execFileSync('certutil', ['-d', `sql:${place}`, '-A', '-n', 'authority', '-t', 'C,,', '-i', file]);
 }
 
-/** Runs in the page before its scripts: remembers each connection, so that a test can read it. */
+/** Runs in the page before its scripts: remembers each connection, so that a test can read it, and counts WebSockets. */
 function keepPeerConnections() {
+  window.openedSockets = 0;
+  const NativeSocket = window.WebSocket;
+  window.WebSocket = class extends NativeSocket {
+    constructor(...target) {
+      super(...target);
+      window.openedSockets += 1;
+    }
+  };
   window.keptPeerConnections = [];
   window.keptCandidateErrors = [];
   const Native = window.RTCPeerConnection;

@@ -1,19 +1,23 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { createHash, randomInt, X509Certificate } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { connect, createServer } from 'node:net';
+import { createHash, X509Certificate } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { Authority } from './authority.js';
 import { makeCertificate } from './certificate.js';
+import { freePort, isListening } from './ports.js';
 import { Proxy } from './proxy.js';
 import { until } from './until.js';
 
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
+/** An authority rejects some sound requests, and the server tries again. */
+const ORDER_MS = 60_000;
+/** No name server knows it; who visits is told that it leads here. */
+export const ORDERED_NAME = 'chat.example.test';
 const LOG_CHARACTERS = 8_000;
 /** Wide enough for two browsers that allocate on every interface, small enough to stay in place. */
 const RELAY_PORTS = 400;
@@ -28,6 +32,7 @@ const RELAY_PORTS = 400;
  * @property {string} [nonceLifetime]
  * @property {string} [recentPartnerPause]
  * @property {boolean} [renewable] With two certificates of the operator's, the first one in use.
+ * @property {boolean} [ordersCertificates] By ACME from an authority of its own, for the name under which pages come over TLS.
  * @property {number} [guestWorkBits] What guests have to work before they come.
  * @property {'none' | 'closed' | 'open'} [accounts] Whether there are any, and whether people make them themselves.
  * @property {boolean} [proxied] Pages come through a proxy that a test can cut.
@@ -37,14 +42,16 @@ export class Server {
   #directory;
   #log = '';
 
-  constructor(directory, ports, certificateHashes, proxy) {
+  constructor(directory, ports, certificateHashes, proxy, acme) {
     this.#directory = directory;
     this.ports = ports;
     /** What Chromium is told to trust, if the server is renewable. @type {string[]} */
     this.certificateHashes = certificateHashes;
     /** Between the pages and the server, if it is proxied. @type {Proxy | null} */
     this.proxy = proxy;
-    this.url = `http://localhost:${proxy?.port ?? ports.http}/`;
+    /** Whom it orders certificates from, if it does. @type {Authority | null} */
+    this.acme = acme;
+    this.url = acme ? `https://${ORDERED_NAME}:${ports.shared}/` : `http://localhost:${proxy?.port ?? ports.http}/`;
     this.#launch();
   }
 
@@ -72,8 +79,9 @@ export class Server {
     const hashes = names.map((name) => hashOf(makeCertificate(directory, name)));
     if (choices.renewable) useCertificate(directory, 'first');
     const proxy = choices.proxied ? await Proxy.start(ports.http) : null;
-    writeFileSync(file, configuration(directory, ports, choices, proxy));
-    const server = new Server(directory, ports, hashes, proxy);
+    const acme = choices.ordersCertificates ? await Authority.start(ports.shared) : null;
+    writeFileSync(file, configuration(directory, ports, choices, proxy, acme));
+    const server = new Server(directory, ports, hashes, proxy, acme);
     try {
       await server.#ready();
     } catch (error) {
@@ -129,6 +137,23 @@ export class Server {
     await until('the second certificate', READY_MS, async () => (await this.certificateHash()) === this.certificateHashes[1]);
   }
 
+  /** How many certificates have come by ACME. */
+  async issued() {
+    return this.#sum('duologue_acme_orders_total', 'result="issued"');
+  }
+
+  /** Has the authority want a renewal, and the server look whether it does. */
+  renewByAcme() {
+    this.acme.recall();
+    this.#child.kill('SIGHUP');
+  }
+
+  /** The certificate that somebody is shown who trusts the authority and nobody else. */
+  async orderedCertificate() {
+    const trust = { ca: this.acme.root, servername: ORDERED_NAME };
+    return new X509Certificate(await shown({ host: '127.0.0.1', port: this.ports.shared, ...trust }));
+  }
+
   /**
    * How many requests ended in a way.
    *
@@ -175,6 +200,7 @@ export class Server {
 
   async stop() {
     await this.proxy?.stop();
+    await this.acme?.stop();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = new Promise((resolve) => this.#child.once('exit', resolve));
       this.#child.kill('SIGTERM');
@@ -222,16 +248,7 @@ export class Server {
 
   /** The hash by which Chromium can be told to trust the certificate. */
   async certificateHash() {
-    const raw = await new Promise((resolve, reject) => {
-      const socket = connectTls({ host: '127.0.0.1', port: this.ports.shared, servername: 'localhost', rejectUnauthorized: false });
-      socket.setTimeout(5_000, () => socket.destroy(new Error('no TLS on the shared port')));
-      socket.once('error', reject);
-      socket.once('secureConnect', () => {
-        resolve(socket.getPeerCertificate().raw);
-        socket.destroy();
-      });
-    });
-    return hashOf(raw);
+    return hashOf(await shown({ host: '127.0.0.1', port: this.ports.shared, servername: 'localhost', rejectUnauthorized: false }));
   }
 
   /** Its own address, past any proxy. */
@@ -257,6 +274,7 @@ export class Server {
       return response?.status === 200;
     });
     await until('shared port', READY_MS, () => isListening(this.ports.shared));
+    if (this.acme) await until('a certificate', ORDER_MS, async () => (await this.issued()) >= 1);
   }
 }
 
@@ -264,6 +282,19 @@ export class Server {
 function hashOf(certificate) {
   const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(key).digest('base64');
+}
+
+/** The certificate, as DER, that a server shows. */
+function shown(options) {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls(options);
+    socket.setTimeout(5_000, () => socket.destroy(new Error('no TLS on the shared port')));
+    socket.once('error', reject);
+    socket.once('secureConnect', () => {
+      resolve(socket.getPeerCertificate().raw);
+      socket.destroy();
+    });
+  });
 }
 
 /** Puts a certificate and its key where the server looks. */
@@ -288,14 +319,15 @@ function findBinary() {
  * @param {{ http: number, shared: number, turn: number }} ports
  * @param {Choices} choice
  * @param {Proxy | null} proxy
+ * @param {Authority | null} acme
  */
-function configuration(directory, ports, choice, proxy) {
+function configuration(directory, ports, choice, proxy, acme) {
   const { icePolicy = 'all', relayMode = 'ports', sessionLimit = '5m', nonceLifetime = '1h' } = choice;
   const { recentPartnerPause = '1h', renewable = false, guestWorkBits = 0, accounts = 'open' } = choice;
   const first = 20_000 + RELAY_PORTS * Math.floor(Math.random() * 25);
   return `
 [server]
-public_host = "localhost"
+public_host = "${acme ? ORDERED_NAME : 'localhost'}"
 state_dir = "${directory}/state"
 shutdown_grace = "2s"
 [http]
@@ -326,37 +358,17 @@ registration = ${accounts === 'open'}
 recent_partner_pause = "${recentPartnerPause}"
 [log]
 level = "debug"
+${acme ? orders(acme) : ''}`;
+}
+
+/** @param {Authority} acme */
+function orders(acme) {
+  return `
+[tls.acme]
+domains = ["${ORDERED_NAME}"]
+directory_url = "${acme.directoryUrl}"
+ca_file = "${acme.caFile}"
 `;
-}
-
-/**
- * A port free for TCP and UDP alike, below those that the kernel gives to connections by itself; browsers connect to all of
- * these.
- */
-async function freePort() {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const port = 11_000 + randomInt(8_000);
-    const [tcp, udp] = [createServer(), createSocket('udp4')];
-    const listens = await new Promise((resolve) => {
-      tcp.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    const binds = await new Promise((resolve) => {
-      udp.once('error', () => resolve(false)).bind(port, '127.0.0.1', () => resolve(true));
-    });
-    if (binds) await new Promise((resolve) => udp.close(resolve));
-    if (listens) await new Promise((resolve) => tcp.close(resolve));
-    if (listens && binds) return port;
-  }
-  throw new Error('no port is free for both TCP and UDP');
-}
-
-/** @param {number} port */
-function isListening(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => socket.destroy() && resolve(true));
-    socket.once('error', () => resolve(false));
-  });
 }
 
 /** @param {string} path */
