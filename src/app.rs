@@ -67,6 +67,7 @@ use crate::signal::Past;
 use crate::state::State;
 use crate::store;
 use crate::store::sweeper;
+use crate::telemetry::Exporter;
 use crate::time::Clock;
 use crate::transport;
 use crate::transport::DataPlane;
@@ -82,6 +83,8 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 const FILES_GRACE: Duration = Duration::from_secs(5);
 /// How long the store may take to write what it was given.
 const STORE_GRACE: Duration = Duration::from_secs(5);
+/// How long the collector of spans may take over what is left.
+const SPANS_GRACE: Duration = Duration::from_secs(3);
 /// How far back the monotonic clock reaches, for tickets that began to wait in an earlier process; after that much they are
 /// at the highest level anyway.
 const PAST: Duration = Duration::from_secs(3600);
@@ -101,6 +104,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         warn!("{warning}");
     }
     let clock = Clock::with_past(PAST);
+    let exporter = Exporter::start(&config.telemetry, config.server.public_host.as_str())?;
     let state = State::open(&config.server.state_dir)?;
     let store = storing::open(&config)?;
     let past = Past::read(&*store.writer).context("read what the server before this one has left")?;
@@ -229,6 +233,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             numbers::passwords(&mut metrics, stats);
         }
         numbers::log(&mut metrics);
+        numbers::spans(&mut metrics, exporter.stats());
         metrics
     });
     let host = config.server.public_host.in_url().to_string();
@@ -253,6 +258,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     store_threads.stop(STORE_GRACE).await;
     tokio::task::spawn_blocking(move || plane.stop()).await.context("stop the data plane")?;
+    exporter.stop(SPANS_GRACE).await;
     info!("stopped");
     outcome
 }
@@ -355,6 +361,7 @@ fn http_settings(config: &Config, listeners: &Listeners) -> http::Settings {
         origins: http::Origins::new(allowed).with_own(host, &plain, &listeners.ports(Purpose::Shared)),
         public_host: host.to_owned(),
         trusted_proxies: config.http.trusted_proxies.clone(),
+        parents_from: config.telemetry.parents_from.clone(),
         requests_per_minute: config.limits.http_requests_per_minute,
         sockets: Limits {
             total: config.limits.connections as usize,

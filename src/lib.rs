@@ -34,4 +34,5 @@ pub mod store;
 pub mod stun;
 pub mod telemetry;
 pub mod time;
+pub mod trace;
 pub mod transport;

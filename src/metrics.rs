@@ -172,6 +172,18 @@ pub const ACME_ORDERS: Family<1> =
 /// Log lines that nobody will read.
 pub const LOG_LINES_LOST: Family<0> =
     Family::counter("duologue_log_lines_lost_total", "Log lines lost because their reader was too slow", []);
+/// Spans for the collector of `[telemetry]`.
+pub const SPANS: Family<1> = Family::counter(
+    "duologue_telemetry_spans_total",
+    "Spans that the collector took, that found no room to wait for it, or that it refused",
+    ["result"],
+);
+/// Attempts to tell it that failed.
+pub const SPANS_FAILURES: Family<0> = Family::counter(
+    "duologue_telemetry_failures_total",
+    "Attempts to tell the collector of spans that failed and are repeated",
+    [],
+);
 
 const PROCESS_START: Family<0> =
     Family::gauge("process_start_time_seconds", "Start of the process since the Unix epoch, in seconds", []);

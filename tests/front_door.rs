@@ -78,6 +78,7 @@ impl House {
                 origins: http::Origins::default().with_own("localhost", &[], &[address.port()]),
                 public_host: "localhost".to_owned(),
                 trusted_proxies: Vec::new(),
+                parents_from: Vec::new(),
                 requests_per_minute: 600,
                 sockets: limits(),
             },

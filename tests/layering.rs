@@ -70,23 +70,26 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
-    ("http", &["admission", "auth", "bus", "events", "files", "identity", "matchmaking", "signal", "store", "time"]),
+    (
+        "http",
+        &["admission", "auth", "bus", "events", "files", "identity", "matchmaking", "signal", "store", "time", "trace"],
+    ),
     // Whoever watches from outside; what happened is in the store.
-    ("events", &["auth", "store", "time"]),
+    ("events", &["auth", "store", "time", "trace"]),
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.
     ("files", &["auth", "signal", "store", "time"]),
     // Passwords are looked up and worked out beside signaling, which issues what they are good for.
-    ("identity", &["admission", "auth", "filter", "signal", "store", "time"]),
+    ("identity", &["admission", "auth", "filter", "signal", "store", "time", "trace"]),
     // Orders the certificate that the listener shows.
-    ("acme", &["auth", "listener"]),
+    ("acme", &["auth", "listener", "trace"]),
     // The relay from outside: of ours it takes what is minted and the numbers of errors.
     ("probe", &["auth", "histogram", "stun", "time"]),
     ("listener", &["admission", "stun", "time"]),
-    ("signal", &["auth", "bus", "filter", "histogram", "matchmaking", "store", "time"]),
-    ("transport", &["admission", "auth", "relay", "stun", "time"]),
+    ("signal", &["auth", "bus", "filter", "histogram", "matchmaking", "store", "time", "trace"]),
+    ("transport", &["admission", "auth", "relay", "stun", "time", "trace"]),
     ("relay", &["auth", "stun", "time"]),
     ("matchmaking", &["time"]),
-    ("store", &["histogram", "time"]),
+    ("store", &["histogram", "time", "trace"]),
     ("bus", &["time"]),
     ("auth", &["stun", "time"]),
     ("stun", &[]),
@@ -100,7 +103,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ice", &[]),
     ("histogram", &[]),
     ("metrics", &["histogram", "time"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "trace"]),
+    // What is being worked on, for whoever collects spans.
+    ("trace", &[]),
 ];
 
 /// Who may name `config::Config`, the whole of it.

@@ -63,6 +63,7 @@ fn settings() -> Settings {
             nonce_key: NonceKey::derive(&secret()),
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: false,
+            is_traced: false,
             channel_range: ChannelRange::Rfc8656,
             alternate_server: None,
             dont_fragment: true,

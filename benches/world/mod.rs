@@ -89,6 +89,7 @@ impl Relay {
             nonce_key: nonces.clone(),
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: false,
+            is_traced: false,
             channel_range: ChannelRange::Rfc8656,
             alternate_server: None,
             dont_fragment: false,
@@ -135,7 +136,11 @@ impl Relay {
                     allocation = answer.and_then(|answer| answer.at);
                 }
                 Effect::Close { relayed, .. } => self.directory.release(relayed, NOW.mono),
-                Effect::Hear { .. } | Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => {}
+                Effect::Hear { .. }
+                | Effect::CloseStream { .. }
+                | Effect::Ended(_)
+                | Effect::Barred { .. }
+                | Effect::Answered { .. } => {}
             }
         }
         allocation

@@ -109,6 +109,7 @@ impl Settings {
             nonce_key: nonce_key(),
             features: SecurityFeatures::PasswordAlgorithms,
             strict_expiry: self.strict_expiry,
+            is_traced: true,
             channel_range: self.channel_range,
             alternate_server: self.is_sent_on.then(|| address(ALTERNATE)),
             dont_fragment: self.dont_fragment,

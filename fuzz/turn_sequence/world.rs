@@ -190,7 +190,7 @@ impl World {
                     self.gone.push((shard, at));
                 }
             }
-            Effect::Hear { .. } => {}
+            Effect::Hear { .. } | Effect::Answered { .. } => {}
             Effect::CloseStream { stream } => self.close_stream(stream),
             Effect::Barred { network } => panic!("{network} is barred although nobody can be"),
             Effect::Ended(usage) => {

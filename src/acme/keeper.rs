@@ -26,6 +26,8 @@ use crate::acme::shelf::Usable;
 use crate::acme::web::Embargo;
 use crate::acme::web::Web;
 use crate::listener::Certificates;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// For one order with all that belongs to it.
 const ORDER_PATIENCE: Duration = Duration::from_secs(600);
@@ -189,8 +191,15 @@ impl Keeper {
             }
             Err(error) => return self.fail(&OrderError::Shelf(error), now),
         }
-        let ordered = timeout(ORDER_PATIENCE, self.order(replaces)).await.unwrap_or(Err(OrderError::Late));
+        let span = Span::of_work("certificate order", &Cause::default());
+        span.set("duologue.acme.names", self.settings.domains.len() as i64);
+        span.set("duologue.acme.is_renewal", replaces.is_some());
+        let ordered = timeout(ORDER_PATIENCE, span.follow(self.order(replaces))).await.unwrap_or(Err(OrderError::Late));
         let put = ordered.and_then(|pem| self.put_into_force(&pem));
+        if put.is_err() {
+            span.fail("no_certificate");
+        }
+        drop(span);
         match put {
             Ok(()) => {
                 self.stats.issued.fetch_add(1, Ordering::Relaxed);

@@ -252,6 +252,18 @@ pub(super) fn log(metrics: &mut Metrics) {
     metrics.register(metrics::LOG_LINES_LOST, |samples| samples.add([], telemetry::lines_lost()));
 }
 
+/// Registers what became of spans.
+pub(super) fn spans(metrics: &mut Metrics, stats: &Arc<telemetry::SpanStats>) {
+    let read = Arc::clone(stats);
+    metrics.register(metrics::SPANS, move |samples| {
+        samples.add(["exported"], read.exported());
+        samples.add(["dropped"], read.dropped());
+        samples.add(["refused"], read.refused());
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::SPANS_FAILURES, move |samples| samples.add([], read.failures()));
+}
+
 /// Registers what the front door counts.
 pub(super) fn front(metrics: &mut Metrics, counters: Arc<listener::counters::Counters>) {
     metrics.register(metrics::TCP_CONNECTIONS, move |samples| {

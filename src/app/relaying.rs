@@ -92,6 +92,7 @@ pub(super) fn relay_config(config: &Config, state: &State, listeners: &[SocketAd
         features: features(&config.turn),
         strict_expiry: config.turn.strict_expiry,
         alternate_server: config.turn.alternate_server,
+        is_traced: config.telemetry.is_on(),
         dont_fragment: true,
     }
 }

@@ -22,6 +22,7 @@ mod relay;
 mod server;
 mod source;
 mod store;
+mod telemetry;
 mod text_rules;
 mod tree;
 mod turn;
@@ -66,6 +67,7 @@ pub use source::Sources;
 pub use store::Retention;
 pub use store::Store;
 pub use store::StorePath;
+pub use telemetry::Telemetry;
 pub use turn::ChannelNumbers;
 pub use turn::Turn;
 
@@ -104,6 +106,8 @@ pub struct Config {
     pub files: Files,
     /// `[events]`
     pub events: Events,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
     /// `[log]`
     pub log: Log,
     /// Where it was read from.
@@ -123,7 +127,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Below this a shared secret can be guessed offline from one credential.
 const STRONG_SECRET_BYTES: usize = 32;
 
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "server",
     "http",
     "tls",
@@ -138,6 +142,7 @@ const SECTIONS: [&str; 15] = [
     "moderation",
     "files",
     "events",
+    "telemetry",
     "log",
 ];
 
@@ -219,6 +224,7 @@ impl Config {
             moderation: Moderation::read(Section::take(&mut root, "moderation", reader)),
             files: Files::read(Section::take(&mut root, "files", reader)),
             events: Events::read(Section::take(&mut root, "events", reader)),
+            telemetry: Telemetry::read(Section::take(&mut root, "telemetry", reader)),
             log: Log::read(Section::take(&mut root, "log", reader)),
             sources: Sources::default(),
         };

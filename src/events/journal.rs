@@ -72,6 +72,7 @@ mod tests {
             subject: "s".into(),
             at: UnixMillis(5),
             data: "{\"reason\":\"a\\nb\"}".into(),
+            cause: None,
         };
         assert_eq!(journal.deliver(&[&event, &event]).await.taken, 2);
         let line = "{\"id\":\"00000000-0000-0000-0000-000000000007\",\"type\":\"session.ended\",\"at\":5,\
@@ -86,8 +87,14 @@ mod tests {
     async fn a_file_that_cannot_be_written_takes_nothing_and_says_why() {
         let directory = tempfile::tempdir().expect("a directory");
         let journal = Journal::new(directory.path().to_owned());
-        let event =
-            Event { id: Uuid::nil(), kind: "k".into(), subject: "s".into(), at: UnixMillis(0), data: "{}".into() };
+        let event = Event {
+            id: Uuid::nil(),
+            kind: "k".into(),
+            subject: "s".into(),
+            at: UnixMillis(0),
+            data: "{}".into(),
+            cause: None,
+        };
         let delivery = journal.deliver(&[&event]).await;
         assert_eq!(delivery.taken, 0);
         assert!(delivery.trouble.expect("why").contains("directory"));
@@ -96,8 +103,14 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_takes_nothing_and_is_told() {
         let journal = Journal::new("/dev/full".into());
-        let event =
-            Event { id: Uuid::nil(), kind: "k".into(), subject: "s".into(), at: UnixMillis(0), data: "{}".into() };
+        let event = Event {
+            id: Uuid::nil(),
+            kind: "k".into(),
+            subject: "s".into(),
+            at: UnixMillis(0),
+            data: "{}".into(),
+            cause: None,
+        };
         let delivery = journal.deliver(&[&event]).await;
         assert_eq!(delivery.taken, 0);
         assert!(delivery.trouble.expect("why").contains("No space left"));

@@ -71,7 +71,7 @@ impl Stream {
         batch.atomic();
         let mut added = 0;
         for event in events.iter().filter(|event| !link.recent.contains(&event.id)) {
-            let Event { id, kind, subject, at, data } = event;
+            let Event { id, kind, subject, at, data, cause: _ } = event;
             batch.cmd("XADD").arg(&self.key).arg("MAXLEN").arg("~").arg(self.entries_max).arg("*");
             batch.arg("id").arg(id.to_string()).arg("type").arg(&**kind).arg("at").arg(at.0);
             batch.arg("subject").arg(&**subject).arg("data").arg(&**data).ignore();

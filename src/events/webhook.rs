@@ -21,6 +21,9 @@ use crate::auth::secret::Secret;
 use crate::events::sink::Delivery;
 use crate::events::told::Told;
 use crate::store::Event;
+use crate::trace::Cause;
+use crate::trace::Span;
+use crate::trace::TRACEPARENT;
 
 /// How long a receiver may take over one event.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -66,10 +69,23 @@ impl Webhook {
         Delivery { taken: events.len(), trouble: None }
     }
 
+    /// Posts one event, as part of the trace of what led to it.
     async fn post(&self, event: &Event) -> Result<(), String> {
+        let span = Span::of_question("webhook", &Cause::from_headers(event.cause.as_deref().unwrap_or_default(), ""));
+        span.set("http.request.method", "POST");
+        span.set("duologue.event.id", event.id.to_string());
+        span.set("duologue.event.type", event.kind.to_string());
+        let posted = span.follow(self.send(event, &span)).await;
+        if posted.is_err() {
+            span.fail("not_taken");
+        }
+        posted
+    }
+
+    async fn send(&self, event: &Event, span: &Span) -> Result<(), String> {
         let (id, body) = (event.id.to_string(), Told::new(event).to_line());
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let request = self
+        let mut request = self
             .client
             .post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -77,7 +93,11 @@ impl Webhook {
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", signature(&self.key, &id, seconds, &body))
             .body(body);
+        if let Some(cause) = span.cause().traceparent() {
+            request = request.header(TRACEPARENT, cause);
+        }
         let response = request.send().await.map_err(|error| explained(&error.without_url()))?;
+        span.set("http.response.status_code", i64::from(response.status().as_u16()));
         if response.status().is_success() { Ok(()) } else { Err(format!("answered {}", response.status())) }
     }
 }

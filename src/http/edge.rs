@@ -2,11 +2,13 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use axum::extract::State;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use hyper::HeaderMap;
+use hyper::Method;
 use hyper::Request;
 use hyper::StatusCode;
 use hyper::header;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::http::client_address;
+use crate::http::client_address::Client;
 use crate::http::cors;
 use crate::http::problem::Problem;
 use crate::http::request_id;
@@ -23,6 +26,9 @@ use crate::http::request_id::X_REQUEST_ID;
 use crate::http::server::Arrival;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
+use crate::trace;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// Which devices a page may use. W3C Permissions Policy.
 pub(crate) const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -35,18 +41,54 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
     let id = request_id::of(request.headers());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = match admit(&inner, &mut request) {
+    let admitted = admit(&inner, &mut request);
+    let span = if trace::is_on() { span(&inner, &request, &id) } else { Span::default() };
+    let mut response = match admitted {
         Ok(()) => match cors::preflight(&request, &inner.origins) {
             Some(response) => response,
-            None => next.run(request).await,
+            None => span.follow(next.run(request)).await,
         },
         Err(response) => *response,
     };
+    span.set("http.response.status_code", i64::from(response.status().as_u16()));
+    if response.status().is_server_error() {
+        span.fail("server_error");
+    }
+    drop(span);
     cors::open_to(origin.as_ref(), &inner.origins, response.headers_mut());
     harden(response.headers_mut());
     debug!(request = ?id, %method, path, status = response.status().as_u16(), "request answered");
     response.headers_mut().insert(X_REQUEST_ID, id);
     response
+}
+
+/// The span of a request; those who watch the node have none. The path is told as its route: in it may stand ids and signatures.
+fn span(inner: &Inner, request: &Request<Body>, id: &HeaderValue) -> Span {
+    if is_for_watchers(request.uri().path()) {
+        return Span::default();
+    }
+    let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let client = request.extensions().get::<Client>();
+    let cause = match (header(trace::TRACEPARENT), client) {
+        (Some(parent), Some(client)) if inner.trusts_traces_of(client.ip) => {
+            Cause::from_headers(parent, header(trace::TRACESTATE).unwrap_or_default())
+        }
+        (Some(_) | None, Some(_) | None) => Cause::default(),
+    };
+    let method = known_method(request.method());
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+    let span = Span::of_request(name, &cause);
+    span.set("http.request.method", method);
+    span.set("http.route", route.unwrap_or_default().to_owned());
+    span.set("duologue.request_id", id.to_str().unwrap_or_default().to_owned());
+    span
+}
+
+/// A method of which there are few: clients make up others.
+fn known_method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| method == *known).unwrap_or("_OTHER")
 }
 
 /// Finds out who asks, and whether they may now.

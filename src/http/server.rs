@@ -1,5 +1,6 @@
 //! Serves HTTP/1.1 and HTTP/2 on connections given in, and owns their tasks.
 use std::future::Future;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tracing::debug;
 
 use crate::admission::Admission;
 use crate::admission::Limits;
+use crate::admission::lies_in;
 use crate::http::answers::Answers;
 use crate::http::hooks::Hooks;
 use crate::http::origin;
@@ -32,6 +34,7 @@ use crate::http::origin::Origins;
 use crate::http::rate::Requests;
 use crate::http::routes::routes;
 use crate::http::stall::Stalling;
+use crate::trace::Cause;
 
 /// How long a client may take to send a request's head; a connection may idle as long between two requests.
 pub(crate) const HEAD: Duration = Duration::from_secs(10);
@@ -65,6 +68,8 @@ pub struct Settings {
     pub public_host: String,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Clients whose `traceparent` is believed.
+    pub parents_from: Vec<IpNet>,
     /// Requests per address (IPv6: per /64) and minute.
     pub requests_per_minute: u32,
     /// WebSockets at once, in total and per address; its exempt addresses have no request budget either.
@@ -92,6 +97,8 @@ pub(crate) struct Inner {
     pub(crate) origins: Origins,
     pub(crate) url_host: String,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Clients that may say what their requests belong to.
+    parents_from: Vec<IpNet>,
     pub(crate) requests: Requests,
     pub(crate) sockets: Arc<Admission>,
     /// Files that arrive.
@@ -116,7 +123,13 @@ impl Inner {
 
     /// Works on a request to its end, whether its connection lasts or not.
     pub(crate) fn spawn_request(&self, request: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_socket(request);
+        let cause = Cause::current();
+        self.spawn_socket(async move { cause.follow(request).await });
+    }
+
+    /// Whether a client may say what its request belongs to.
+    pub(crate) fn trusts_traces_of(&self, ip: IpAddr) -> bool {
+        lies_in(ip, &self.parents_from)
     }
 
     /// Runs a WebSocket beside the connection it came from.
@@ -141,6 +154,7 @@ impl Server {
             origins: settings.origins,
             url_host: origin::url_host(&settings.public_host),
             trusted_proxies: settings.trusted_proxies,
+            parents_from: settings.parents_from,
             requests: Requests::new(settings.requests_per_minute, settings.sockets.exempt.clone()),
             arrivals: Admission::new(Limits {
                 // Files know how many of all arrive at once.

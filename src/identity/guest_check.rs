@@ -24,6 +24,9 @@ use crate::identity::web;
 use crate::signal::ErrorCode;
 use crate::signal::Refusal;
 use crate::time::UnixMillis;
+use crate::trace::Cause;
+use crate::trace::Span;
+use crate::trace::TRACEPARENT;
 
 /// Bytes of a proof.
 const PROOF_BYTES_MAX: usize = 8192;
@@ -68,13 +71,20 @@ impl GuestCheck {
         if let Some(key) = &self.key {
             request = request.header("duologue-signature", signature(key, &body, now));
         }
+        let span = Span::of_question("guest check", &Cause::current());
+        span.set("http.request.method", "POST");
+        if let Some(cause) = span.cause().traceparent() {
+            request = request.header(TRACEPARENT, cause);
+        }
         let status = match request.body(body).send().await {
             Ok(response) => response.status().as_u16(),
             Err(error) => {
+                span.fail("unreachable");
                 warn!(%error, "nobody says whether guests may come, so none come");
                 return Err(not_judged());
             }
         };
+        span.set("http.response.status_code", i64::from(status));
         match status {
             200..=299 => Ok(()),
             // 429 says nothing about the guest.

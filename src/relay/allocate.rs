@@ -135,6 +135,7 @@ impl Server {
     ) -> Option<Answer> {
         let opening = self.openings.remove(request)?;
         let (to, echo, key) = (opening.client, opening.echo, opening.credential.key.clone());
+        let user = self.config.is_traced.then(|| opening.credential.user.clone());
         let (at, result, written) = match self.on_opened(opening, outcome, now) {
             Ok(at) => (Some(at), RequestResult::Success, self.write_allocated(at, echo, &key, reply)),
             Err(error) => {
@@ -142,6 +143,7 @@ impl Server {
                 (None, result, written)
             }
         };
+        self.trace(RequestKind::Allocate, result, user);
         let len = self.count_reply(RequestKind::Allocate, result, written).unwrap_or(0);
         Some(Answer { to, len, at })
     }

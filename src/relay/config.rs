@@ -113,6 +113,8 @@ pub struct Config {
     pub strict_expiry: bool,
     /// Where clients of its family are sent while this server drains. RFC 8489 §10.
     pub alternate_server: Option<SocketAddr>,
+    /// Whether the shell wants to hear of answered requests ([`Effect::Answered`](crate::relay::Effect::Answered)).
+    pub is_traced: bool,
     /// Whether the shell can set the DF bit when a verdict asks for it; otherwise DONT-FRAGMENT is answered with 420.
     pub dont_fragment: bool,
 }

@@ -15,6 +15,8 @@ use crate::relay::directory::PortWish;
 use crate::relay::directory::RelayedSlot;
 use crate::relay::directory::ReservationToken;
 use crate::relay::ledger::OverQuota;
+use crate::relay::request_result::RequestKind;
+use crate::relay::request_result::RequestResult;
 use crate::relay::slab::AllocationId;
 use crate::relay::usage::Usage;
 
@@ -73,7 +75,7 @@ impl QuotaUser {
     }
 
     /// The session that the credential was minted for.
-    pub(super) fn session(&self) -> Option<&str> {
+    pub fn session(&self) -> Option<&str> {
         self.id().get(..usize::from(self.session_len)).filter(|session| !session.is_empty())
     }
 }
@@ -137,6 +139,15 @@ pub enum Effect {
     },
     /// The record of an allocation that ended.
     Ended(Usage),
+    /// A request of somebody proved was answered. Comes only where [`Config::is_traced`](crate::relay::Config::is_traced).
+    Answered {
+        /// What was asked.
+        kind: RequestKind,
+        /// How it was answered.
+        result: RequestResult,
+        /// Who asked.
+        user: QuotaUser,
+    },
     /// Somebody in this network was wrong about passwords so often that nobody listens for a while. At most one a second.
     Barred {
         /// An IPv4 /24 or an IPv6 /56.

@@ -7,7 +7,9 @@ use crate::relay::authenticate::Sender;
 use crate::relay::authenticate::Unproved;
 use crate::relay::client::ClientAddr;
 use crate::relay::drop_reason::DropReason;
+use crate::relay::effect::Effect;
 use crate::relay::effect::OpenError;
+use crate::relay::effect::QuotaUser;
 use crate::relay::ledger::OverQuota;
 use crate::relay::policy::Refusal;
 use crate::relay::reply::Echo;
@@ -156,42 +158,50 @@ impl Server {
             }
         };
         let key = sender.key().clone();
+        let user = self.traced_user(&sender);
         let known = if self.config.dont_fragment { &KNOWN[..] } else { &KNOWN[..KNOWN.len() - 1] };
-        if message.unknown_required(known).next().is_some() {
-            let written = echo.unknown(reply, message, known, Some(&key));
-            return self.reply(kind, RequestResult::UnknownAttribute, written);
-        }
-        if kind == RequestKind::Allocate {
-            return match self.on_allocate(message, sender, from, now) {
-                Ok(Allocated::Opening) => FromClient::Opening,
+        let (result, written) = if message.unknown_required(known).next().is_some() {
+            (RequestResult::UnknownAttribute, echo.unknown(reply, message, known, Some(&key)))
+        } else if kind == RequestKind::Allocate {
+            match self.on_allocate(message, sender, from, now) {
+                Ok(Allocated::Opening) => return FromClient::Opening,
                 Ok(Allocated::Pending) => {
                     self.counters.count_request(kind, RequestResult::Pending);
-                    FromClient::Nothing
+                    return FromClient::Nothing;
                 }
-                Ok(Allocated::Before(at)) => {
-                    let written = self.write_allocated(at, echo, &key, reply);
-                    self.reply(kind, RequestResult::Replayed, written)
-                }
-                Err(error) => {
-                    let (result, written) = self.write_refused(error, echo, &key, from, now, reply);
-                    self.reply(kind, result, written)
-                }
-            };
-        }
-        match self.on_owner_request(kind, message, sender, from, now) {
-            Ok(lifetime) => {
-                let mut writer = echo.success(reply);
-                if let Some(lifetime) = lifetime {
-                    writer.u32(AttributeType::LIFETIME, whole_seconds(lifetime));
-                }
-                let written = echo.finish(writer, Some(&key));
-                self.reply(kind, RequestResult::Success, written)
+                Ok(Allocated::Before(at)) => (RequestResult::Replayed, self.write_allocated(at, echo, &key, reply)),
+                Err(error) => self.write_refused(error, echo, &key, from, now, reply),
             }
-            Err(error) => {
-                let (result, written) = self.write_refused(error, echo, &key, from, now, reply);
-                self.reply(kind, result, written)
+        } else {
+            match self.on_owner_request(kind, message, sender, from, now) {
+                Ok(lifetime) => {
+                    let mut writer = echo.success(reply);
+                    if let Some(lifetime) = lifetime {
+                        writer.u32(AttributeType::LIFETIME, whole_seconds(lifetime));
+                    }
+                    (RequestResult::Success, echo.finish(writer, Some(&key)))
+                }
+                Err(error) => self.write_refused(error, echo, &key, from, now, reply),
             }
+        };
+        self.trace(kind, result, user);
+        self.reply(kind, result, written)
+    }
+
+    /// Who sent a request, if somebody wants to hear of it.
+    fn traced_user(&self, sender: &Sender) -> Option<QuotaUser> {
+        if !self.config.is_traced {
+            return None;
         }
+        match sender {
+            Sender::Owner { at, .. } => self.allocations.get(*at).map(|allocation| allocation.credential.user.clone()),
+            Sender::Other(credential) => Some(credential.user.clone()),
+        }
+    }
+
+    /// Tells of an answer whoever wants to hear of it. What strangers send is only counted: they could say as much as they like.
+    pub(super) fn trace(&mut self, kind: RequestKind, result: RequestResult, user: Option<QuotaUser>) {
+        self.effects.extend(user.map(|user| Effect::Answered { kind, result, user }));
     }
 
     /// Does a request that only the owner of an allocation may make. Returns the lifetime that a Refresh set.

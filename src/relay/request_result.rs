@@ -119,6 +119,11 @@ impl RequestResult {
         RequestResult::InsufficientCapacity,
     ];
 
+    /// Whether the client got what it asked for.
+    pub const fn is_success(self) -> bool {
+        matches!(self, RequestResult::Success | RequestResult::Replayed | RequestResult::Pending)
+    }
+
     /// The result of a request that was answered with this code.
     pub(super) const fn of(code: ErrorCode) -> Self {
         match code {

@@ -47,6 +47,8 @@ use crate::signal::websocket::Fault;
 use crate::signal::websocket::Reader;
 use crate::signal::websocket::Received;
 use crate::signal::websocket::Writer;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// Silence after a ping that means the client is gone (rule 13).
 const SILENCE: Duration = Duration::from_secs(10);
@@ -224,6 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(parsed) => parsed,
             Err(BadFrame) => return Some(Ending::Breach(CloseCode::BadFrame)),
         };
+        let span = Span::of_request(incoming.body.kind(), &Cause::default());
         if let Some(token) = lacking {
             // Boxed: it is rare, and every idle connection would hold the room for it.
             Box::pin(prepare(self.hub.clone(), token)).await;
@@ -236,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Body::Malformed(_) | Body::Request(_) => (None, None),
         };
-        if let Err(Stopped) = self.hub.send(Input::Message(self.id, incoming, done)).await {
+        if let Err(Stopped) = self.hub.send(Input::Message(self.id, incoming, span, done)).await {
             return Some(Ending::Lost);
         }
         match hello_done {

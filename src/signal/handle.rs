@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
@@ -45,12 +46,14 @@ use crate::signal::stats::Stats;
 use crate::store::Place;
 use crate::time::Clock;
 use crate::time::Mono;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// Something that happened, for the hub. It may hold tokens, so it does not print itself.
 pub(crate) enum Input {
     Connected(ConnectionId, Arc<Link>, Peer),
-    /// A message, and for `hello` who waits until it is worked on.
-    Message(ConnectionId, Incoming, Option<oneshot::Sender<()>>),
+    /// A message with its span, and for `hello` who waits until it is worked on.
+    Message(ConnectionId, Incoming, Span, Option<oneshot::Sender<()>>),
     /// A breach of the framing.
     Breach(ConnectionId, CloseCode),
     Gone(ConnectionId),
@@ -78,6 +81,12 @@ pub(crate) enum Input {
     Drain(Duration, oneshot::Sender<()>),
 }
 
+/// An input, and what led to it.
+pub(crate) struct Posted {
+    pub(crate) input: Input,
+    pub(crate) cause: Cause,
+}
+
 /// The hub is gone: the process stops.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("signaling has stopped")]
@@ -86,7 +95,7 @@ pub struct Stopped;
 /// A handle to the hub. Clones share it; when the last one is gone the hub stops.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    inputs: mpsc::Sender<Input>,
+    inputs: mpsc::Sender<Posted>,
     shared: Arc<Shared>,
 }
 
@@ -103,7 +112,7 @@ struct Shared {
 impl Handle {
     /// `messages` is what one connection may send.
     pub(crate) fn new(
-        inputs: mpsc::Sender<Input>,
+        inputs: mpsc::Sender<Posted>,
         stats: Arc<Stats>,
         clock: Clock,
         messages: Rate,
@@ -373,8 +382,9 @@ impl Handle {
     }
 
     /// Hands an input over. The hub never waits for a connection, so there is room soon.
-    pub(crate) async fn send(&self, input: Input) -> Result<(), Stopped> {
-        self.inputs.send(input).await.map_err(|_| Stopped)
+    pub(crate) fn send(&self, input: Input) -> impl Future<Output = Result<(), Stopped>> + Send + '_ {
+        // No async function: its future would hold the input more than once, and each connection has one.
+        self.inputs.send(Posted { input, cause: Cause::current() }).map_err(|_| Stopped)
     }
 
     async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Result<T, Stopped> {

@@ -81,6 +81,14 @@ impl Side {
         }
     }
 
+    /// The same as a word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Side::A => "a",
+            Side::B => "b",
+        }
+    }
+
     /// The letter in TURN usernames (rule 25).
     pub(crate) const fn letter(self) -> char {
         match self {

@@ -20,6 +20,7 @@ use crate::bus::Said;
 use crate::matchmaking::runner;
 use crate::signal::handle::Handle;
 use crate::signal::handle::Input;
+use crate::signal::handle::Posted;
 use crate::signal::hub::Effect;
 use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
@@ -123,7 +124,7 @@ type Ending = Pin<Box<dyn Future<Output = (Ended, Option<Relayed>)> + Send>>;
 struct Task {
     hub: Hub,
     clock: Clock,
-    inbox: mpsc::Receiver<Input>,
+    inbox: mpsc::Receiver<Posted>,
     matchmaking: runner::Link,
     relay: mpsc::Sender<RelayCommand>,
     store: store::runner::Handle,
@@ -141,7 +142,7 @@ struct Task {
 
 /// What the task woke up for.
 enum Turn {
-    Input(Input),
+    Input(Posted),
     Event(runner::Event),
     Return(Sequel),
     Heard(Heard),
@@ -204,12 +205,12 @@ impl Task {
         Now { mono: Mono::from_start(since_start), unix: self.clock.now().unix }
     }
 
-    fn on_inputs(&mut self, first: Input) {
+    fn on_inputs(&mut self, first: Posted) {
         let now = self.now();
-        self.on_input(first, now);
+        self.on_posted(first, now);
         for _ in 1..BATCH_MAX {
-            let Ok(input) = self.inbox.try_recv() else { return };
-            self.on_input(input, now);
+            let Ok(posted) = self.inbox.try_recv() else { return };
+            self.on_posted(posted, now);
         }
     }
 
@@ -231,11 +232,17 @@ impl Task {
         }
     }
 
+    fn on_posted(&mut self, Posted { input, cause }: Posted, now: Now) {
+        let _entered = cause.enter();
+        self.on_input(input, now);
+    }
+
     /// An answer that nobody waits for any more is dropped.
     fn on_input(&mut self, input: Input, now: Now) {
         match input {
             Input::Connected(id, link, peer) => self.hub.handle_connected(id, link, peer, now),
-            Input::Message(id, incoming, done) => {
+            Input::Message(id, incoming, span, done) => {
+                let _entered = span.enter();
                 self.hub.handle_message(id, incoming, now);
                 if let Some(done) = done {
                     let _ = done.send(());

@@ -50,6 +50,18 @@ impl Accident {
 }
 
 impl StoreError {
+    /// A word for it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            StoreError::Full => Accident::Full.as_str(),
+            StoreError::Damaged(_) => Accident::Damaged.as_str(),
+            StoreError::Failed(_) => Accident::Failed.as_str(),
+            StoreError::Unknown => "unknown",
+            StoreError::Taken => "taken",
+            StoreError::Stopped => "stopped",
+        }
+    }
+
     /// The accident, if it is one: the whole group of writes is lost then. Otherwise only this write was refused.
     pub const fn accident(&self) -> Option<Accident> {
         match self {

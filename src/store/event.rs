@@ -10,6 +10,7 @@ use crate::store::Alteration;
 use crate::store::StoreError;
 use crate::store::UserId;
 use crate::time::UnixMillis;
+use crate::trace::Cause;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +25,21 @@ pub struct Event {
     pub at: UnixMillis,
     /// The rest: a JSON object.
     pub data: Arc<str>,
+    /// What led to it, as a W3C `traceparent`, where somebody traces.
+    pub cause: Option<Arc<str>>,
 }
 
 impl Event {
     /// Something that has just happened to `subject`; `data` is an object.
     pub fn new(kind: &str, subject: &str, data: &Value, at: UnixMillis) -> Self {
-        Self { id: Uuid::now_v7(), kind: kind.into(), subject: subject.into(), at, data: data.to_string().into() }
+        Self {
+            id: Uuid::now_v7(),
+            kind: kind.into(),
+            subject: subject.into(),
+            at,
+            data: data.to_string().into(),
+            cause: Cause::current().traceparent().map(Arc::from),
+        }
     }
 
     /// `user.registered`: there is a new account. Who made it is in the audit.

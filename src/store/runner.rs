@@ -25,6 +25,8 @@ use crate::store::Stats;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::sweeper::PROBE;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// Jobs on their way to the writing thread. Full: who may wait waits, the hub takes no new inputs.
 const WRITES_MAX: usize = 4096;
@@ -74,7 +76,9 @@ impl Job {
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) -> Self {
-        Self(Kind::Write(Box::new(Planned { what, work: Some(work), outcome: None, done })))
+        let cause = Cause::current();
+        let asked = (!cause.is_none()).then(Instant::now);
+        Self(Kind::Write(Box::new(Planned { what, work: Some(work), outcome: None, done, cause, asked })))
     }
 
     /// A question. `done` runs on the store's thread; it must not wait for long.
@@ -100,7 +104,7 @@ impl Job {
         match self.0 {
             Kind::Write(mut write) => {
                 let outcome = store.group(&mut |store| write.run(store).map(drop));
-                write.finish(outcome);
+                write.finish(outcome, &Commit::now(1));
             }
             Kind::Read(read) => read(store, &Stats::default()),
             Kind::Stop => {}
@@ -110,7 +114,7 @@ impl Job {
     /// Has an accident befall it if it is a write; a question is answered.
     pub(crate) fn befall(self, accident: StoreError, store: &dyn Store) {
         match self.0 {
-            Kind::Write(write) => write.finish(Err(accident)),
+            Kind::Write(write) => write.finish(Err(accident), &Commit::now(1)),
             Kind::Read(read) => read(store, &Stats::default()),
             Kind::Stop => {}
         }
@@ -137,7 +141,34 @@ trait Write: Send {
     /// The accident that ends the group.
     fn run(&mut self, store: &mut dyn Store) -> Result<bool, StoreError>;
     /// Tells the outcome, which is that of the group if that was lost.
-    fn finish(self: Box<Self>, group: Result<(), StoreError>);
+    fn finish(self: Box<Self>, group: Result<(), StoreError>, commit: &Commit);
+}
+
+/// A group of writes, for those who trace one of them.
+struct Commit {
+    begun: Instant,
+    writes: usize,
+}
+
+impl Commit {
+    fn now(writes: usize) -> Self {
+        Self { begun: Instant::now(), writes }
+    }
+}
+
+/// The span of one write, from when it was asked for until it has survived: it waited, then its group was committed.
+fn trace_write(what: &'static str, cause: &Cause, asked: Instant, commit: &Commit, error: Option<&StoreError>) {
+    let span = Span::of_work_since(format!("store {what}"), cause, asked);
+    if !span.is_recording() {
+        return;
+    }
+    let waited_us = commit.begun.saturating_duration_since(asked).as_micros();
+    span.set("duologue.store.waited_us", i64::try_from(waited_us).unwrap_or(i64::MAX));
+    span.set("duologue.store.group_size", i64::try_from(commit.writes).unwrap_or(i64::MAX));
+    if let Some(error) = error {
+        span.fail(error.kind());
+    }
+    drop(Span::of_work_since("store commit", &span.cause(), commit.begun));
 }
 
 struct Planned<W, T, D> {
@@ -145,6 +176,9 @@ struct Planned<W, T, D> {
     work: Option<W>,
     outcome: Option<Result<T, StoreError>>,
     done: D,
+    cause: Cause,
+    /// When it began to wait for its group, where somebody traces.
+    asked: Option<Instant>,
 }
 
 impl<W, T, D> Write for Planned<W, T, D>
@@ -170,13 +204,17 @@ where
         Ok(is_stored)
     }
 
-    fn finish(self: Box<Self>, group: Result<(), StoreError>) {
-        let Self { outcome, done, .. } = *self;
-        done(match (group, outcome) {
+    fn finish(self: Box<Self>, group: Result<(), StoreError>, commit: &Commit) {
+        let Self { what, outcome, done, cause, asked, .. } = *self;
+        let outcome = match (group, outcome) {
             (Ok(()), Some(outcome)) => outcome,
             (Ok(()), None) => Err(StoreError::Stopped),
             (Err(error), _) => Err(error),
-        });
+        };
+        if let Some(asked) = asked {
+            trace_write(what, &cause, asked, commit, outcome.as_ref().err());
+        }
+        done(outcome);
     }
 }
 
@@ -379,7 +417,7 @@ impl Writer {
         if writes.is_empty() {
             return;
         }
-        let begun = Instant::now();
+        let commit = Commit::now(writes.len());
         let mut stored = 0;
         let outcome = self.store.group(&mut |store| {
             for write in writes.iter_mut() {
@@ -389,7 +427,7 @@ impl Writer {
         });
         match &outcome {
             Ok(()) => {
-                self.stats.count_group(stored, writes.len() as u64 - stored, begun.elapsed());
+                self.stats.count_group(stored, writes.len() as u64 - stored, commit.begun.elapsed());
                 // Other groups may survive by having had nothing to write.
                 if writes.iter().any(|write| write.what() == PROBE) {
                     self.end_burst();
@@ -398,7 +436,7 @@ impl Writer {
             Err(error) => self.lose(writes, error),
         }
         for write in writes.drain(..) {
-            write.finish(outcome.clone());
+            write.finish(outcome.clone(), &commit);
         }
     }
 

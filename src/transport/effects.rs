@@ -23,9 +23,13 @@ use crate::relay::Opened;
 use crate::relay::PortWish;
 use crate::relay::QuotaUser;
 use crate::relay::RelayedSlot;
+use crate::relay::RequestKind;
+use crate::relay::RequestResult;
 use crate::relay::ReservationToken;
 use crate::relay::StreamId;
 use crate::time::Now;
+use crate::trace::Cause;
+use crate::trace::Span;
 use crate::transport::counters::IoEvent;
 use crate::transport::shard::Shard;
 use crate::transport::sockets;
@@ -77,12 +81,27 @@ impl Shard {
                 Effect::Barred { network } => {
                     tracing::warn!(%network, "too many wrong TURN passwords: barred for a minute");
                 }
+                Effect::Answered { kind, result, user } => self.trace(kind, result, &user, now),
                 Effect::Ended(usage) => {
                     if self.usage.try_send(usage).is_err() {
                         self.io.add(IoEvent::UsageLost, 1);
                     }
                 }
             }
+        }
+    }
+
+    /// The span of a request, from the wake-up that read it until it was answered.
+    fn trace(&self, kind: RequestKind, result: RequestResult, user: &QuotaUser, now: Now) {
+        let begun = self.clock.instant(now.mono);
+        let span = Span::of_request_since(format!("turn {}", kind.label()), &Cause::default(), begun);
+        span.set("duologue.turn.result", result.label());
+        span.set("duologue.shard", i64::from(self.id.0));
+        if let Some(session) = user.session().filter(|_| span.is_recording()) {
+            span.set("duologue.session.id", session.to_owned());
+        }
+        if !result.is_success() {
+            span.fail(result.label());
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod caller;
+pub mod collector;
 pub mod disk;
 pub mod http;
 pub mod netns;

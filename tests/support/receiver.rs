@@ -38,6 +38,11 @@ impl Posted {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.header_by_name.get(name).map_or("", String::as_str)
+    }
+
     /// Checks the signature and the names of Standard Webhooks.
     pub fn is_genuine(&self) {
         let header = |name: &str| self.header_by_name[name].as_str();

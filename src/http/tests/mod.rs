@@ -113,6 +113,7 @@ fn settings() -> Settings {
         origins: Origins::new(["https://app.example"]).with_own("localhost", &[8080], &[8443]),
         public_host: "localhost".to_owned(),
         trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
+        parents_from: Vec::new(),
         requests_per_minute: 600,
         sockets: Limits { total: 3, per_address: 2, exempt: Vec::new() },
     }

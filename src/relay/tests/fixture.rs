@@ -63,6 +63,7 @@ pub(super) struct Setup {
     pub(super) policy: PeerPolicy,
     pub(super) secrets: Vec<&'static [u8]>,
     pub(super) strict_expiry: bool,
+    pub(super) is_traced: bool,
     pub(super) channel_range: ChannelRange,
     pub(super) alternate_server: Option<SocketAddr>,
     pub(super) dont_fragment: bool,
@@ -85,6 +86,7 @@ impl Default for Setup {
             },
             secrets: vec![SECRET],
             strict_expiry: false,
+            is_traced: false,
             channel_range: ChannelRange::Rfc8656,
             alternate_server: None,
             dont_fragment: true,
@@ -110,6 +112,7 @@ impl Setup {
             nonce_key: nonce_key(),
             features: FEATURES,
             strict_expiry: self.strict_expiry,
+            is_traced: self.is_traced,
             channel_range: self.channel_range,
             alternate_server: self.alternate_server,
             dont_fragment: self.dont_fragment,
@@ -400,7 +403,9 @@ impl Fixture {
                 }
                 // A shell without sockets hears everything from the beginning.
                 Effect::Hear { .. } => {}
-                Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } => self.effects.push(effect),
+                Effect::CloseStream { .. } | Effect::Ended(_) | Effect::Barred { .. } | Effect::Answered { .. } => {
+                    self.effects.push(effect);
+                }
             }
         }
         answer

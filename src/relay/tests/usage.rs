@@ -1,5 +1,7 @@
 use super::fixture::*;
 use crate::relay::*;
+use crate::stun::Class;
+use crate::stun::Method;
 use crate::time::UnixMillis;
 
 #[test]
@@ -71,4 +73,35 @@ fn a_credential_without_id_has_no_session() {
     relay.server.revoke("", UnixMillis(u64::MAX), relay.now);
     relay.refresh(&client, 0);
     assert_eq!((relay.ended()[0].session.as_deref(), relay.ended()[0].end), (None, EndReason::Deleted));
+}
+
+#[test]
+fn a_shell_that_wants_to_hears_of_answers_to_somebody_proved_alone() {
+    for is_traced in [true, false] {
+        let mut relay = Fixture::with(&Setup { is_traced, ..Setup::default() });
+        let client = Client::udp(1, "s1.a");
+        let stranger = message(Class::Request, Method::ALLOCATE, relay.id(), |_| {});
+        assert_eq!(relay.exchange(client.address, &stranger).expect("a challenge").code(), 401);
+        relay.allocate(&client);
+        relay.bind(&client, 0x4000, address("9.9.1.1:5000"));
+        relay.send_channel(&client, 0x4000);
+        relay.peer_data(address("9.9.1.1:5000"), 10);
+        assert_eq!(relay.try_allocate(&Client::udp(1, "s2.a"), |_| {}).code(), 437);
+        relay.refresh(&client, 0);
+        let told: Vec<_> = relay.effects.iter().filter_map(answer).collect();
+        let story = [
+            (RequestKind::Allocate, RequestResult::Success, "s1"),
+            (RequestKind::ChannelBind, RequestResult::Success, "s1"),
+            (RequestKind::Allocate, RequestResult::AllocationMismatch, "s2"),
+            (RequestKind::Refresh, RequestResult::Success, "s1"),
+        ];
+        assert_eq!(told, if is_traced { story.to_vec() } else { Vec::new() });
+    }
+}
+
+fn answer(effect: &Effect) -> Option<(RequestKind, RequestResult, &str)> {
+    match effect {
+        Effect::Answered { kind, result, user } => Some((*kind, *result, user.session().unwrap_or_default())),
+        _ => None,
+    }
 }

@@ -46,6 +46,7 @@ use crate::signal::room::OCCUPANTS_MAX;
 use crate::signal::session::EndReason;
 use crate::time::Now;
 use crate::time::UnixMillis;
+use crate::trace;
 
 /// A client must say `hello` within this.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -134,6 +135,7 @@ impl Hub {
         // A connection that is closing may still have sent something.
         let Some(connection) = self.connection_by_id.get(&id) else { return Ok(()) };
         let user = connection.online.as_ref().map(|online| online.user.clone());
+        self.note_place(user.as_ref());
         match (body, user) {
             (Body::Malformed(refusal), _) => Err(refusal),
             (Body::Hello(_), Some(_)) => Err(Refusal::new(ErrorCode::Conflict, "hello was said before")),
@@ -143,6 +145,18 @@ impl Hub {
                 let asking = Asking { connection: id, reply_to, user };
                 self.on_request(&asking, request?, now)
             }
+        }
+    }
+
+    /// Tells whoever traces the message in which session its sender is.
+    fn note_place(&self, user: Option<&UserId>) {
+        if !trace::is_on() {
+            return;
+        }
+        let user = user.and_then(|user| self.user_by_id.get(user));
+        if let Some((session, side)) = user.and_then(|user| user.session.as_ref()) {
+            trace::note("duologue.session.id", session);
+            trace::note("duologue.session.side", side.as_str());
         }
     }
 
@@ -194,6 +208,7 @@ impl Hub {
 
     /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
     pub(super) fn refuse(&mut self, id: ConnectionId, reply_to: ReplyTo, refusal: &Refusal, now: Now) {
+        trace::note_failure(refusal.code.as_str());
         if let Some(re) = reply_to.re() {
             self.send(id, Class::Kept, protocol::error(re, refusal));
         }

@@ -12,6 +12,7 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::runner::Job;
 use crate::time::Now;
+use crate::trace::Cause;
 
 /// How the hub goes on after an errand.
 pub(crate) type Sequel = Box<dyn FnOnce(&mut Hub, Now) + Send>;
@@ -23,6 +24,8 @@ pub(crate) type Return = Box<dyn FnOnce(Sequel) + Send>;
 pub(crate) struct Errand {
     what: &'static str,
     into_job: Box<dyn FnOnce(Return) -> Job + Send>,
+    /// What led to it, and to what follows from it.
+    cause: Cause,
 }
 
 impl fmt::Debug for Errand {
@@ -34,7 +37,17 @@ impl fmt::Debug for Errand {
 impl Errand {
     /// Makes the job that does it.
     pub(crate) fn into_job(self, take_back: Return) -> Job {
-        (self.into_job)(take_back)
+        if self.cause.is_none() {
+            return (self.into_job)(take_back);
+        }
+        let _entered = self.cause.enter();
+        let cause = self.cause.clone();
+        (self.into_job)(Box::new(move |sequel: Sequel| {
+            take_back(Box::new(move |hub, now| {
+                let _entered = cause.enter();
+                sequel(hub, now);
+            }));
+        }))
     }
 }
 
@@ -46,7 +59,7 @@ impl Hub {
         work: impl FnOnce(&mut dyn Store) -> Result<(), StoreError> + Send + 'static,
     ) {
         let into_job = Box::new(move |_: Return| Job::write(what, work, |_| {}));
-        self.effects.push_back(Effect::Store(Errand { what, into_job }));
+        self.effects.push_back(Effect::Store(Errand { what, into_job, cause: Cause::current() }));
     }
 
     /// Has something written, and goes on once it survives a kill of the process, or is lost.
@@ -59,7 +72,7 @@ impl Hub {
         let into_job = Box::new(move |take_back: Return| {
             Job::write(what, work, move |outcome| take_back(Box::new(move |hub, now| then(hub, outcome, now))))
         });
-        self.effects.push_back(Effect::Store(Errand { what, into_job }));
+        self.effects.push_back(Effect::Store(Errand { what, into_job, cause: Cause::current() }));
     }
 
     /// Has something read of what is committed, and goes on with it.
@@ -72,7 +85,7 @@ impl Hub {
         let into_job = Box::new(move |take_back: Return| {
             Job::read(work, move |outcome| take_back(Box::new(move |hub, now| then(hub, outcome, now))))
         });
-        self.effects.push_back(Effect::Store(Errand { what, into_job }));
+        self.effects.push_back(Effect::Store(Errand { what, into_job, cause: Cause::current() }));
     }
 
     /// Has something written for a request; what must not overtake it waits meanwhile.

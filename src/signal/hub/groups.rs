@@ -33,6 +33,8 @@ impl Hub {
             tickets.into_iter().for_each(|ticket| self.give_back(ticket));
             return;
         }
+        let span = self.match_span(&tickets.iter().collect::<Vec<_>>(), now);
+        let _entered = span.enter();
         let id = RoomId::random();
         let deadline = self.settings.session_limit.map(|limit| now.plus(limit));
         let gathering = Gathering { size: tickets.len(), tags_common, language, deadline };
@@ -48,6 +50,7 @@ impl Hub {
             self.timers.set(deadline.mono, Timer::GroupOver(id.clone()));
         }
         self.stats.groups_created_total.add_one();
+        span.set("duologue.room.id", id.to_string());
         tracing::info!(room = %id, size = tickets.len(), "group met");
         for ticket in &tickets {
             self.tell_group(&id, ticket, now);

@@ -82,6 +82,7 @@ use crate::signal::stats::Stats;
 use crate::time::Mono;
 use crate::time::Now;
 use crate::time::UnixMillis;
+use crate::trace::Cause;
 
 pub(crate) use appeals::AppealAnswer;
 use bans::Bans;
@@ -180,6 +181,8 @@ enum Queue {
         preferences: Box<Preferences>,
         /// Whether the store has it.
         is_kept: bool,
+        /// The request that it came with.
+        cause: Cause,
     },
 }
 
@@ -189,6 +192,15 @@ impl Queue {
             Queue::Out => None,
             Queue::Joining(joining) => Some(joining.ticket),
             Queue::Waiting { ticket, .. } => Some(*ticket),
+        }
+    }
+
+    /// The request that the ticket came with.
+    fn cause(&self) -> Cause {
+        match self {
+            Queue::Out => Cause::default(),
+            Queue::Joining(joining) => joining.cause.clone(),
+            Queue::Waiting { cause, .. } => cause.clone(),
         }
     }
 
@@ -212,6 +224,8 @@ struct Joining {
     /// Whether the store has it: that of an earlier process.
     is_kept: bool,
     reply_to: ReplyTo,
+    /// The request that it came with.
+    cause: Cause,
     /// The session to leave when the ticket is taken: `session.next`.
     leaving: Option<SessionId>,
 }

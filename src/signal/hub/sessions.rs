@@ -1,4 +1,6 @@
 //! Sessions: from the match to the end.
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,6 +26,9 @@ use crate::signal::session::EndReason;
 use crate::signal::session::Participant;
 use crate::signal::session::Session;
 use crate::time::Now;
+use crate::trace;
+use crate::trace::Cause;
+use crate::trace::Span;
 
 /// Where a match finds one of its tickets.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -53,6 +58,8 @@ impl Hub {
             self.give_back(b);
             return;
         }
+        let span = self.match_span(&[&a, &b], now);
+        let _entered = span.enter();
         let mut session = self.open_session(&a, &b, now);
         session.tags_common = tags_common;
         session.language = language;
@@ -63,8 +70,32 @@ impl Hub {
             self.tell_match(&id, side, ticket, now);
         }
         self.record_start(&id, [&a, &b], now);
+        span.set("duologue.session.id", id.to_string());
         tracing::info!(session = %id, "session started");
         self.effects.push_back(Effect::Matchmaking(Command::Met(a.user, b.user)));
+    }
+
+    /// The span of a match, below the request that came last: without it there would be none. The others are linked.
+    pub(super) fn match_span(&self, tickets: &[&Ticket], now: Now) -> Span {
+        if !trace::is_on() {
+            return Span::default();
+        }
+        let mut causes: Vec<(&Ticket, Cause)> = tickets.iter().map(|ticket| (*ticket, self.cause_of(ticket))).collect();
+        causes.sort_by_key(|(ticket, _)| Reverse(ticket.since));
+        let mut causes = causes.into_iter();
+        let Some((last, cause)) = causes.next() else { return Span::default() };
+        let span = Span::of_work("match", &cause);
+        span.set("duologue.match.size", tickets.len() as i64);
+        span.set("duologue.match.shortest_wait_ms", waited_ms(last, now));
+        if let Some((first, _)) = causes.as_slice().last() {
+            span.set("duologue.match.longest_wait_ms", waited_ms(first, now));
+        }
+        causes.for_each(|(_, cause)| span.link(&cause));
+        span
+    }
+
+    fn cause_of(&self, ticket: &Ticket) -> Cause {
+        self.user_by_id.get(&ticket.user).map(|user| user.queue.cause()).unwrap_or_default()
     }
 
     /// Whether a ticket that was matched is still there, and its user too.
@@ -268,4 +299,8 @@ pub(super) fn view(session: &Session, side: Side) -> serde_json::Value {
         "initiator": initiator,
         "deadline": session.deadline.map(|deadline| deadline.unix),
     })
+}
+
+fn waited_ms(ticket: &Ticket, now: Now) -> i64 {
+    i64::try_from(now.mono.saturating_since(ticket.since).as_millis()).unwrap_or(i64::MAX)
 }

@@ -20,6 +20,7 @@ use crate::signal::keepsake::KeptTicket;
 use crate::signal::protocol::ReplyTo;
 use crate::time::Mono;
 use crate::time::Now;
+use crate::trace::Cause;
 
 /// So long a ticket waits before it is kept.
 const KEPT_AFTER: Duration = Duration::from_secs(1);
@@ -98,6 +99,7 @@ impl Hub {
             preferences: Box::new(preferences),
             is_kept: true,
             reply_to: ReplyTo::Nobody,
+            cause: Cause::default(),
             leaving: None,
         });
         self.user_by_ticket.insert(ticket, id.clone());

@@ -60,6 +60,17 @@ pub(crate) enum Body {
     Request(Result<Request, Refusal>),
 }
 
+impl Body {
+    /// The message type, of those that there are.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Body::Hello(_) => "hello",
+            Body::Request(Ok(request)) => request.kind(),
+            Body::Malformed(_) | Body::Request(Err(_)) => "malformed",
+        }
+    }
+}
+
 impl Incoming {
     /// Reads one text frame.
     ///

@@ -68,6 +68,37 @@ struct Seq {
 }
 
 impl Request {
+    /// The message type.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Request::AuthRefresh { .. } => "auth.refresh",
+            Request::Bye => "bye",
+            Request::Ack { .. } => "ack",
+            Request::QueueJoin(_) => "queue.join",
+            Request::QueueLeave => "queue.leave",
+            Request::SessionNext(_) => "session.next",
+            Request::SessionEnd(_) => "session.end",
+            Request::SessionExtend(_) => "session.extend",
+            Request::Description(_) => "rtc.description",
+            Request::Candidates(_) => "rtc.candidates",
+            Request::State(_) => "rtc.state",
+            Request::Quality(_) => "rtc.quality",
+            Request::Media(_) => "media.state",
+            Request::IceRefresh(_) => "ice.refresh",
+            Request::RoomJoin(_) => "room.join",
+            Request::RoomLeave(_) => "room.leave",
+            Request::ChatSend(_) => "chat.send",
+            Request::History(_) => "chat.history",
+            Request::Receipt(_) => "chat.receipt",
+            Request::Typing(_) => "chat.typing",
+            Request::React(_) => "chat.react",
+            Request::Delete(_) => "chat.delete",
+            Request::BlockAdd(_) => "block.add",
+            Request::BlockRemove(_) => "block.remove",
+            Request::ReportSubmit(_) => "report.submit",
+        }
+    }
+
     pub(super) fn parse(kind: &str, data: &str) -> Result<Self, Refusal> {
         match kind {
             "auth.refresh" => {

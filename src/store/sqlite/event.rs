@@ -12,9 +12,9 @@ use crate::store::sqlite::value::count;
 use crate::store::sqlite::value::millis;
 use crate::store::sqlite::value::time_at;
 
-const APPEND: &str = "INSERT INTO event (id, kind, subject, at, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+const APPEND: &str = "INSERT INTO event (id, kind, subject, at, data, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-pub(super) const AFTER: &str = "SELECT number, id, kind, subject, at, data FROM event
+pub(super) const AFTER: &str = "SELECT number, id, kind, subject, at, data, cause FROM event
     WHERE number > ?1 ORDER BY number LIMIT ?2";
 
 /// SQLite's own note of the greatest number it ever gave.
@@ -30,8 +30,8 @@ impl Events for SqliteStore {
         if self.retention.events.is_zero() {
             return Ok(());
         }
-        let Event { id, kind, subject, at, data } = event;
-        self.execute(APPEND, params![id.as_bytes(), kind, subject, millis(*at), data]).map(drop)
+        let Event { id, kind, subject, at, data, cause } = event;
+        self.execute(APPEND, params![id.as_bytes(), kind, subject, millis(*at), data, cause]).map(drop)
     }
 
     fn events(&self, after: EventNumber, limit: usize) -> Result<Vec<(EventNumber, Event)>, StoreError> {
@@ -67,6 +67,7 @@ fn event_at(row: &Row<'_>) -> rusqlite::Result<(EventNumber, Event)> {
         subject: row.get(3)?,
         at: time_at(row, 4)?,
         data: row.get(5)?,
+        cause: row.get(6)?,
     };
     Ok((EventNumber(row.get(0)?), event))
 }

@@ -17,6 +17,7 @@ pub(super) fn event(subject: &str, at: u64) -> Event {
         subject: subject.into(),
         at: UnixMillis(at),
         data: "{\"users\":[\"a\",\"b\"]}".into(),
+        cause: at.is_multiple_of(2).then(|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     }
 }
 

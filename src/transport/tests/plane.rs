@@ -83,6 +83,7 @@ pub(super) fn config() -> Config {
         nonce_key: NonceKey::derive(&Secret::new(SECRET)),
         features: SecurityFeatures::PasswordAlgorithms,
         strict_expiry: false,
+        is_traced: false,
         channel_range: ChannelRange::Rfc8656,
         alternate_server: None,
         dont_fragment: true,

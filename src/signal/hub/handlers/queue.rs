@@ -23,6 +23,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::session::EndReason;
 use crate::time::Now;
 use crate::time::UnixMillis;
+use crate::trace::Cause;
 
 /// How a ticket stands: `queue.status` and the ok of `queue.join` (rule 19).
 #[derive(Serialize)]
@@ -97,6 +98,7 @@ impl Hub {
             preferences: Box::new(preferences),
             is_kept: false,
             reply_to: asking.reply_to,
+            cause: Cause::current(),
             leaving,
         });
         self.user_by_ticket.insert(id, asking.user.clone());
@@ -122,8 +124,8 @@ impl Hub {
         let connection = user.presence.connection();
         match outcome {
             Ok(status) => {
-                let Joining { since, preferences, is_kept, .. } = joining;
-                user.queue = Queue::Waiting { ticket: id, since, status, preferences, is_kept };
+                let Joining { since, preferences, is_kept, cause, .. } = joining;
+                user.queue = Queue::Waiting { ticket: id, since, status, preferences, is_kept, cause };
                 if !is_kept {
                     self.keep_ticket_later(id, now);
                 }

@@ -1,4 +1,7 @@
-//! Log lines on the standard error stream, as text or JSON.
+//! What the process tells of itself: log lines on the standard error stream, as text or JSON, and spans for a collector.
+mod export;
+mod spans;
+
 use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
@@ -21,6 +24,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::Log;
 use crate::config::LogFormat;
 use crate::config::LogLevel;
+
+pub use export::Control;
+pub use export::ExportError;
+pub use export::Exporter;
+pub use spans::SpanStats;
 
 /// The client that tries our own relay tells every step of every attempt; whoever wants that names it.
 const QUIET: &str = "turn_client_proto=off,turn_types=off,stun_proto=off,stun_types=off";
