@@ -311,6 +311,7 @@ fn signal_settings(
             messages_burst: limits.messages_burst,
             queue_joins_per_minute: limits.queue_joins_per_minute,
             room_joins_per_minute: limits.room_joins_per_minute,
+            calls_per_minute: limits.calls_per_minute,
             skips_per_minute: limits.skips_per_minute,
             blocks_per_minute: limits.blocks_per_minute,
             reports_per_minute: limits.reports_per_minute,

@@ -270,6 +270,7 @@ async fn rules_2_and_14_welcome_and_the_ok_of_hello_have_their_fields() {
         "guests_per_minute",
         "queue_joins_per_minute",
         "room_joins_per_minute",
+        "calls_per_minute",
         "skips_per_minute",
     ] {
         assert!(limits[name].is_u64(), "{name}: {limits}");

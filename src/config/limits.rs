@@ -23,6 +23,8 @@ pub struct Limits {
     pub queue_joins_per_minute: u32,
     /// `room.join` per minute and user.
     pub room_joins_per_minute: u32,
+    /// Calls per minute and user, and per minute and device.
+    pub calls_per_minute: u32,
     /// `session.next` per minute and user.
     pub skips_per_minute: u32,
     /// `block.add` per minute and user; four times as many per address.
@@ -48,6 +50,7 @@ impl Default for Limits {
             messages_burst: 200,
             queue_joins_per_minute: 30,
             room_joins_per_minute: 30,
+            calls_per_minute: 30,
             skips_per_minute: 20,
             blocks_per_minute: 30,
             reports_per_minute: 10,
@@ -74,6 +77,7 @@ impl Limits {
             messages_burst: limit("messages_burst", default.messages_burst),
             queue_joins_per_minute: limit("queue_joins_per_minute", default.queue_joins_per_minute),
             room_joins_per_minute: limit("room_joins_per_minute", default.room_joins_per_minute),
+            calls_per_minute: limit("calls_per_minute", default.calls_per_minute),
             skips_per_minute: limit("skips_per_minute", default.skips_per_minute),
             blocks_per_minute: limit("blocks_per_minute", default.blocks_per_minute),
             reports_per_minute: limit("reports_per_minute", default.reports_per_minute),

@@ -129,6 +129,16 @@ impl<K: Eq + Hash> Buckets<K> {
         }
         self.bucket_by_key.entry(key).or_insert(TokenBucket::FULL).take(self.rate, now)
     }
+
+    /// Whether there is a token, which stays.
+    ///
+    /// # Errors
+    ///
+    /// The time after which there is one.
+    pub(crate) fn check(&self, key: &K, now: Mono) -> Result<(), Duration> {
+        let mut copy = self.bucket_by_key.get(key).copied().unwrap_or(TokenBucket::FULL);
+        copy.take(self.rate, now)
+    }
 }
 
 impl AddressBuckets {

@@ -115,6 +115,8 @@ pub struct Limits {
     pub queue_joins_per_minute: u32,
     /// `room.join` of one user.
     pub room_joins_per_minute: u32,
+    /// Calls that one user begins, and one device.
+    pub calls_per_minute: u32,
     /// `session.next` of one user.
     pub skips_per_minute: u32,
     /// `block.add` of one user.
@@ -138,6 +140,7 @@ impl Default for Limits {
             messages_burst: 200,
             queue_joins_per_minute: 30,
             room_joins_per_minute: 30,
+            calls_per_minute: 30,
             skips_per_minute: 20,
             blocks_per_minute: 30,
             reports_per_minute: 10,

@@ -208,13 +208,13 @@ pub trait Reports {
     /// An accident.
     fn accuracy(&self, reporter: &UserId) -> Result<Accuracy, StoreError>;
 
-    /// How many users have complained since `since` about a device, or about a user without one, and nobody has decided; not
-    /// programs ([`PROGRAM_MARK`]).
+    /// Who has complained since `since` about a device, or about a user without one, and nobody has decided; each once, at
+    /// most `limit`, in the order of their names, not programs ([`PROGRAM_MARK`]).
     ///
     /// # Errors
     ///
     /// An accident.
-    fn open_against(&self, reported: &Party, since: UnixMillis) -> Result<u64, StoreError>;
+    fn open_against(&self, reported: &Party, since: UnixMillis, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
     /// Stores a decision; `false` if there is no such report without one.
     ///

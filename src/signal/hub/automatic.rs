@@ -10,6 +10,7 @@ use crate::signal::hub::bans::Who;
 use crate::signal::hub::desk::Actor;
 use crate::signal::hub::happenings;
 use crate::signal::id::random_text;
+use crate::store::Accuracy;
 use crate::store::Ban;
 use crate::store::BanId;
 use crate::store::Banned;
@@ -17,12 +18,47 @@ use crate::store::Party;
 use crate::store::ReportId;
 use crate::store::Sanction;
 use crate::store::Store;
+use crate::store::StoreError;
 use crate::store::UserId;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
 /// Who does it, in bans and audit. No user has that name: ours begin otherwise, those of others have a colon.
-const NAME: &str = "automatic";
+pub(super) const NAME: &str = "automatic";
+
+/// Of whom complaints are weighed; more than can be needed.
+const COMPLAINANTS_MAX: usize = 2000;
+
+/// What complaints are worth, in hundredths of one by somebody of whom nothing is known.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Weight(u64);
+
+impl Weight {
+    /// So many complaints of people of whom nothing is known.
+    fn of(complaints: u32) -> Self {
+        Self(u64::from(complaints) * 100)
+    }
+
+    /// One complaint of somebody who was right and wrong so often: whoever is always wrong counts for less and less.
+    fn by(accuracy: Accuracy) -> Self {
+        let Accuracy { accepted, rejected } = accuracy;
+        let right = accepted.saturating_add(1);
+        Self(right.saturating_mul(100) / right.saturating_add(rejected))
+    }
+
+    /// What is open about somebody since that moment.
+    ///
+    /// # Errors
+    ///
+    /// An accident.
+    pub(super) fn against(store: &dyn Store, reported: &Party, since: UnixMillis) -> Result<Self, StoreError> {
+        let mut sum = 0_u64;
+        for complainant in store.open_against(reported, since, COMPLAINANTS_MAX)? {
+            sum = sum.saturating_add(Self::by(store.accuracy(&complainant)?).0);
+        }
+        Ok(Self(sum))
+    }
+}
 
 /// A sanction that a program wants.
 pub(super) struct Imposed {
@@ -46,9 +82,9 @@ impl Hub {
     }
 
     /// Restricts somebody about whom so many complain, if that is too many and has not been done.
-    pub(super) fn weigh_complaints(&mut self, reported: &Party, complaints: u64, report: &ReportId, now: Now) {
+    pub(super) fn weigh_complaints(&mut self, reported: &Party, complaints: Weight, report: &ReportId, now: Now) {
         let limit = self.settings.automatic.reports;
-        if limit == 0 || complaints < u64::from(limit) || !self.automatic_bans(reported, now).is_empty() {
+        if limit == 0 || complaints < Weight::of(limit) || !self.automatic_bans(reported, now).is_empty() {
             return;
         }
         let imposed = Imposed {
@@ -57,7 +93,7 @@ impl Hub {
             reason: "several people have reported you",
             report: Some(report.clone()),
             until: None,
-            because: json!({"complaints": complaints}),
+            because: json!({"complaints_percent": complaints.0}),
         };
         self.impose(reported, imposed, now);
     }
@@ -91,8 +127,8 @@ impl Hub {
     }
 
     /// Lets somebody be matched again once so few complaints are open.
-    pub(super) fn weigh_decision(&mut self, reported: &Party, complaints: u64, now: Now) {
-        if complaints >= u64::from(self.settings.automatic.reports.max(1)) {
+    pub(super) fn weigh_decision(&mut self, reported: &Party, complaints: Weight, now: Now) {
+        if complaints >= Weight::of(self.settings.automatic.reports.max(1)) {
             return;
         }
         for ban in self.automatic_bans(reported, now) {
@@ -114,6 +150,21 @@ impl Hub {
     }
 }
 
-fn actor(by: &str, at: UnixMillis) -> Actor {
+pub(super) fn actor(by: &str, at: UnixMillis) -> Actor {
     Actor { user: UserId(by.into()), role: Role::Admin, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_wrong_counts_for_less_and_nobody_for_more_than_one() {
+        let weight = |accepted, rejected| Weight::by(Accuracy { accepted, rejected }).0;
+        assert_eq!(
+            [(0, 0), (5, 0), (0, 1), (0, 3), (1, 1), (9, 2)].map(|(a, r)| weight(a, r)),
+            [100, 100, 50, 25, 66, 83]
+        );
+        assert_eq!(weight(u64::MAX, u64::MAX), 1);
+    }
 }

@@ -10,6 +10,7 @@ use crate::auth::token::Role;
 use crate::auth::token::Subject;
 use crate::auth::token::is_guest_name;
 use crate::signal::hub::Hub;
+use crate::signal::hub::automatic::Weight;
 use crate::signal::hub::case_view;
 use crate::signal::hub::case_view::Cursor;
 use crate::signal::hub::evidence;
@@ -322,7 +323,7 @@ struct Decided {
     bans: Vec<Ban>,
     reported: Party,
     /// How many still complain about the same.
-    complaints: u64,
+    complaints: Weight,
 }
 
 /// Stores a decision with all that follows.
@@ -364,7 +365,7 @@ fn decide(store: &mut dyn Store, actor: &Actor, id: &ReportId, request: &Decisio
     });
     store.append_event(&Event::new(happenings::MODERATION_DECISION, session.as_str(), &told, actor.at))?;
     let reported = decided.report.reported;
-    let complaints = store.open_against(&reported, UnixMillis(0))?;
+    let complaints = Weight::against(store, &reported, UnixMillis(0))?;
     Ok(Ok(Decided { view, bans, reported, complaints }))
 }
 

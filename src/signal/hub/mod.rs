@@ -22,6 +22,7 @@ mod handlers;
 mod happenings;
 mod logins;
 mod neighbours;
+mod pace;
 mod person_book;
 mod queue_book;
 mod records;
@@ -96,6 +97,7 @@ pub use connections::Peer;
 use errands::Errand;
 pub(crate) use errands::Sequel;
 pub(crate) use handlers::auth::HEARTBEAT;
+use pace::Pace;
 use reports::REPORTERS_PER_ADDRESS;
 pub(crate) use reports::ReportAnswer;
 use rooms::Rooms;
@@ -275,6 +277,7 @@ pub(crate) struct Hub {
     /// The same of `report.submit`.
     report_submits: Buckets<UserId>,
     report_submits_by_address: AddressBuckets,
+    pace: Pace,
     bans: Bans,
     /// To be put in force once what led to them is answered.
     silences: Vec<Silence>,
@@ -323,6 +326,7 @@ impl Hub {
                 Rate::per_minute(limits.reports_per_minute.saturating_mul(REPORTERS_PER_ADDRESS)),
                 settings.exempt.clone(),
             ),
+            pace: Pace::new(&limits),
             bans: Bans::default(),
             silences: Vec::new(),
             erasing: HashSet::new(),

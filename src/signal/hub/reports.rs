@@ -11,6 +11,7 @@ use crate::matchmaking::UserId;
 use crate::signal::call_report::CallSummary;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::automatic::Weight;
 use crate::signal::hub::blocks;
 use crate::signal::hub::blocks::Whom;
 use crate::signal::hub::evidence;
@@ -57,8 +58,8 @@ enum Filed {
     /// It is stored, and so is the block, if one was wanted.
     Stored {
         block: Option<Block>,
-        /// How many complain about the same.
-        complaints: u64,
+        /// What all complaints about the same are worth.
+        complaints: Weight,
     },
     /// Its reporter has reported that session before.
     Twice,
@@ -202,7 +203,8 @@ impl Hub {
                 return Ok(Filed::Twice);
             }
             store.append_event(&event)?;
-            let complaints = since.map_or(Ok(0), |since| store.open_against(&accused, since))?;
+            let complaints =
+                since.map(|since| Weight::against(store, &accused, since)).transpose()?.unwrap_or_default();
             let Some(at_least) = at_least else { return Ok(Filed::Stored { block: None, complaints }) };
             // Whoever blocks as many as can be is kept apart from this one until a restart.
             let block = blocks::put(store, &reporter, Whom::Party(whom), now)?.unwrap_or(at_least);
@@ -210,7 +212,7 @@ impl Hub {
         };
         let (session, reason) = (submit.session, submit.reason.as_str());
         self.write_by(asking.as_ref(), "report", work, move |hub, outcome, now| {
-            let mut complaints_now = 0;
+            let mut complaints_now = Weight::default();
             let (told, block) = match outcome {
                 Ok(Filed::Stored { block, complaints }) => {
                     complaints_now = complaints;

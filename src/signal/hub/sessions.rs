@@ -144,6 +144,7 @@ impl Hub {
     /// The wait of a ticket has ended with a match.
     pub(super) fn leave_queue_for(&mut self, ticket: &Ticket, now: Now) {
         self.drop_ticket(&ticket.user);
+        self.pace.count_call(ticket, now);
         self.stats.match_latency.observe(now.mono.saturating_since(ticket.since));
     }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::collections::HashSet;
 
 use crate::store::Accuracy;
 use crate::store::Case;
@@ -145,7 +145,7 @@ impl Reports for MemoryStore {
         Ok(accuracy)
     }
 
-    fn open_against(&self, reported: &Party, since: UnixMillis) -> Result<u64, StoreError> {
+    fn open_against(&self, reported: &Party, since: UnixMillis, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let is_about = |case: &&Case| {
             let about = &case.report.reported;
             case.decision.is_none()
@@ -153,9 +153,9 @@ impl Reports for MemoryStore {
                 && !is_program(&case.report.reporter)
                 && if reported.device.is_some() { about.device == reported.device } else { about.user == reported.user }
         };
-        let reporters: HashSet<&UserId> =
+        let reporters: BTreeSet<&UserId> =
             self.desk.case_by_id.values().filter(is_about).map(|case| &case.report.reporter).collect();
-        Ok(reporters.len() as u64)
+        Ok(reporters.into_iter().take(limit).cloned().collect())
     }
 
     fn decide(&mut self, id: &ReportId, decision: &Decision) -> Result<bool, StoreError> {

@@ -67,13 +67,13 @@ pub(super) const ACCURACY: &str =
     "SELECT count(*) FILTER (WHERE is_accepted = 1), count(*) FILTER (WHERE is_accepted = 0)
     FROM report WHERE reporter = ?1 AND decided IS NOT NULL";
 
-pub(super) const AGAINST_DEVICE: &str = "SELECT count(DISTINCT reporter) FROM report
+pub(super) const AGAINST_DEVICE: &str = "SELECT DISTINCT reporter FROM report
     WHERE reported_device = ?1 AND decided IS NULL AND at >= ?2
-    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0)";
+    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0) ORDER BY reporter LIMIT ?3";
 
-pub(super) const AGAINST_USER: &str = "SELECT count(DISTINCT reporter) FROM report
+pub(super) const AGAINST_USER: &str = "SELECT DISTINCT reporter FROM report
     WHERE reported_user = ?1 AND decided IS NULL AND at >= ?2
-    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0)";
+    AND (instr(reporter, '.') = 0 OR instr(reporter, ':') > 0) ORDER BY reporter LIMIT ?3";
 
 const DECIDE: &str = "UPDATE report SET decided = ?2, moderator = ?3, is_accepted = ?4, action = ?5
     WHERE id = ?1 AND decided IS NULL";
@@ -154,13 +154,14 @@ impl Reports for SqliteStore {
         Ok(statement.query_row(params![reporter.0], counts)?)
     }
 
-    fn open_against(&self, reported: &Party, since: UnixMillis) -> Result<u64, StoreError> {
+    fn open_against(&self, reported: &Party, since: UnixMillis, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let (sql, name) = match &reported.device {
             Some(device) => (AGAINST_DEVICE, &device.0),
             None => (AGAINST_USER, &reported.user.0),
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row(params![name, millis(since)], |row| row.get(0))?)
+        let reporters = statement.query_map(params![name, millis(since), limit], |row| row.get(0).map(UserId))?;
+        Ok(reporters.collect::<Result<_, _>>()?)
     }
 
     fn decide(&mut self, id: &ReportId, decision: &Decision) -> Result<bool, StoreError> {

@@ -173,12 +173,17 @@ fn it_is_known_how_often_a_reporter_was_right_and_who_complains_about_a_device()
         }
         let other = Party { user: UserId("another guest".into()), ..phone.clone() };
         let by_user = Party { device: None, ..phone.clone() };
-        assert_eq!(store.open_against(&other, UnixMillis(5)), Ok(2), "{kind}: each reporter counts once");
-        assert_eq!(store.open_against(&by_user, UnixMillis(0)), Ok(3), "{kind}");
+        let against = |store: &dyn crate::store::Store, whom: &Party, since, limit| -> Vec<String> {
+            let reporters = store.open_against(whom, UnixMillis(since), limit).expect("read");
+            reporters.into_iter().map(|reporter| reporter.0.to_string()).collect()
+        };
+        assert_eq!(against(&*store, &other, 5, 9), ["a", "b"], "{kind}: each reporter counts once");
+        assert_eq!(against(&*store, &by_user, 0, 9), ["a", "b", "c"], "{kind}");
+        assert_eq!(against(&*store, &by_user, 0, 2), ["a", "b"], "{kind}");
         for (id, is_accepted) in [("1", true), ("2", false), ("4", true)] {
             store.decide(&ReportId(id.into()), &decision(9, is_accepted)).expect("stored");
         }
-        assert_eq!(store.open_against(&phone, UnixMillis(0)), Ok(1), "{kind}");
+        assert_eq!(against(&*store, &phone, 0, 9), ["b"], "{kind}");
         let of = |store: &dyn crate::store::Store, user: &str| store.accuracy(&UserId(user.into())).expect("read");
         assert_eq!(of(&*store, "a"), Accuracy { accepted: 1, rejected: 1 }, "{kind}");
         assert_eq!(of(&*store, "b"), Accuracy::default(), "{kind}");

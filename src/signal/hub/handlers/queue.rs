@@ -57,6 +57,7 @@ impl Hub {
         }
         match user.queue {
             Queue::Out => {
+                self.check_pace(&asking.user, now)?;
                 self.screen_tags(asking, &mut preferences, now)?;
                 self.join(asking, preferences, None, now);
             }

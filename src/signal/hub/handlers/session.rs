@@ -15,9 +15,12 @@ impl Hub {
     pub(super) fn on_session_next(&mut self, asking: &Asking, session: &str, now: Now) -> Result<(), Refusal> {
         let (id, side) = self.side_in(asking, session)?;
         self.check_not_draining()?;
+        self.check_pace(&asking.user, now)?;
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
-        let budget = user.skips.take(self.rates.skips, now.mono);
-        budget.map_err(|wait| Refusal::rate_limited("too many session.next", wait))?;
+        if let Err(wait) = user.skips.take(self.rates.skips, now.mono) {
+            self.note_limit(&asking.user, "skips_per_minute", now);
+            return Err(Refusal::rate_limited("too many session.next", wait));
+        }
         self.check_not_restricted(&asking.user, now.unix)?;
         let preferences = self.session_mut(&id)?.participant(side).preferences.clone();
         self.join(asking, preferences, Some(id), now);

@@ -97,3 +97,48 @@ fn rule_14_the_257th_unread_frame_closes_and_news_does_not_count_twice() {
     hub.request(a, "chat.react", json!({"session": session, "emoji": "x"}));
     assert_eq!(hub.close_code(b), Some(CloseCode::SlowConsumer));
 }
+
+#[test]
+fn calls_have_a_budget_by_user_and_by_device_and_whoever_uses_it_up_is_in_the_audit() {
+    let limits = Limits { calls_per_minute: 2, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    let guest = |hub: &mut Fixture| {
+        let id = hub.connect();
+        hub.hello(id, json!({"guest": {"device_id": "tablet"}}));
+        hub.take(id);
+        id
+    };
+    let call = |hub: &mut Fixture, a, name: &str| {
+        let b = hub.user(name);
+        let (.., session, _) = hub.pair_up(a, b);
+        session
+    };
+    let first = guest(&mut hub);
+    let session = call(&mut hub, first, "ann");
+    hub.ask(first, "session.end", json!({"session": session})).expect("ends");
+    // Another guest of the device, which has one call left.
+    let second = guest(&mut hub);
+    let session = call(&mut hub, second, "bob");
+    hub.take(second);
+    for (kind, data) in [("session.next", json!({"session": session})), ("queue.join", json!({}))] {
+        let who = if kind == "queue.join" { first } else { second };
+        hub.take(who);
+        let re = hub.request(who, kind, data);
+        let refused = hub.take(who);
+        assert_eq!(refused[0]["re"], json!(re));
+        let error = &refused[0]["error"];
+        assert_eq!((&error["code"], &error["retryable"]), (&json!("rate_limited"), &json!(true)), "{kind}");
+        assert_eq!(error["retry_after_ms"], 30_000, "{kind}");
+    }
+    assert!(hub.ask(second, "session.extend", json!({"session": session})).is_ok(), "the call goes on");
+    let (deeds, user) = (hub.store.deeds(None, 10).expect("read"), |at: usize, deeds: &[(_, crate::store::Deed)]| {
+        let (_, deed) = &deeds[at];
+        (deed.action.to_string(), deed.details.to_string())
+    });
+    let expected = ("limit.reached".to_owned(), r#"{"limit":"calls_per_minute"}"#.to_owned());
+    assert_eq!((deeds.len(), user(0, &deeds), user(1, &deeds)), (2, expected.clone(), expected));
+    hub.ask(first, "queue.join", json!({})).expect_err("still");
+    assert_eq!(hub.store.deeds(None, 10).expect("read").len(), 2, "once a minute");
+    hub.advance(Duration::from_secs(30));
+    hub.ask(first, "queue.join", json!({})).expect("one call fits again");
+}

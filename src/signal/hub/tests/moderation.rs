@@ -484,6 +484,33 @@ fn several_complaints_take_a_device_out_of_matching_until_enough_are_decided_on(
 }
 
 #[test]
+fn the_complaints_of_those_who_were_wrong_take_fewer_people_out_of_matching() {
+    let automatic = Automatic { reports: 2, window: 3600 * SECOND };
+    let mut hub = Fixture::with(Settings { automatic, ..settings() });
+    let complain = |hub: &mut Fixture, name: &str, about: ConnectionId| {
+        let by = hub.user(name);
+        let (.., session, _) = hub.pair_up(by, about);
+        let report = report(hub, by, &session, "spam");
+        hub.ask(by, "session.end", json!({"session": session})).expect("ends");
+        report
+    };
+    let is_restricted =
+        |hub: &mut Fixture, who: ConnectionId| hub.take_kinds(who).contains(&"moderation.notice".to_owned());
+    let innocent = hub.user("innocent");
+    let wrong = complain(&mut hub, "ann", innocent);
+    mo(&mut hub, decision(&wrong, json!({"decision": "reject"}))).expect("may");
+    let bob = hub.user("bob");
+    complain(&mut hub, "ann", bob);
+    complain(&mut hub, "cat", bob);
+    assert!(!is_restricted(&mut hub, bob), "a half and a whole one are not two");
+    complain(&mut hub, "dan", bob);
+    assert!(is_restricted(&mut hub, bob));
+    let audit = admin(&mut hub, ModerationAsk::Audit { before: None, limit: None }).expect("may");
+    let details = &audit["deeds"][0]["details"];
+    assert_eq!((&details["by"], &details["because"]), (&json!("automatic"), &json!({"complaints_percent": 250})));
+}
+
+#[test]
 fn a_refreshed_token_of_a_banned_device_closes_the_socket() {
     let mut hub = Fixture::new();
     let bob = hub.user("bob");
