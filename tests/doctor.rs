@@ -1,4 +1,7 @@
 //! `duologue doctor` before ten servers that somebody has spoilt: each time it names the cause, and nothing else.
+#[path = "acme/authority.rs"]
+#[allow(dead_code, reason = "it is in no mood here")]
+mod authority;
 mod support;
 
 use std::fs;
@@ -16,6 +19,7 @@ use rcgen::CertificateParams;
 use rcgen::KeyPair;
 use serde_json::Value;
 
+use authority::Authority;
 use support::Server;
 use support::TURN_SECRET;
 use support::netns::Host;
@@ -44,9 +48,12 @@ struct Patient {
 impl Patient {
     /// A machine with a running server.
     fn alive(extra: &str) -> Patient {
-        let host = Host::new("patient");
-        host.ip("addr add 203.0.113.7/24 dev lo");
-        let server = host.enter(|| Server::start(&format!("{PORTS}{extra}")));
+        Patient::on(machine(), &format!("{PORTS}{extra}"))
+    }
+
+    /// A running server on that machine.
+    fn on(host: Host, settings: &str) -> Patient {
+        let server = host.enter(|| Server::start(settings));
         Patient { host, server: Some(server), directory: tempfile::tempdir().expect("a directory") }
     }
 
@@ -85,6 +92,13 @@ impl Patient {
     }
 }
 
+/// A machine with an address that could be the world's.
+fn machine() -> Host {
+    let host = Host::new("patient");
+    host.ip("addr add 203.0.113.7/24 dev lo");
+    host
+}
+
 /// The report, read.
 struct Diagnosis {
     code: Option<i32>,
@@ -106,6 +120,12 @@ impl Diagnosis {
     fn failed(&self) -> Vec<&str> {
         let failed = self.findings().filter(|finding| finding["verdict"] == "failed");
         failed.map(|finding| finding["check"].as_str().expect("a name")).collect()
+    }
+
+    /// What a check told, with its verdict.
+    fn told(&self, check: &str) -> Vec<(&str, &str)> {
+        let of_check = self.findings().filter(|finding| finding["check"] == check);
+        of_check.filter_map(|finding| Some((finding["verdict"].as_str()?, finding["told"].as_str()?))).collect()
     }
 
     fn is_ok(&self, check: &str) -> bool {
@@ -294,4 +314,35 @@ fn a_name_that_leads_elsewhere() {
     let script = format!("mount --bind '{}' /etc/hosts; exec \"$@\"", hosts.display());
     let diagnosis = patient.examined_after(&script, &["--set", "server.public_host=chat.example.org"]);
     diagnosis.assert_failed(&["name"], "leads to 198.51.100.9, but this machine is 203.0.113.7", "DNS records");
+}
+
+#[test]
+fn a_name_by_which_no_authority_finds_the_server() {
+    let host = machine();
+    let authority = host.enter(|| Authority::start_for(80, 443));
+    let (ports, acme) = (PORTS.replace("127.0.0.1:8443", "0.0.0.0:443"), authority.settings("tls-alpn-01"));
+    let (_, acme) = acme.split_once("[tls.acme]").expect("the table");
+    let settings = format!("[server]\npublic_host = \"chat.example.test\"\n{ports}[tls.acme]{acme}");
+    let patient = Patient::on(host, &settings);
+    let server = patient.server.as_ref().expect("it runs");
+    let issued = || patient.host.enter(|| server.metric("duologue_acme_orders_total", "issued"));
+    assert!(support::eventually(Duration::from_secs(180), || issued() >= 1.0), "{}", server.log());
+
+    let examined = |turn: &str| {
+        let hosts = patient.home().join("hosts");
+        let names = format!("127.0.0.1 localhost\n203.0.113.7 chat.example.test\n{turn}");
+        fs::write(&hosts, names).expect("written");
+        patient.examined_after(&format!("mount --bind '{}' /etc/hosts; exec \"$@\"", hosts.display()), &[])
+    };
+    let port = ("ok", "authorities come to port 443, where 0.0.0.0:443 listens");
+    let well = examined("203.0.113.7 turn.example.test\n");
+    assert_eq!((well.code, well.failed()), (Some(0), vec![]), "{:#}", well.report);
+    assert_eq!(well.told("acme"), [port, ("ok", "turn.example.test leads to this machine")]);
+
+    let elsewhere = examined("198.51.100.9 turn.example.test\n");
+    let told = "turn.example.test does not lead to an address of this machine";
+    assert_eq!(elsewhere.told("acme"), [port, ("warning", told)]);
+
+    let nowhere = examined("");
+    nowhere.assert_failed(&["acme"], "turn.example.test leads nowhere", "tls.acme.domains");
 }

@@ -78,9 +78,14 @@ pub struct Authority {
 
 impl Authority {
     pub fn start() -> Authority {
+        Authority::start_for(ports::fixed(), ports::fixed())
+    }
+
+    /// The same, which comes to these ports.
+    pub fn start_for(http_port: u16, tls_port: u16) -> Authority {
         let directory = tempfile::tempdir().expect("a directory");
         let own = local_ca::ensure(directory.path(), "localhost", Clock::start().now().unix).expect("a pair");
-        let [api, management, dns, dns_management, http_port, tls_port] = [(); 6].map(|()| ports::fixed());
+        let [api, management, dns, dns_management] = [(); 4].map(|()| ports::fixed());
         let config = json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{api}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),

@@ -55,7 +55,8 @@ export class Person {
     if (camera) {
       args.push(`--use-fake-device-for-media-stream=device-count=${cameras}`, '--use-fake-ui-for-media-stream');
     }
-    if (localName) args.push(`--host-resolver-rules=MAP ${localName} 127.0.0.1`);
+    // For TURN over UDP it looks up the name with a dot at its end, and nothing but DNS takes the two for the same.
+    if (localName) args.push(`--host-resolver-rules=MAP ${localName} 127.0.0.1, MAP ${localName}. 127.0.0.1`);
     if (authority) trust(join(directory, '.pki/nssdb'), authority);
     if (certificateHash) args.push(`--ignore-certificate-errors-spki-list=${certificateHash}`);
     const context = await chromium.launchPersistentContext(join(directory, 'profile'), {
