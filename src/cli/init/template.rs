@@ -51,9 +51,13 @@ tls_listen = {front}
 # allowed_origins = ["https://www.example.org"]
 
 [tls]
-# Without these two a self-signed pair is made, which browsers refuse. Renewed files are picked up while running.
+# Without a certificate a self-signed one is made, which browsers refuse. From files; renewed ones are picked up while running:
 # cert = "/etc/letsencrypt/live/NAME/fullchain.pem"
 # key = "/etc/letsencrypt/live/NAME/privkey.pem"
+# Or by itself, from Let's Encrypt (ACME), which comes to port 443 of the name:
+# [tls.acme]
+# domains = [{host}]
+# contact = ["you@example.org"]
 
 [turn]
 udp_listen = {turn}
@@ -116,7 +120,7 @@ level = "info"
                 self.port
             ));
         }
-        notes.push("tls.cert and tls.key are not set yet: get a certificate for the name and put it in".to_owned());
+        notes.push("there is no certificate yet: let [tls.acme] get one, or set tls.cert and tls.key".to_owned());
         notes
     }
 }
@@ -157,6 +161,16 @@ mod tests {
         assert_eq!(parsed["relay"]["external"]["10.0.0.5"].as_str(), Some("203.0.113.7"));
         assert_eq!(parsed["relay"]["mode"].as_str(), Some("single-port"));
         assert_eq!(parsed["http"]["tls_listen"].as_array().map(Vec::len), Some(1));
+    }
+
+    #[test]
+    fn certificates_come_by_themselves_once_three_signs_are_taken_away() {
+        let text = draft().to_toml();
+        let (before, after) = text.split_once("# [tls.acme]\n# domains").expect("the table");
+        let parsed: toml::Table =
+            format!("{before}[tls.acme]\ndomains{}", after.replacen("# contact", "contact", 1)).parse().expect("TOML");
+        assert_eq!(parsed["tls"]["acme"]["domains"][0].as_str(), Some("chat.example.org"));
+        assert!(parsed["tls"]["acme"]["contact"].is_array() && parsed["turn"]["realm"].is_str());
     }
 
     #[test]
