@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::signal::id::Alias;
 use crate::signal::id::MessageId;
@@ -47,8 +48,9 @@ struct Sent {
 }
 
 /// What the server has made of a message.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SentMessage {
+    #[schema(value_type = uuid::Uuid)]
     pub(crate) mid: MessageId,
     pub(crate) ts: UnixMillis,
 }

@@ -200,6 +200,12 @@ impl Room {
         self.occupants.iter().filter(move |other| other.alias != *than && !self.are_apart(&other.alias, than))
     }
 
+    /// Whether one has come before the other.
+    pub(crate) fn came_before(&self, one: &Alias, other: &Alias) -> bool {
+        let place = |alias: &Alias| self.occupants.iter().position(|occupant| occupant.alias == *alias);
+        place(one) < place(other)
+    }
+
     /// What two have between them, if anything.
     pub(crate) fn call(&self, one: &Alias, other: &Alias) -> Option<&Call> {
         self.calls.iter().find(|call| call.between.contains(one) && call.between.contains(other))

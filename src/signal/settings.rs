@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Serialize;
 use tokio::sync::Notify;
+use utoipa::ToSchema;
 
 use crate::auth::file_link::FileLinks;
 use crate::auth::secret::Secret;
@@ -86,7 +87,7 @@ pub struct FileSharing {
 }
 
 /// Who is speaking. Part of `welcome`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ServerName {
     /// The product.
     pub name: String,
@@ -97,7 +98,7 @@ pub struct ServerName {
 }
 
 /// Section `[limits]`, as told in `welcome.limits` (rule 2). Connections and HTTP requests are counted elsewhere.
-#[derive(Copy, Clone, Debug, Serialize)]
+#[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 pub struct Limits {
     /// Sockets of all clients.
     pub connections: u32,
@@ -151,7 +152,7 @@ impl Default for Limits {
 }
 
 /// Which paths the peers may take: RTCIceTransportPolicy.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IcePolicy {
     /// Any.

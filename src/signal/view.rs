@@ -2,6 +2,8 @@
 pub(crate) mod appeal;
 pub(crate) mod live;
 pub(crate) mod own;
+pub(crate) mod push;
+pub(crate) mod spoken;
 
 use serde::Serialize;
 use serde_json::Value;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::matchmaking::UserId;
 use crate::matchmaking::runner::Command;
@@ -44,6 +43,11 @@ use crate::signal::protocol::SDP_BYTES_MAX;
 use crate::signal::protocol::TEXT_CHARS_MAX;
 use crate::signal::room::OCCUPANTS_MAX;
 use crate::signal::session::EndReason;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::push::LimitsView;
+use crate::signal::view::push::ServerDrainView;
+use crate::signal::view::push::SizesView;
+use crate::signal::view::push::WelcomeView;
 use crate::time::Now;
 use crate::time::UnixMillis;
 use crate::trace;
@@ -201,7 +205,7 @@ impl Hub {
     /// Sends an ok that says nothing more, or the refusal there is.
     pub(super) fn answer(&mut self, asking: &Asking, refusal: Option<&Refusal>, now: Now) {
         match refusal {
-            None => self.ok(asking.connection, asking.reply_to, &json!({})),
+            None => self.ok(asking.connection, asking.reply_to, &DoneView {}),
             Some(refusal) => self.refuse(asking.connection, asking.reply_to, refusal, now),
         }
     }
@@ -286,7 +290,7 @@ impl Hub {
 
     pub(super) fn announce_drain(&mut self, within: Duration, now: Now) {
         let ids: Vec<ConnectionId> = self.connection_by_id.keys().copied().collect();
-        let data = json!({"within_ms": within.as_millis() as u64, "reason": "shutdown"});
+        let data = ServerDrainView { within_ms: within.as_millis() as u64, reason: "shutdown" };
         for id in ids {
             self.push(id, PushKind::ServerDrain, &data, now);
             // Spread, so that the clients do not all come back to another node in one moment.
@@ -306,32 +310,32 @@ impl Hub {
         self.close(id, CloseCode::Drain, now);
     }
 
-    fn welcome(&self, now: Now) -> impl Serialize + use<> {
-        let mut limits = json!(self.settings.limits);
-        if let Some(limits) = limits.as_object_mut() {
-            let sizes = [
-                ("message_bytes", MESSAGE_BYTES_MAX),
-                ("message_bytes_before_hello", MESSAGE_BYTES_BEFORE_HELLO_MAX),
-                ("json_depth", DEPTH_MAX),
-                ("sdp_bytes", SDP_BYTES_MAX),
-                ("candidates", CANDIDATES_MAX),
-                ("candidate_bytes", CANDIDATE_BYTES_MAX),
-                ("chat_chars", TEXT_CHARS_MAX),
-                ("history_messages", HISTORY_MAX),
-                ("report_chars", COMMENT_CHARS_MAX),
-                ("report_messages", REPORTED_MESSAGES_MAX),
-                ("room_occupants", OCCUPANTS_MAX),
-                ("room_name_chars", ROOM_NAME_CHARS_MAX),
-            ];
-            limits.extend(sizes.map(|(name, size)| (name.to_owned(), json!(size))));
-        }
+    fn welcome(&self, now: Now) -> WelcomeView {
+        let sizes = SizesView {
+            message_bytes: MESSAGE_BYTES_MAX,
+            message_bytes_before_hello: MESSAGE_BYTES_BEFORE_HELLO_MAX,
+            json_depth: DEPTH_MAX,
+            sdp_bytes: SDP_BYTES_MAX,
+            candidates: CANDIDATES_MAX,
+            candidate_bytes: CANDIDATE_BYTES_MAX,
+            chat_chars: TEXT_CHARS_MAX,
+            history_messages: HISTORY_MAX,
+            report_chars: COMMENT_CHARS_MAX,
+            report_messages: REPORTED_MESSAGES_MAX,
+            room_occupants: OCCUPANTS_MAX,
+            room_name_chars: ROOM_NAME_CHARS_MAX,
+        };
         // What this node really does (rule 14).
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
         let files = self.settings.files.is_some().then_some("files");
         let accounts = self.settings.accounts.then_some("accounts");
         let guest_work = self.settings.guests_work.then_some("guest_work");
         let given = resume.into_iter().chain(["rooms", "chat"]).chain(files).chain(accounts);
-        let features: Vec<&str> = given.chain(guest_work).collect();
-        json!({"server": self.settings.server, "features": features, "limits": limits, "time": now.unix})
+        WelcomeView {
+            server: self.settings.server.clone(),
+            features: given.chain(guest_work).collect(),
+            limits: LimitsView { budgets: self.settings.limits, sizes },
+            time: now.unix,
+        }
     }
 }

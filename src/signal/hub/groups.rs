@@ -3,7 +3,6 @@
 //! It is a room like any other to those in it, and to nobody else: the store does not know it, nobody is invited, nothing
 //! that is written in it is kept. Its members are made out to have come one after the other, whoever waited longest first;
 //! so each of them initiates to those before it, as newcomers do.
-use serde_json::Value;
 use serde_json::json;
 
 use crate::matchmaking::Group;
@@ -20,6 +19,7 @@ use crate::signal::protocol::PushKind;
 use crate::signal::room::Gathering;
 use crate::signal::room::Occupant;
 use crate::signal::room::Room;
+use crate::signal::view::push::GroupMatchedView;
 use crate::store;
 use crate::store::MemberRole;
 use crate::time::Now;
@@ -68,17 +68,15 @@ impl Hub {
         let Some(grant) = self.grant_room_ice(id, &ticket.user, now) else { return };
         let Some(room) = self.rooms.get(id.as_str()) else { return };
         let Some(own) = room.occupant(&ticket.user) else { return };
-        let mut data = self.room_view(room, own);
-        if let (Some(data), Some(gathering)) = (data.as_object_mut(), &room.gathering) {
-            let waited_ms = now.mono.saturating_since(ticket.since).as_millis() as u64;
-            data.insert("tags_common".into(), json!(gathering.tags_common));
-            data.extend(gathering.language.as_ref().map(|language| ("language".into(), json!(language))));
-            data.insert("waited_ms".into(), json!(waited_ms));
-            data.insert("ice_servers".into(), json!(grant.servers));
-            data.insert("ice_policy".into(), json!(self.settings.ice_policy));
-            data.insert("ice_expires_at".into(), json!(grant.expires));
-            data.insert("server_time".into(), json!(now.unix));
-        }
+        let Some(gathering) = &room.gathering else { return };
+        let data = GroupMatchedView {
+            room: self.room_view(room, own),
+            tags_common: &gathering.tags_common,
+            language: gathering.language.as_deref(),
+            waited_ms: now.mono.saturating_since(ticket.since).as_millis() as u64,
+            grant: self.grant_view(grant, now),
+        };
+        let data = json!(data);
         self.push_to_user(&ticket.user, PushKind::MatchFound, &data, now);
     }
 
@@ -104,23 +102,5 @@ impl Hub {
         if let Some(user) = self.user_by_id.get_mut(user) {
             user.group.take_if(|group| group == id);
         }
-    }
-}
-
-/// What the view of a room says of a group, and who of it opens to whom.
-pub(super) fn add_group(view: &mut Value, room: &Room, own: &Occupant) {
-    let (Some(gathering), Some(view)) = (&room.gathering, view.as_object_mut()) else { return };
-    view.insert("size".into(), json!(gathering.size));
-    view.insert("deadline".into(), json!(gathering.deadline.map(|deadline| deadline.unix)));
-    // In the order in which they came.
-    let before: Vec<&Alias> =
-        room.occupants().iter().map(|occupant| &occupant.alias).take_while(|alias| **alias != own.alias).collect();
-    let members = view.get_mut("members").and_then(Value::as_array_mut);
-    for member in members.into_iter().flatten().filter_map(Value::as_object_mut) {
-        let is_before = member
-            .get("peer")
-            .and_then(Value::as_str)
-            .is_some_and(|peer| before.iter().any(|alias| alias.as_str() == peer));
-        member.insert("initiator".into(), json!(is_before));
     }
 }

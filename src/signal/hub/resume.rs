@@ -3,7 +3,6 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::json;
 
 use crate::auth::resume::ResumeToken;
@@ -30,7 +29,11 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::protocol::Resume;
 use crate::signal::session::EndReason;
-use crate::signal::session::Session;
+use crate::signal::view::push::PeerLeftView;
+use crate::signal::view::push::PeerResumedView;
+use crate::signal::view::push::SyncView;
+use crate::signal::view::push::SyncedSessionView;
+use crate::signal::view::push::WhereView;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -86,12 +89,14 @@ impl Hub {
     fn tell_loss(&mut self, id: &SessionId, lost: Side, until: Option<UnixMillis>, now: Now) {
         let Some(session) = self.session_by_id.get(id) else { return };
         let stays = session.participant(lost.other()).user.clone();
-        let mut data = json!({
-            "session": id, "peer": session.participant(lost).alias, "reason": "lost", "can_reconnect": until.is_some(),
-        });
-        if let (Some(data), Some(until)) = (data.as_object_mut(), until) {
-            data.insert("until".into(), json!(until));
-        }
+        let data = PeerLeftView {
+            place: WhereView::in_session(id),
+            peer: &session.participant(lost).alias,
+            reason: "lost",
+            can_reconnect: until.is_some(),
+            until,
+        };
+        let data = json!(data);
         self.push_to_user(&stays, PushKind::PeerLeft, &data, now);
     }
 
@@ -185,15 +190,17 @@ impl Hub {
         let rooms = self.rooms_view(user);
         let Some(user) = self.user_by_id.get(user) else { return };
         let session = user.session.as_ref().and_then(|(id, side)| Some((self.session_by_id.get(id)?, *side)));
-        let mut data =
-            json!({"rooms": rooms, "last_mid": session.and_then(|(session, _)| session.chat.last_message())});
-        let sessions: Vec<Value> = session.into_iter().map(|(session, side)| live_view(session, side)).collect();
-        if let Some(data) = data.as_object_mut() {
-            data.insert("sessions".into(), json!(sessions));
-            if let Queue::Waiting { since, status, .. } = &user.queue {
-                data.insert("queue".into(), json!(queue_status(*status, *since)));
-            }
-        }
+        let queue = match &user.queue {
+            Queue::Waiting { since, status, .. } => Some(queue_status(*status, *since)),
+            Queue::Out | Queue::Joining(_) => None,
+        };
+        let live = |(session, side): (_, _)| SyncedSessionView { session: view(session, side), neg: session.neg };
+        let data = json!(SyncView {
+            queue,
+            sessions: session.into_iter().map(live).collect(),
+            rooms,
+            last_mid: session.and_then(|(session, _)| session.chat.last_message()),
+        });
         self.push(id, PushKind::Sync, &data, now);
     }
 
@@ -203,7 +210,8 @@ impl Hub {
         let Some((id, side)) = self.user_by_id.get(user).and_then(|user| user.session.clone()) else { return };
         let Some(session) = self.session_by_id.get(&id) else { return };
         let peer = session.participant(side.other()).user.clone();
-        let data = json!({"session": id, "peer": session.participant(side).alias});
+        let place = WhereView::in_session(&id);
+        let data = json!(PeerResumedView { place, peer: &session.participant(side).alias });
         self.push_to_user(&peer, PushKind::PeerResumed, &data, now);
         // After a restart nobody has looked at the credentials yet.
         self.on_ice_alarm(&id, side, now);
@@ -240,13 +248,4 @@ fn check_return(chain: &Chain, now: Now) -> Result<(), Refusal> {
         return Err(Refusal::new(ErrorCode::Unauthorized, "the access token has expired"));
     }
     Ok(())
-}
-
-/// A session as `sync` shows it: what `match.found` said, and how far the negotiation has come (rule 28).
-fn live_view(session: &Session, side: Side) -> Value {
-    let mut shown = view(session, side);
-    if let Some(shown) = shown.as_object_mut() {
-        shown.insert("neg".into(), json!(session.neg));
-    }
-    shown
 }

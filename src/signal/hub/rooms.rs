@@ -2,12 +2,10 @@
 use std::collections::HashMap;
 use std::collections::VecDeque;
 
-use serde_json::Value;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::matchmaking::UserId;
 use crate::signal::hub::Hub;
-use crate::signal::hub::groups::add_group;
 use crate::signal::hub::timers::Timer;
 use crate::signal::ice::IceGrant;
 use crate::signal::id::Alias;
@@ -16,6 +14,13 @@ use crate::signal::protocol::PushKind;
 use crate::signal::room::Occupant;
 use crate::signal::room::Pass;
 use crate::signal::room::Room;
+use crate::signal::view::push::IceUpdatedView;
+use crate::signal::view::push::OwnGroupView;
+use crate::signal::view::push::OwnRoomView;
+use crate::signal::view::push::PeerLeftView;
+use crate::signal::view::push::PeerResumedView;
+use crate::signal::view::push::PresentView;
+use crate::signal::view::push::WhereView;
 use crate::store;
 use crate::time::Mono;
 use crate::time::Now;
@@ -197,7 +202,8 @@ impl Hub {
     /// Tells the rooms of a user that it is away; `until` is when it is given up.
     pub(super) fn tell_rooms_of_loss(&mut self, user: &UserId, until: UnixMillis, now: Now) {
         for (id, alias) in self.places_in_rooms(user) {
-            let data = json!({"room": id, "peer": alias, "reason": "lost", "can_reconnect": true, "until": until});
+            let data =
+                PeerLeftView { can_reconnect: true, until: Some(until), ..parting_view(&id, &alias, Parting::Lost) };
             self.tell_room(&id, &alias, PushKind::PeerLeft, &data, now);
         }
     }
@@ -205,46 +211,47 @@ impl Hub {
     /// Tells the rooms of a user that it is back.
     pub(super) fn tell_rooms_of_return(&mut self, user: &UserId, now: Now) {
         for (id, alias) in self.places_in_rooms(user) {
-            self.tell_room(&id, &alias, PushKind::PeerResumed, &json!({"room": id, "peer": alias}), now);
+            let data = PeerResumedView { place: WhereView::in_room(&id), peer: &alias };
+            self.tell_room(&id, &alias, PushKind::PeerResumed, &data, now);
         }
     }
 
     /// What `sync` says of the rooms that a user is in.
-    pub(super) fn rooms_view(&self, user: &UserId) -> Vec<Value> {
-        let rooms = self.rooms.of(user);
-        let rooms = rooms.iter().filter_map(|id| self.rooms.get(id.as_str()));
+    pub(super) fn rooms_view(&self, user: &UserId) -> Vec<OwnRoomView<'_>> {
+        let rooms = self.rooms.of(user).into_iter().filter_map(|id| self.rooms.get(id.as_str()));
         rooms.filter_map(|room| Some(self.room_view(room, room.occupant(user)?))).collect()
     }
 
     /// A room as one who is there sees it: the common part of the ok of `room.join` and `sync`.
-    pub(super) fn room_view(&self, room: &Room, own: &Occupant) -> Value {
-        let members: Vec<Value> = room.others(&own.alias).map(|other| self.occupant_view(room, own, other)).collect();
-        let mut view = json!({
-            "room": room.id,
-            "name": room.title,
-            "self": own.alias,
-            "role": own.role.as_str(),
-            "members": members,
-            "last_mid": room.chat.last_message(),
-        });
-        add_group(&mut view, room, own);
-        view
+    pub(super) fn room_view<'a>(&'a self, room: &'a Room, own: &'a Occupant) -> OwnRoomView<'a> {
+        OwnRoomView {
+            room: &room.id,
+            name: &room.title,
+            own: &own.alias,
+            role: own.role.as_str(),
+            members: room.others(&own.alias).map(|other| self.occupant_view(room, own, other)).collect(),
+            last_mid: room.chat.last_message(),
+            group: room.gathering.as_ref().map(|gathering| OwnGroupView {
+                size: gathering.size,
+                deadline: gathering.deadline.map(|deadline| deadline.unix),
+            }),
+        }
     }
 
-    fn occupant_view(&self, room: &Room, own: &Occupant, other: &Occupant) -> Value {
-        let mut view = json!({"peer": other.alias, "role": other.role.as_str()});
-        let until = self.user_by_id.get(&other.user).and_then(|user| user.presence.lost_until());
-        let neg = room.call(&own.alias, &other.alias).and_then(|call| call.neg);
-        if let Some(view) = view.as_object_mut() {
-            view.extend(other.media.map(|media| ("media".into(), json!(media))));
-            view.extend(neg.map(|neg| ("neg".into(), json!(neg))));
-            view.extend(until.map(|until| ("until".into(), json!(until.unix))));
+    fn occupant_view<'a>(&'a self, room: &'a Room, own: &Occupant, other: &'a Occupant) -> PresentView<'a> {
+        PresentView {
+            peer: &other.alias,
+            role: other.role.as_str(),
+            media: other.media,
+            neg: room.call(&own.alias, &other.alias).and_then(|call| call.neg),
+            until: self.user_by_id.get(&other.user).and_then(|user| user.presence.lost_until()).map(|until| until.unix),
+            // In a group in the order in which they came.
+            initiator: room.gathering.as_ref().map(|_| room.came_before(&other.alias, &own.alias)),
         }
-        view
     }
 
     /// Tells everybody in a room but one.
-    pub(super) fn tell_room(&mut self, id: &RoomId, except: &Alias, kind: PushKind, data: &Value, now: Now) {
+    pub(super) fn tell_room(&mut self, id: &RoomId, except: &Alias, kind: PushKind, data: &impl Serialize, now: Now) {
         let Some(room) = self.rooms.get(id.as_str()) else { return };
         let users: Vec<UserId> = room.others(except).map(|other| other.user.clone()).collect();
         for user in users {
@@ -299,7 +306,8 @@ impl Hub {
                 continue;
             }
             let Some(grant) = self.grant_room_ice(&id, user, now) else { continue };
-            let data = json!({"room": id, "ice_servers": grant.servers, "expires_at": grant.expires});
+            let place = WhereView::in_room(&id);
+            let data = IceUpdatedView { place, ice_servers: &grant.servers, expires_at: grant.expires };
             self.push_to_user(user, PushKind::IceUpdated, &data, now);
         }
     }
@@ -332,6 +340,7 @@ impl Hub {
     }
 }
 
-fn parting_view(id: &RoomId, alias: &Alias, parting: Parting) -> Value {
-    json!({"room": id, "peer": alias, "reason": parting.as_str(), "can_reconnect": false})
+fn parting_view<'a>(id: &'a RoomId, alias: &'a Alias, parting: Parting) -> PeerLeftView<'a> {
+    let place = WhereView::in_room(id);
+    PeerLeftView { place, peer: alias, reason: parting.as_str(), can_reconnect: false, until: None }
 }

@@ -1,9 +1,6 @@
 //! Bans and lesser sanctions as they come into force: against those who are here at once, relay included.
 use std::collections::HashSet;
 
-use serde_json::Value;
-use serde_json::json;
-
 use crate::matchmaking::UserId;
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
@@ -13,6 +10,7 @@ use crate::signal::hub::rooms::Parting;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::PushKind;
 use crate::signal::session::EndReason;
+use crate::signal::view::push::ModerationNoticeView;
 use crate::store::Ban;
 use crate::store::Banned;
 use crate::store::Sanction;
@@ -22,8 +20,9 @@ impl Hub {
     /// Puts a ban in force. A warning that reaches somebody is not kept.
     pub(super) fn put_in_force(&mut self, ban: Ban, now: Now) {
         let users = self.users_under(&ban);
-        let (id, sanction, notice) = (ban.id.clone(), ban.sanction, notice(&ban));
-        self.bans.add(ban, now.unix);
+        let (id, sanction) = (ban.id.clone(), ban.sanction);
+        self.bans.add(ban.clone(), now.unix);
+        let notice = notice(&ban);
         let mut is_told = false;
         for user in &users {
             is_told |= self.user_by_id.get(user).is_some_and(|user| user.presence.chain().is_some());
@@ -116,10 +115,10 @@ impl Hub {
 }
 
 /// `moderation.notice`
-fn notice(ban: &Ban) -> Value {
-    let mut notice = json!({"action": ban.sanction.as_str(), "reason": &*ban.reason});
-    if let (Some(notice), Some(until), true) = (notice.as_object_mut(), ban.until, ban.sanction != Sanction::Warn) {
-        notice.insert("until".into(), json!(until));
+fn notice(ban: &Ban) -> ModerationNoticeView<'_> {
+    ModerationNoticeView {
+        action: ban.sanction.as_str(),
+        reason: &ban.reason,
+        until: ban.until.filter(|_| ban.sanction != Sanction::Warn),
     }
-    notice
 }

@@ -25,6 +25,14 @@ use crate::signal::session::Due;
 use crate::signal::session::EndReason;
 use crate::signal::session::Participant;
 use crate::signal::session::Session;
+use crate::signal::view::push::GrantView;
+use crate::signal::view::push::IceUpdatedView;
+use crate::signal::view::push::OwnSessionView;
+use crate::signal::view::push::PairMatchedView;
+use crate::signal::view::push::PartnerView;
+use crate::signal::view::push::SessionEndedView;
+use crate::signal::view::push::SessionWarningView;
+use crate::signal::view::push::WhereView;
 use crate::time::Now;
 use crate::trace;
 use crate::trace::Cause;
@@ -151,16 +159,19 @@ impl Hub {
     fn tell_match(&mut self, id: &SessionId, side: Side, ticket: &Ticket, now: Now) {
         let Some(grant) = self.grant_ice(id, side, now) else { return };
         let Some(session) = self.session_by_id.get(id) else { return };
-        let mut data = view(session, side);
-        if let Some(data) = data.as_object_mut() {
-            let waited_ms = now.mono.saturating_since(ticket.since).as_millis() as u64;
-            data.insert("waited_ms".into(), json!(waited_ms));
-            data.insert("ice_servers".into(), json!(grant.servers));
-            data.insert("ice_policy".into(), json!(self.settings.ice_policy));
-            data.insert("ice_expires_at".into(), json!(grant.expires));
-            data.insert("server_time".into(), json!(now.unix));
-        }
+        let data = PairMatchedView {
+            session: view(session, side),
+            waited_ms: now.mono.saturating_since(ticket.since).as_millis() as u64,
+            grant: self.grant_view(grant, now),
+        };
+        let data = json!(data);
         self.push_to_user(&ticket.user, PushKind::MatchFound, &data, now);
+    }
+
+    /// A grant as it is told to those who begin something.
+    pub(super) fn grant_view(&self, grant: IceGrant, now: Now) -> GrantView {
+        let ice_policy = self.settings.ice_policy;
+        GrantView { ice_servers: grant.servers, ice_policy, ice_expires_at: grant.expires, server_time: now.unix }
     }
 
     /// Mints credentials for one side and sets the timer for the next ones (rule 25).
@@ -190,7 +201,8 @@ impl Hub {
             return;
         }
         let Some(grant) = self.grant_ice(id, side, now) else { return };
-        let data = json!({"session": id, "ice_servers": grant.servers, "expires_at": grant.expires});
+        let place = WhereView::in_session(id);
+        let data = IceUpdatedView { place, ice_servers: &grant.servers, expires_at: grant.expires };
         self.push_to_user(&user, PushKind::IceUpdated, &data, now);
     }
 
@@ -205,7 +217,7 @@ impl Hub {
             }
             Some(Due::Warning(remaining)) => {
                 let users = Side::BOTH.map(|side| session.participant(side).user.clone());
-                let data = json!({"session": id, "remaining_ms": remaining.as_millis() as u64});
+                let data = SessionWarningView { session: id, remaining_ms: remaining.as_millis() as u64 };
                 for user in users {
                     self.push_to_user(&user, PushKind::SessionWarning, &data, now);
                 }
@@ -224,7 +236,7 @@ impl Hub {
     pub(super) fn end_session(&mut self, id: &SessionId, reason: EndReason, now: Now) {
         let Some(session) = self.session_by_id.remove(id) else { return };
         let duration = session.duration(now);
-        let data = json!({"session": id, "reason": reason, "duration_ms": duration.as_millis() as u64});
+        let data = SessionEndedView { session: id, reason, duration_ms: duration.as_millis() as u64 };
         for side in Side::BOTH {
             let user = session.participant(side).user.clone();
             if let Some(user) = self.user_by_id.get_mut(&user) {
@@ -283,23 +295,23 @@ impl Hub {
 }
 
 /// A session as one side sees it: the common part of `match.found` and `sync` (rule 24).
-pub(super) fn view(session: &Session, side: Side) -> serde_json::Value {
-    let mut peer = json!({"id": session.participant(side.other()).alias, "tags_common": session.tags_common});
-    if let (Some(peer), Some(language)) = (peer.as_object_mut(), &session.language) {
-        peer.insert("language".into(), json!(language));
-    }
+pub(super) fn view(session: &Session, side: Side) -> OwnSessionView<'_> {
     let (role, initiator) = match side {
         Side::A => ("impolite", true),
         Side::B => ("polite", false),
     };
-    json!({
-        "session": session.id,
-        "self": session.participant(side).alias,
-        "peer": peer,
-        "role": role,
-        "initiator": initiator,
-        "deadline": session.deadline.map(|deadline| deadline.unix),
-    })
+    OwnSessionView {
+        session: &session.id,
+        own: &session.participant(side).alias,
+        peer: PartnerView {
+            id: &session.participant(side.other()).alias,
+            tags_common: &session.tags_common,
+            language: session.language.as_deref(),
+        },
+        role,
+        initiator,
+        deadline: session.deadline.map(|deadline| deadline.unix),
+    }
 }
 
 fn waited_ms(ticket: &Ticket, now: Now) -> i64 {

@@ -2,9 +2,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::json;
-
 use crate::auth::token::Identity;
 use crate::auth::token::Issued;
 use crate::matchmaking::UserId;
@@ -27,6 +24,13 @@ use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::session::EndReason;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::push::AuthExpiringView;
+use crate::signal::view::push::AuthRefreshedView;
+use crate::signal::view::push::Greeting;
+use crate::signal::view::push::GuestTokens;
+use crate::signal::view::push::HelloOk;
+use crate::signal::view::push::UserView;
 use crate::time::Now;
 use crate::time::UnixMillis;
 
@@ -146,10 +150,10 @@ impl Hub {
         let chain = self.user_by_id.get_mut(user).and_then(|user| user.presence.chain_mut());
         let Some(chain) = chain else { return };
         let resume_token = (!window.is_zero()).then(|| chain.rotate());
-        let subject = &chain.subject;
+        let subject = chain.subject.clone();
         let data = HelloOk {
             connection: id,
-            user: json!({"id": subject.user, "role": subject.role, "guest": subject.guest}),
+            user: UserView { id: &subject.user, role: subject.role.as_str(), guest: subject.guest },
             resume_token,
             resume_window_ms: window.as_millis() as u64,
             heartbeat_ms: HEARTBEAT.as_millis() as u64,
@@ -182,7 +186,7 @@ impl Hub {
         }
         if notice <= now.unix && !is_told {
             online.told_expiry = Some(expires);
-            self.push(id, PushKind::AuthExpiring, &json!({"at": expires}), now);
+            self.push(id, PushKind::AuthExpiring, &AuthExpiringView { at: expires }, now);
         }
     }
 
@@ -205,14 +209,14 @@ impl Hub {
         chain.family = identity.family;
         chain.subject = identity.subject;
         self.record_chain(&asking.user);
-        self.ok(asking.connection, asking.reply_to, &json!({"auth_expires_at": identity.expires}));
+        self.ok(asking.connection, asking.reply_to, &AuthRefreshedView { auth_expires_at: identity.expires });
         self.on_auth_alarm(asking.connection, now);
         Ok(())
     }
 
     /// Leaves queue and rooms, ends the session, voids the resume token and closes with 1000 (rule 13).
     pub(super) fn on_bye(&mut self, asking: &Asking, now: Now) -> Result<(), Refusal> {
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         let Some(user) = self.user_by_id.get_mut(&asking.user) else { return Ok(()) };
         if let Some(chain) = user.presence.chain_mut() {
             chain.void();
@@ -231,7 +235,7 @@ impl Hub {
         if let Some(chain) = chain {
             chain.trim(seq);
         }
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         Ok(())
     }
 }
@@ -241,33 +245,4 @@ enum Welcomed {
     Known(Identity),
     Guest(Issued),
     Back(Return),
-}
-
-/// What the ok of `hello` says of an earlier connection, and to a new guest.
-#[derive(Serialize)]
-struct Greeting {
-    resumed: bool,
-    gap: bool,
-    #[serde(flatten)]
-    tokens: Option<GuestTokens>,
-}
-
-#[derive(Serialize)]
-struct GuestTokens {
-    access_token: String,
-    refresh_token: String,
-}
-
-/// The ok of `hello`.
-#[derive(Serialize)]
-struct HelloOk {
-    connection: ConnectionId,
-    user: serde_json::Value,
-    /// Null where nothing can be resumed.
-    resume_token: Option<String>,
-    resume_window_ms: u64,
-    heartbeat_ms: u64,
-    auth_expires_at: UnixMillis,
-    #[serde(flatten)]
-    greeting: Greeting,
 }

@@ -6,7 +6,6 @@
 //! and not kept, as where the operator keeps nothing.
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::json;
 
 use crate::matchmaking::UserId;
@@ -31,10 +30,11 @@ use crate::signal::protocol::ToPeer;
 use crate::signal::protocol::Typing;
 use crate::signal::view::FileView;
 use crate::signal::view::ReceiptView;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::spoken::MessageView;
 use crate::store;
 use crate::store::Appended;
 use crate::store::ClientMessageId;
-use crate::store::Content;
 use crate::store::Deleted;
 use crate::store::Event;
 use crate::store::Message;
@@ -46,29 +46,6 @@ use crate::store::Receipt;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::time::Now;
-use crate::time::UnixMillis;
-
-/// A message as it is shown, when it comes and in a history.
-#[derive(Serialize)]
-pub(super) struct MessageView<'a> {
-    pub(super) mid: MessageId,
-    pub(super) ts: UnixMillis,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cid: Option<ClientMessageId>,
-    kind: &'static str,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) file: Option<FileView<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<MessageId>,
-}
-
-impl<'a> MessageView<'a> {
-    pub(super) fn new(mid: MessageId, ts: UnixMillis, content: &'a Content) -> Self {
-        let Content { kind, text, reply_to, .. } = content;
-        Self { mid, ts, cid: None, kind: kind.as_str(), text, file: None, reply_to: *reply_to }
-    }
-}
 
 impl Hub {
     pub(super) fn on_chat_send(
@@ -225,7 +202,7 @@ impl Hub {
             chat.check_sent(furthest)?;
         }
         if self.is_of_group(&seat.place) {
-            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.ok(asking.connection, asking.reply_to, &DoneView {});
             self.tell_receipt(&seat, receipt, now);
             return Ok(());
         }
@@ -237,7 +214,7 @@ impl Hub {
             move |hub, outcome, now| {
                 // What was lost or never kept is still told.
                 let stands = outcome.unwrap_or(receipt);
-                hub.ok(asked.connection, asked.reply_to, &json!({}));
+                hub.ok(asked.connection, asked.reply_to, &DoneView {});
                 hub.tell_receipt(&seat, stands, now);
             },
         );
@@ -253,7 +230,7 @@ impl Hub {
 
     pub(super) fn on_typing(&mut self, asking: &Asking, message: &ToPeer<Typing>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.tell_others(&seat, PushKind::ChatTyping, &message.body, now);
         Ok(())
     }
@@ -272,7 +249,7 @@ impl Hub {
             chat.check_sent(mid)?;
         }
         let Some(mid) = mid.filter(|_| is_kept) else {
-            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.ok(asking.connection, asking.reply_to, &DoneView {});
             self.tell_others(&seat, PushKind::ChatReaction, &message.body, now);
             return Ok(());
         };
@@ -310,7 +287,7 @@ impl Hub {
                 self.abandon_file(file);
             }
             self.note("event", move |store| store.append_event(&event));
-            self.ok(asking.connection, asking.reply_to, &json!({}));
+            self.ok(asking.connection, asking.reply_to, &DoneView {});
             self.tell_others(&seat, PushKind::ChatDeleted, &deletion, now);
             return Ok(());
         }

@@ -1,6 +1,4 @@
 //! `queue.join`, `queue.leave`, and what the engine answers.
-use serde::Serialize;
-use serde_json::json;
 
 use crate::matchmaking::AgeBand;
 use crate::matchmaking::DeviceId;
@@ -21,20 +19,11 @@ use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::session::EndReason;
+use crate::signal::view::push::QueueLeftView;
+use crate::signal::view::push::QueueStatus;
 use crate::time::Now;
 use crate::time::UnixMillis;
 use crate::trace::Cause;
-
-/// How a ticket stands: `queue.status` and the ok of `queue.join` (rule 19).
-#[derive(Serialize)]
-pub(in crate::signal::hub) struct QueueStatus {
-    state: &'static str,
-    ahead: u32,
-    waiting: u32,
-    eta_ms: Option<u64>,
-    level: u8,
-    since: UnixMillis,
-}
 
 impl Hub {
     pub(super) fn on_queue_join(
@@ -70,7 +59,7 @@ impl Hub {
 
     pub(super) fn on_queue_leave(&mut self, asking: &Asking) -> Result<(), Refusal> {
         let left = self.leave_queue(&asking.user);
-        self.ok(asking.connection, asking.reply_to, &json!({"left": left}));
+        self.ok(asking.connection, asking.reply_to, &QueueLeftView { left });
         Ok(())
     }
 

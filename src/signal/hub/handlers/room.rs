@@ -22,6 +22,9 @@ use crate::signal::protocol::RoomJoin;
 use crate::signal::protocol::RoomLeave;
 use crate::signal::room::Occupant;
 use crate::signal::room::Room;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::push::PeerJoinedView;
+use crate::signal::view::push::RoomJoinedView;
 use crate::store;
 use crate::store::DeviceId;
 use crate::store::Member;
@@ -165,10 +168,7 @@ impl Hub {
         let (used, at) = (id.clone(), now.unix);
         self.note("room", move |store| store.use_room(&used, at));
         self.tell_join(asking, &id, now);
-        let mut data = json!({"room": id, "peer": member.alias, "role": member.role.as_str()});
-        if let (Some(data), Some(media)) = (data.as_object_mut(), media) {
-            data.insert("media".into(), json!(media));
-        }
+        let data = PeerJoinedView { room: &id, peer: &member.alias, role: member.role.as_str(), media };
         self.tell_room(&id, &member.alias, PushKind::PeerJoined, &data, now);
         Ok(())
     }
@@ -182,13 +182,8 @@ impl Hub {
         let Some(grant) = self.grant_room_ice(id, &asking.user, now) else { return };
         let Some(room) = self.rooms.get(id.as_str()) else { return };
         let Some(own) = room.occupant(&asking.user) else { return };
-        let mut data = self.room_view(room, own);
-        if let Some(data) = data.as_object_mut() {
-            data.insert("ice_servers".into(), json!(grant.servers));
-            data.insert("ice_policy".into(), json!(self.settings.ice_policy));
-            data.insert("ice_expires_at".into(), json!(grant.expires));
-            data.insert("server_time".into(), json!(now.unix));
-        }
+        let data = RoomJoinedView { room: self.room_view(room, own), grant: self.grant_view(grant, now) };
+        let data = json!(data);
         self.ok(asking.connection, asking.reply_to, &data);
     }
 
@@ -197,7 +192,7 @@ impl Hub {
         if !self.is_in_room(&id, asking) {
             return Err(Refusal::not_in_room());
         }
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.leave_room(&id, &asking.user, Parting::Left, now);
         Ok(())
     }

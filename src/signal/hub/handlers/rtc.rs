@@ -33,6 +33,7 @@ use crate::signal::protocol::ToPeer;
 use crate::signal::room::Pass;
 use crate::signal::session::Gate;
 use crate::signal::view::IceServersView;
+use crate::signal::view::live::DoneView;
 use crate::store::Place;
 use crate::time::Now;
 
@@ -51,7 +52,7 @@ impl Hub {
         } else {
             self.stats.other_rtc_total.add_one();
         }
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.tell_one(&seat, &receiver, PushKind::Description, &message.body, now);
         Ok(())
     }
@@ -66,7 +67,7 @@ impl Hub {
         self.check_room_of(&receiver.user, &message.body)?;
         self.note_negotiation(&seat, &receiver, message.body.neg, now);
         self.stats.other_rtc_total.add_one();
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.tell_one(&seat, &receiver, PushKind::Candidates, &message.body, now);
         Ok(())
     }
@@ -78,7 +79,7 @@ impl Hub {
             Some(Milestone::Failed) => self.stats.connects_failed_total.add_one(),
             None => {}
         }
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.pass_on(&id, side, PushKind::PeerState, &message.body, now);
         Ok(())
     }
@@ -86,7 +87,7 @@ impl Hub {
     pub(super) fn on_quality(&mut self, asking: &Asking, message: ToPeer<Quality>, now: Now) -> Result<(), Refusal> {
         let (id, side) = self.side_at(asking, &message.target)?;
         let gate = self.session_mut(&id)?.participant_mut(side).quality.admit(message.body, now.mono);
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         match gate {
             Gate::Pass(quality) => self.pass_on_quality(&id, side, &quality, now),
             Gate::HeldUntil(at) => self.timers.set(at, Timer::Quality(id, side)),
@@ -114,7 +115,7 @@ impl Hub {
 
     pub(super) fn on_media(&mut self, asking: &Asking, message: &ToPeer<Media>, now: Now) -> Result<(), Refusal> {
         let seat = self.seat_at(asking, &message.target)?;
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         if let Place::Room(id) = &seat.place
             && let Some(occupant) = self.rooms.get_mut(id.as_str()).and_then(|room| room.occupant_mut(&asking.user))
         {

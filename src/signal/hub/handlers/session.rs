@@ -1,5 +1,4 @@
 //! `session.next`, `session.end`, `session.extend`.
-use serde_json::json;
 
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
@@ -7,6 +6,10 @@ use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::session::EndReason;
 use crate::signal::session::Extension;
+use crate::signal::view::live::DoneView;
+use crate::signal::view::push::ExtensionAskedView;
+use crate::signal::view::push::SessionExtendView;
+use crate::signal::view::push::SessionExtendedView;
 use crate::time::Now;
 
 impl Hub {
@@ -29,7 +32,7 @@ impl Hub {
 
     pub(super) fn on_session_end(&mut self, asking: &Asking, session: &str, now: Now) -> Result<(), Refusal> {
         let (id, _) = self.side_in(asking, session)?;
-        self.ok(asking.connection, asking.reply_to, &json!({}));
+        self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.end_session(&id, EndReason::Ended, now);
         Ok(())
     }
@@ -41,19 +44,24 @@ impl Hub {
         let (asker, other) = (session.participant(side), session.participant(side.other()));
         let (from, both) = (asker.alias.clone(), [asker.user.clone(), other.user.clone()]);
         let is_pending = extension != Extension::Agreed;
-        self.ok(asking.connection, asking.reply_to, &json!({"pending": is_pending}));
+        self.ok(asking.connection, asking.reply_to, &ExtensionAskedView { pending: is_pending });
         match extension {
             Extension::AskedBefore => {}
             Extension::Asked => {
                 let [_, other] = both;
-                self.push_to_user(&other, PushKind::SessionExtend, &json!({"session": id, "from": from}), now);
+                self.push_to_user(
+                    &other,
+                    PushKind::SessionExtend,
+                    &SessionExtendView { session: &id, from: &from },
+                    now,
+                );
             }
             Extension::Agreed => {
                 self.on_session_alarm(&id, now);
                 self.record_progress(&id);
                 let deadline = self.session_mut(&id)?.deadline.map(|deadline| deadline.unix);
                 for user in both {
-                    let data = json!({"session": id, "deadline": deadline});
+                    let data = SessionExtendedView { session: &id, deadline };
                     self.push_to_user(&user, PushKind::SessionExtended, &data, now);
                 }
             }
