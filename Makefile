@@ -29,7 +29,7 @@ export PATH := $(CURDIR)/target/venv/bin:$(PATH)
 export DUOLOGUE_BIN ?= $(CURDIR)/target/debug/duologue
 
 # Folders with npm packages.
-NPM := $(patsubst %/package-lock.json,%,$(wildcard clients/js/package-lock.json tests/browser/package-lock.json tests/node/package-lock.json))
+NPM := $(patsubst %/package-lock.json,%,$(wildcard clients/js/package-lock.json tests/asyncapi/package-lock.json tests/browser/package-lock.json tests/node/package-lock.json))
 
 .PHONY: help
 help:

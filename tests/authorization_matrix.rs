@@ -46,6 +46,7 @@ const ROWS: &[Row] = &[
     ("showReadiness",        Anybody, "", 200, 200),
     ("showMetrics",          Anybody, "", 200, 200),
     ("showContract",         Anybody, "", 200, 200),
+    ("showMessages",         Anybody, "", 200, 200),
     ("showCertificateChallenge", Anybody, "", 404, 404),
     ("showChallenge",        Anybody, "", 404, 404),
     ("showStats",            Anybody, "", 200, 200),

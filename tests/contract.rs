@@ -26,6 +26,11 @@ fn the_openapi_document_is_that_of_the_code() {
 }
 
 #[test]
+fn the_asyncapi_document_is_that_of_the_code() {
+    assert_kept("asyncapi");
+}
+
+#[test]
 fn every_operation_has_a_name_of_its_own_and_tells_what_it_answers() {
     let document: Value = serde_json::from_str(&printed("openapi")).expect("JSON");
     let mut names = Vec::new();
@@ -49,9 +54,11 @@ fn every_operation_has_a_name_of_its_own_and_tells_what_it_answers() {
 }
 
 #[test]
-fn the_document_is_served_to_everybody() {
+fn the_documents_are_served_to_everybody() {
     let server = Server::start("");
-    let reply = http::request(server.addr("http"), "GET /openapi.json", &[], b"");
-    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
-    assert_eq!(String::from_utf8(reply.body).expect("UTF-8"), printed("openapi"));
+    for document in ["openapi", "asyncapi"] {
+        let reply = http::request(server.addr("http"), &format!("GET /{document}.json"), &[], b"");
+        assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
+        assert_eq!(String::from_utf8(reply.body).expect("UTF-8"), printed(document));
+    }
 }

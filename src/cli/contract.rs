@@ -12,12 +12,15 @@ use crate::app::contract;
 pub(super) enum Of {
     /// REST, as OpenAPI 3.1
     Openapi,
+    /// The WebSocket, as AsyncAPI 3.0
+    Asyncapi,
 }
 
 /// Prints one.
 pub(super) fn run(of: Of) -> anyhow::Result<()> {
     let document = match of {
         Of::Openapi => contract::openapi(),
+        Of::Asyncapi => contract::asyncapi(),
     };
     io::stdout().write_all(document.as_bytes()).context("write the document")
 }

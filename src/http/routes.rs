@@ -12,7 +12,7 @@ use hyper::Method;
 use hyper::StatusCode;
 use hyper::header;
 use hyper::header::HeaderValue;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::http::accounts;
 use crate::http::admin;
@@ -35,6 +35,12 @@ use crate::http::reports;
 use crate::http::rooms;
 use crate::http::server::Inner;
 use crate::http::upgrade;
+use crate::signal;
+
+/// A document about the server, in a form of its own.
+#[derive(ToSchema)]
+#[schema(as = Contract)]
+struct ContractShape {}
 
 /// What `/openapi.json` serves.
 static OPENAPI: LazyLock<String> = LazyLock::new(|| table().into_parts().1.to_text());
@@ -78,19 +84,25 @@ pub fn openapi() -> &'static str {
 }
 
 fn contract(table: Table) -> Table {
-    table.on(
-        Operation::new(Method::GET, "/openapi.json", "operation", "showContract", "This document").gives_content(
-            StatusCode::OK,
-            "The document",
-            &["application/json"],
-            json!({}),
-        ),
-        show_contract,
-    )
+    let document = |path, id, summary| {
+        let operation = Operation::new(Method::GET, path, "operation", id, summary);
+        operation.gives::<ContractShape>(StatusCode::OK, "The document")
+    };
+    table
+        .on(document("/openapi.json", "showContract", "This document"), show_contract)
+        .on(document("/asyncapi.json", "showMessages", "What goes over the WebSocket, as AsyncAPI 3.0"), show_messages)
 }
 
 async fn show_contract() -> Response {
-    let mut response = Response::new(Body::from(Bytes::from_static(openapi().as_bytes())));
+    json_document(openapi())
+}
+
+async fn show_messages() -> Response {
+    json_document(signal::asyncapi())
+}
+
+fn json_document(text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(Bytes::from_static(text.as_bytes())));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

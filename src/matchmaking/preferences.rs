@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
+use utoipa::ToSchema;
 
 use crate::matchmaking::AttributeValue;
 use crate::matchmaking::Attributes;
@@ -30,24 +31,31 @@ const MODE_DEFAULT: &str = "video";
 const ANY: &str = "any";
 
 /// The data of `queue.join` as it comes off the wire, or as it is kept; `media` filters nothing and is not read here.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = Preferences)]
 #[serde(default)]
 pub struct RawPreferences {
     /// Default `video`.
+    #[schema(max_length = 32)]
     pub mode: Option<String>,
     /// How many are to meet; default 2.
+    #[schema(minimum = 2, maximum = 8)]
     pub size: Option<u64>,
     /// Interests.
+    #[schema(max_items = 10)]
     pub tags: Vec<String>,
     /// Spoken languages, the preferred one first.
+    #[schema(max_items = 10)]
     pub languages: Vec<String>,
     /// The region; missing means any.
+    #[schema(max_length = 32)]
     pub region: Option<String>,
-    /// What the user is.
+    /// What the user is: at most 16 texts of 64 characters, numbers and truths.
     pub attrs: BTreeMap<String, Value>,
-    /// What the partner must be.
+    /// What the partner must be: for a key of `attrs` a value, or at most 16 of which it is one.
     pub want: BTreeMap<String, Value>,
     /// Milliseconds until tags stop to matter.
+    #[schema(maximum = 60000)]
     pub tag_wait_ms: Option<u64>,
 }
 

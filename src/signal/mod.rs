@@ -2,6 +2,7 @@
 mod alarm;
 mod call_report;
 mod connection;
+mod contract;
 mod conversation;
 mod handle;
 mod hub;
@@ -30,6 +31,7 @@ mod websocket;
 
 pub use call_report::Route;
 pub use connection::serve;
+pub use contract::asyncapi;
 pub use handle::Handle;
 pub use handle::Stopped;
 pub use hub::BlockAsk;

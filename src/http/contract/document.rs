@@ -11,7 +11,7 @@ use crate::http::contract::Operation;
 use crate::http::problem::ProblemBody;
 
 const ABOUT: &str = "Everything a 1:1 video chat needs from its server: identity, ICE servers, rooms, files, reports, \
-    moderation. Calls, chat and matching go over the WebSocket at `/ws`, which `docs/asyncapi.json` tells of.\n\n\
+    moderation. Calls, chat and matching go over the WebSocket at `/ws`, which `/asyncapi.json` tells of.\n\n\
     Errors are `application/problem+json` (RFC 9457) with a stable `code`. Times are Unix milliseconds, durations end in \
     `_ms`. Unknown members of a body are ignored. A plain listener beside a public one with TLS answers every path but \
     `/ws`, `/health` and `/metrics` with 308 to `https`.";

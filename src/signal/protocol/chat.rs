@@ -3,11 +3,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
 use crate::signal::protocol::fields;
+use crate::signal::protocol::words;
 use crate::store::ClientMessageId;
 use crate::store::Content;
 use crate::store::MessageId;
@@ -36,13 +39,28 @@ pub(crate) struct ChatSend {
     pub(crate) content: Content,
 }
 
-#[derive(Deserialize)]
-struct ChatSendFields {
+/// A message to be sent.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatSend)]
+pub(crate) struct ChatSendFields {
+    /// The client's own name of it: sent again with it, it is the same message.
+    #[schema(value_type = uuid::Uuid)]
     cid: String,
+    #[schema(schema_with = kinds)]
     kind: String,
+    /// Needed with `text`.
+    #[schema(max_length = 2000)]
     text: Option<String>,
+    /// The id of an upload; needed with every other kind.
+    #[schema(value_type = Option<String>, max_length = 64)]
     file: Option<Arc<str>>,
+    /// The `mid` of another message.
+    #[schema(value_type = Option<uuid::Uuid>)]
     reply_to: Option<String>,
+}
+
+fn kinds() -> Object {
+    words(MessageKind::ALL.map(MessageKind::as_str))
 }
 
 impl ChatSend {
@@ -76,10 +94,18 @@ pub(crate) struct History {
     pub(crate) window: Window,
 }
 
-#[derive(Deserialize)]
-struct HistoryFields {
+/// A part of a history.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = HistoryAsk)]
+pub(crate) struct HistoryFields {
+    /// Only what is older than that message.
+    #[schema(value_type = Option<uuid::Uuid>)]
     before: Option<String>,
+    /// Only what is younger than that message.
+    #[schema(value_type = Option<uuid::Uuid>)]
     after: Option<String>,
+    /// Messages, at most; 50 unless said.
+    #[schema(minimum = 1, maximum = 100)]
     limit: Option<usize>,
 }
 
@@ -111,9 +137,13 @@ pub(crate) struct ReceiptTo {
     pub(crate) receipt: Receipt,
 }
 
-#[derive(Deserialize)]
-struct ReceiptFields {
+/// How far one has got: one of the two at least.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReceiptTo)]
+pub(crate) struct ReceiptFields {
+    #[schema(value_type = Option<uuid::Uuid>)]
     delivered_to: Option<String>,
+    #[schema(value_type = Option<uuid::Uuid>)]
     read_to: Option<String>,
 }
 
@@ -129,8 +159,8 @@ impl ReceiptTo {
     }
 }
 
-/// `chat.typing`
-#[derive(Debug, Deserialize, Serialize)]
+/// Whether somebody writes.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct Typing {
     on: bool,
 }
@@ -142,18 +172,28 @@ impl Typing {
 }
 
 /// `chat.react`; without `mid` a reaction to the call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ReactionPassedOn)]
 pub(crate) struct React {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = uuid::Uuid, required = false)]
     pub(crate) mid: Option<MessageId>,
+    #[schema(value_type = String)]
     pub(crate) emoji: Arc<str>,
     pub(crate) remove: bool,
 }
 
-#[derive(Deserialize)]
-struct ReactFields {
+/// A reaction to a message or to the call.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = React)]
+pub(crate) struct ReactFields {
+    /// Missing: to the call.
+    #[schema(value_type = Option<uuid::Uuid>)]
     mid: Option<String>,
+    /// At most 32 bytes.
+    #[schema(value_type = String, min_length = 1, max_length = 32)]
     emoji: Arc<str>,
+    /// To take it back.
     #[serde(default)]
     remove: bool,
 }
@@ -173,13 +213,18 @@ impl React {
 }
 
 /// `chat.delete`
-#[derive(Copy, Clone, Debug, Serialize)]
+#[derive(Copy, Clone, Debug, Serialize, ToSchema)]
+#[schema(as = DeletionPassedOn)]
 pub(crate) struct Delete {
+    #[schema(value_type = uuid::Uuid)]
     pub(crate) mid: MessageId,
 }
 
-#[derive(Deserialize)]
-struct DeleteFields {
+/// A message of one's own to be deleted.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Delete)]
+pub(crate) struct DeleteFields {
+    #[schema(value_type = uuid::Uuid)]
     mid: String,
 }
 

@@ -77,6 +77,20 @@ impl CloseCode {
         }
     }
 
+    /// Whether a client that comes back would be sent away again.
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            CloseCode::BadFrame | CloseCode::Forbidden | CloseCode::Replaced | CloseCode::TooBig => true,
+            CloseCode::Normal
+            | CloseCode::Protocol
+            | CloseCode::Drain
+            | CloseCode::Unauthorized
+            | CloseCode::SlowConsumer
+            | CloseCode::RateLimited
+            | CloseCode::HelloTimeout => false,
+        }
+    }
+
     /// The reason in the close frame.
     pub const fn reason(self) -> &'static str {
         match self {

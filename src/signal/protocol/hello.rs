@@ -2,6 +2,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
@@ -46,41 +47,57 @@ pub(crate) enum Credentials {
     Resume(Resume),
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub(crate) struct Client {
     #[serde(default)]
+    #[schema(max_length = 64)]
     pub(crate) name: String,
     #[serde(default)]
+    #[schema(max_length = 64)]
     pub(crate) version: String,
 }
 
-#[derive(Deserialize)]
-struct Fields {
+/// Who one is: exactly one of `token`, `guest` and `resume`, or none where the upgrade had an Authorization header.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Hello)]
+pub(crate) struct HelloFields {
+    /// An access token.
+    #[schema(value_type = Option<String>)]
     token: Option<ClientToken>,
+    /// A new guest.
     guest: Option<Guest>,
+    /// An earlier connection to go on with.
     resume: Option<Resume>,
+    /// The client software.
     #[serde(default)]
     client: Option<Client>,
+    /// What the client can; nothing here depends on it.
     #[serde(default)]
+    #[schema(max_items = 32)]
     features: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct Guest {
+    /// The device, for limits and bans.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[ -~]+$")]
     device_id: String,
 }
 
 /// A connection to go on with (rule 34).
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub(crate) struct Resume {
+    /// The `resume_token` of the last `hello`.
+    #[schema(value_type = String, min_length = 1)]
     pub(crate) token: ClientToken,
     /// The last sequenced push that the client has; 0: none.
+    #[schema(maximum = 9007199254740991u64)]
     pub(crate) last_seq: u64,
 }
 
 impl Hello {
     pub(super) fn parse(data: &str) -> Result<Self, Refusal> {
-        let fields: Fields = fields(data)?;
+        let fields: HelloFields = fields(data)?;
         let client = fields.client.unwrap_or_default();
         at_most_chars(&client.name, CLIENT_CHARS_MAX, "client.name has at most 64 characters")?;
         at_most_chars(&client.version, CLIENT_CHARS_MAX, "client.version has at most 64 characters")?;

@@ -1,12 +1,15 @@
 //! What the server sends: replies and pushes.
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use crate::signal::outbox::Class;
 use crate::signal::outbox::Source;
 use crate::signal::outbox::Topic;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Refusal;
+use crate::signal::protocol::words;
 use crate::time::UnixMillis;
 
 /// The types of pushes.
@@ -40,6 +43,35 @@ pub(crate) enum PushKind {
 }
 
 impl PushKind {
+    /// Every type, in the order in which they are told of.
+    pub(crate) const ALL: [PushKind; 25] = [
+        PushKind::Welcome,
+        PushKind::Sync,
+        PushKind::AuthExpiring,
+        PushKind::ServerDrain,
+        PushKind::QueueStatus,
+        PushKind::MatchFound,
+        PushKind::Description,
+        PushKind::Candidates,
+        PushKind::PeerState,
+        PushKind::PeerQuality,
+        PushKind::PeerMedia,
+        PushKind::PeerJoined,
+        PushKind::PeerLeft,
+        PushKind::PeerResumed,
+        PushKind::IceUpdated,
+        PushKind::SessionExtend,
+        PushKind::SessionExtended,
+        PushKind::SessionWarning,
+        PushKind::SessionEnded,
+        PushKind::ChatMessage,
+        PushKind::ChatReceipt,
+        PushKind::ChatTyping,
+        PushKind::ChatReaction,
+        PushKind::ChatDeleted,
+        PushKind::ModerationNotice,
+    ];
+
     /// The type on the wire.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -172,13 +204,24 @@ struct Error<'a> {
     error: ErrorBody<'a>,
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+/// Why a request is refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody<'a> {
+    #[schema(schema_with = codes)]
     code: ErrorCode,
+    /// A sentence for the developer; programs must not depend on it.
     message: &'a str,
+    /// Whether the same request may succeed later.
     retryable: bool,
+    /// When it fits the budget again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_after_ms: Option<u64>,
+}
+
+fn codes() -> Object {
+    words(ErrorCode::ALL.map(ErrorCode::as_str))
 }
 
 /// Writes an `error` reply.

@@ -1,5 +1,6 @@
 //! All requests after `hello`, by their type.
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::matchmaking::Preferences;
 use crate::matchmaking::PreferencesError;
@@ -57,13 +58,18 @@ pub(crate) enum Request {
     ReportSubmit(Box<ReportSubmit>),
 }
 
-#[derive(Deserialize)]
-struct Token {
+/// A fresh access token of the same user.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AuthRefresh)]
+pub(crate) struct TokenFields {
+    #[schema(value_type = String)]
     token: ClientToken,
 }
 
-#[derive(Deserialize)]
-struct Seq {
+/// The last push that has arrived.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Ack)]
+pub(crate) struct SeqFields {
     seq: u64,
 }
 
@@ -102,12 +108,12 @@ impl Request {
     pub(super) fn parse(kind: &str, data: &str) -> Result<Self, Refusal> {
         match kind {
             "auth.refresh" => {
-                let Token { token } = fields(data)?;
+                let TokenFields { token } = fields(data)?;
                 Ok(Request::AuthRefresh { token })
             }
             "bye" => Ok(Request::Bye),
             "ack" => {
-                let Seq { seq } = fields(data)?;
+                let SeqFields { seq } = fields(data)?;
                 Ok(Request::Ack { seq })
             }
             "queue.join" => Ok(Request::QueueJoin(Box::new(preferences(data)?))),

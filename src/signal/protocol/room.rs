@@ -1,5 +1,6 @@
 //! `room.join`, `room.leave` (rule 38).
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::signal::protocol::Media;
 use crate::signal::protocol::Refusal;
@@ -10,7 +11,7 @@ use crate::signal::protocol::fields;
 pub(crate) const ROOM_NAME_CHARS_MAX: usize = 80;
 
 /// `room.join`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RoomJoin {
     pub(crate) room: String,
     /// An invitation; members need none.
@@ -25,7 +26,7 @@ impl RoomJoin {
 }
 
 /// `room.leave`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct RoomLeave {
     pub(crate) room: String,
 }

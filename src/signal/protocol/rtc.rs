@@ -37,7 +37,7 @@ impl<T> ToPeer<T> {
     }
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DescriptionKind {
     Offer,
@@ -46,23 +46,32 @@ pub(crate) enum DescriptionKind {
 }
 
 /// `rtc.description`
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DescriptionPassedOn)]
 pub(crate) struct Description {
     /// The alias of the receiver; optional in a session (rule 27).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) to: Option<String>,
     pub(crate) neg: i64,
     pub(crate) kind: DescriptionKind,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     sdp: Option<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
-struct DescriptionFields<'a> {
+/// A step of the negotiation.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Description)]
+pub(crate) struct DescriptionFields<'a> {
+    /// The alias of the receiver; needed in a room.
     to: Option<String>,
+    /// Which negotiation it belongs to; passed on, never judged.
     neg: i64,
     kind: DescriptionKind,
+    /// Of an offer and an answer; at most 48 KiB.
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     sdp: Option<&'a RawValue>,
 }
 
@@ -100,27 +109,51 @@ fn check_sdp(sdp: &RawValue) -> Result<(), Refusal> {
 }
 
 /// `rtc.candidates`
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CandidatesPassedOn)]
 pub(crate) struct Candidates {
     /// The alias of the receiver; optional in a session (rule 27).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) to: Option<String>,
     pub(crate) neg: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ufrag: Option<String>,
+    #[schema(value_type = Vec<CandidateShape>, max_items = 64)]
     candidates: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     end: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct CandidatesFields<'a> {
+/// Ways to reach one.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Candidates)]
+pub(crate) struct CandidatesFields<'a> {
+    /// The alias of the receiver; needed in a room.
     to: Option<String>,
+    /// Which negotiation they belong to; passed on, never judged.
     neg: i64,
+    #[schema(max_length = 256)]
     ufrag: Option<String>,
     #[serde(borrow)]
+    #[schema(value_type = Vec<CandidateShape>, max_items = 64)]
     candidates: &'a RawValue,
+    /// Whether there are no more.
     end: Option<bool>,
+}
+
+/// An RTCIceCandidateInit, at most 1 KiB as JSON; passed on as it is.
+#[derive(ToSchema)]
+#[schema(as = Candidate, rename_all = "camelCase")]
+#[allow(dead_code, reason = "nobody looks inside")]
+struct CandidateShape {
+    candidate: Option<String>,
+    sdp_mid: Option<String>,
+    #[schema(rename = "sdpMLineIndex")]
+    sdp_m_line_index: Option<u16>,
+    username_fragment: Option<String>,
 }
 
 impl Candidates {
@@ -148,7 +181,7 @@ impl Candidates {
 }
 
 /// How media flows.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Path {
     Direct,
@@ -165,7 +198,7 @@ impl Path {
 }
 
 /// How a client reaches the relay.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RelayProtocol {
     Udp,
@@ -173,9 +206,12 @@ pub(crate) enum RelayProtocol {
     Tls,
 }
 
-/// `rtc.state`
-#[derive(Debug, Deserialize, Serialize)]
+/// How a call stands for one side.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = CallProgress)]
 pub(crate) struct PeerState {
+    /// As `RTCPeerConnection.connectionState` calls it.
+    #[schema(min_length = 1, max_length = 32, pattern = "^[a-z-]+$")]
     pub(crate) state: String,
     /// Unknown until connected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +222,7 @@ pub(crate) struct PeerState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) setup_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     fail_reason: Option<String>,
 }
 
@@ -202,13 +239,21 @@ impl PeerState {
     }
 }
 
-/// `rtc.quality`; what the client does not know is missing or null.
-#[derive(Debug, Deserialize, Serialize)]
+/// How good a call is for one side; what the client does not know is missing or null.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = CallQuality)]
 pub(crate) struct Quality {
+    #[schema(value_type = f64, minimum = 0, maximum = 100)]
     score: Number,
+    #[schema(value_type = Option<f64>, minimum = 0)]
     rtt_ms: Option<Number>,
+    /// The share of packets that were lost.
+    #[schema(value_type = Option<f64>, minimum = 0)]
     loss: Option<Number>,
+    #[schema(value_type = Option<f64>, minimum = 0)]
     jitter_ms: Option<Number>,
+    /// Bits in a second.
+    #[schema(value_type = Option<f64>, minimum = 0)]
     bitrate: Option<Number>,
 }
 
@@ -268,10 +313,13 @@ pub(crate) enum IceRefresh {
     },
 }
 
-#[derive(Deserialize)]
-struct IceRefreshFields {
+/// What credentials are wanted for: a session, a room, or what is live.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = IceRefresh)]
+pub(crate) struct IceRefreshFields {
     session: Option<String>,
     room: Option<String>,
+    /// In a room: for what one has with that one only.
     to: Option<String>,
 }
 

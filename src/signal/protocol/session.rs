@@ -1,5 +1,6 @@
 //! `session.next`, `session.end`, `session.extend`, and which session or room a message is about.
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::at_most_chars;
@@ -13,10 +14,13 @@ pub(crate) struct OneSession {
     pub(crate) session: String,
 }
 
-#[derive(Deserialize)]
-struct OneSessionFields {
+/// A session.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OneSession)]
+pub(crate) struct OneSessionFields {
     session: String,
     /// For the client's own protocol analysis; nothing here depends on it.
+    #[schema(max_length = 200)]
     reason: Option<String>,
 }
 
@@ -35,8 +39,10 @@ pub(crate) enum Target {
     Room(String),
 }
 
-#[derive(Deserialize)]
-struct TargetFields {
+/// A session or a room, not both.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Target)]
+pub(crate) struct TargetFields {
     session: Option<String>,
     room: Option<String>,
 }
