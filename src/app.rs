@@ -42,6 +42,7 @@ use crate::auth::turn::Minter;
 use crate::bus::Bus;
 use crate::bus::LocalBus;
 use crate::bus::NodeId;
+use crate::classifier;
 use crate::config;
 use crate::config::Config;
 use crate::events;
@@ -146,6 +147,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let sharing = filing::sharing(&config, &state);
     let mut settings = signal_settings(&config, &state, &listeners, sharing.clone());
     let screen = Arc::clone(&settings.screen);
+    let classifying = telling::classifier(&config)?.map(|service| {
+        let (line, questions, judged) = signal::Classifier::new();
+        settings.classifier = Some(line);
+        (service, questions, judged)
+    });
     if let Some((keys, fetcher)) = identifying::keys(&config, &settings.tokens.foreign_keys)? {
         settings.keys = Some(keys);
         tasks.spawn(named("keys of a backend", fetcher.run()));
@@ -170,6 +176,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(named("bus", carrier));
     let (hub, hub_task) = signal::start(settings, clock, engine, relay_out, store.clone(), line, past);
     tasks.spawn(named("signaling", hub_task));
+    let mut judged = Arc::default();
+    if let Some((service, questions, counts)) = classifying {
+        judged = Arc::clone(&counts);
+        tasks.spawn(named("classifier", classifier::run(service, questions, hub.clone(), counts)));
+    }
     tasks.spawn(named("accounts", identifying::watch(&store, &hub).await?.run()));
     let accounts = identifying::desk(&config, store, &hub, clock);
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
@@ -220,6 +231,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::relay(&mut metrics, &plane, mode);
         numbers::signal(&mut metrics, hub.stats());
         numbers::text_rules(&mut metrics, &screen);
+        numbers::classifier(&mut metrics, &judged);
         numbers::store(&mut metrics, &store_stats);
         numbers::events(&mut metrics, sink_stats);
         numbers::front(&mut metrics, front.counters());
@@ -349,6 +361,7 @@ fn signal_settings(
             window: config.moderation.auto_restrict_window,
         },
         screen: Arc::new(Screen::new(Arc::clone(&config.moderation.text_rules))),
+        classifier: None,
         survives: config.database().is_some(),
         files,
     }

@@ -83,6 +83,12 @@ pub const TEXT_RULES_MET: Family<1> = Family::counter(
     "Rules of moderation.text_rules_file that a text met, by what they ask for",
     ["action"],
 );
+/// Messages that the classifier was asked about, by what became of it.
+pub const CLASSIFIER: Family<1> = Family::counter(
+    "duologue_classifier_total",
+    "Messages that moderation.classifier_url was to judge: allowed, acted on, without an answer, not asked about",
+    ["outcome"],
+);
 /// Files of chat messages, by what became of them.
 pub const FILES: Family<1> = Family::counter(
     "duologue_files_total",

@@ -166,6 +166,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> (signal::Handle, Feed) {
         retention: store::Retention::default(),
         automatic: signal::Automatic::default(),
         screen: Arc::default(),
+        classifier: None,
         survives: false,
         files: None,
     };

@@ -48,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "admission",
             "auth",
             "bus",
+            "classifier",
             "config",
             "events",
             "histogram",
@@ -74,6 +75,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "http",
         &["admission", "auth", "bus", "events", "files", "identity", "matchmaking", "signal", "store", "time", "trace"],
     ),
+    // Somebody outside who judges messages; asked by signaling, signed like a webhook.
+    ("classifier", &["auth", "events", "signal"]),
     // Whoever watches from outside; what happened is in the store.
     ("events", &["auth", "store", "time", "trace"]),
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.

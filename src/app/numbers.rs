@@ -17,6 +17,8 @@ use crate::probe;
 use crate::relay::Mode;
 use crate::signal::Calls;
 use crate::signal::EndReason;
+use crate::signal::Judged;
+use crate::signal::Outcome;
 use crate::signal::Route;
 use crate::signal::Stats;
 use crate::store;
@@ -117,6 +119,16 @@ pub(super) fn text_rules(metrics: &mut Metrics, screen: &Arc<Screen>) {
     metrics.register(metrics::TEXT_RULES_MET, move |samples| {
         for (action, met) in read.met() {
             samples.add([action], met);
+        }
+    });
+}
+
+/// Registers what becomes of messages that somebody outside judges.
+pub(super) fn classifier(metrics: &mut Metrics, judged: &Arc<Judged>) {
+    let read = Arc::clone(judged);
+    metrics.register(metrics::CLASSIFIER, move |samples| {
+        for outcome in Outcome::ALL {
+            samples.add([outcome.as_str()], read.count(outcome));
         }
     });
 }

@@ -3,9 +3,22 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
+use crate::classifier::Service;
 use crate::config::Config;
 use crate::events::Sink;
 use crate::events::SinkStats;
+
+/// Who judges messages; `None`: nobody.
+///
+/// # Errors
+///
+/// It cannot be asked; what to do about it is said.
+pub(super) fn classifier(config: &Config) -> anyhow::Result<Option<Service>> {
+    let moderation = &config.moderation;
+    let secret = moderation.classifier_secret.as_ref().filter(|_| !moderation.classifier_url.is_empty());
+    let service = secret.map(|secret| Service::new(&moderation.classifier_url, secret)).transpose();
+    service.map_err(|why| anyhow!("moderation.classifier_url: {why}"))
+}
 
 /// The sinks, each with what its courier will count.
 ///

@@ -81,12 +81,12 @@ fn check_stream(key: &str) -> Result<(), Complaint> {
     Ok(())
 }
 
-fn check_url(url: &str) -> Result<(), Complaint> {
+pub(super) fn check_url(url: &str) -> Result<(), Complaint> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let is_sound = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains([' ', '#']));
     if url.is_empty() || is_sound {
         return Ok(());
     }
     let fix = "write scheme, host and path, for example \"https://app.example.org/duologue-events\"";
-    Err(Complaint::new("this is no URL that events can be posted to", fix))
+    Err(Complaint::new("this is no URL that anything can be posted to", fix))
 }

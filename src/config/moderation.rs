@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::auth::secret::Secret;
 use crate::filter::Filter;
 
 use super::auth::path_or_empty;
 use super::duration;
+use super::events::check_url;
+use super::mask;
 use super::read::Section;
 use super::text_rules;
 
@@ -29,6 +32,11 @@ pub struct Moderation {
     /// What is in it.
     #[serde(skip)]
     pub text_rules: Arc<Filter>,
+    /// Who is asked about messages that have gone out; empty: nobody.
+    pub classifier_url: String,
+    /// Signs what is asked.
+    #[serde(serialize_with = "mask::one")]
+    pub classifier_secret: Option<Secret>,
 }
 
 impl Default for Moderation {
@@ -38,6 +46,8 @@ impl Default for Moderation {
             auto_restrict_window: Duration::from_secs(3600),
             text_rules_file: None,
             text_rules: Arc::default(),
+            classifier_url: String::new(),
+            classifier_secret: None,
         }
     }
 }
@@ -55,7 +65,17 @@ impl Moderation {
             auto_restrict_window: section.value("auto_restrict_window", default.auto_restrict_window),
             text_rules_file: section.value("text_rules_file", default.text_rules_file),
             text_rules: default.text_rules,
+            classifier_url: section.checked("classifier_url", default.classifier_url, |url| check_url(url)),
+            classifier_secret: section.secret("classifier_secret"),
         };
+        if !read.classifier_url.is_empty() && read.classifier_secret.is_none() {
+            section.misses(
+                "classifier_secret",
+                "classifier_url",
+                "whoever judges messages must be able to tell ours from others'",
+                "write classifier_secret, for example the output of: openssl rand -base64 32",
+            );
+        }
         match read.text_rules_file.as_deref().map(text_rules::read) {
             None => {}
             Some(Ok(rules)) => read.text_rules = Arc::new(rules),

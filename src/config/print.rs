@@ -28,6 +28,7 @@ impl Config {
             ("turn.users", self.turn.users == other.turn.users),
             ("auth.jwt_secrets", self.auth.jwt_secrets == other.auth.jwt_secrets),
             ("auth.guest_check_secret", self.auth.guest_check_secret == other.auth.guest_check_secret),
+            ("moderation.classifier_secret", self.moderation.classifier_secret == other.moderation.classifier_secret),
             ("files.s3.access_key_id", self.files.s3.access_key_id == other.files.s3.access_key_id),
             ("files.s3.secret_access_key", self.files.s3.secret_access_key == other.files.s3.secret_access_key),
         ];

@@ -7,6 +7,7 @@
 pub mod courier;
 mod feed;
 mod journal;
+mod signer;
 mod sink;
 mod stats;
 mod stream;
@@ -14,6 +15,7 @@ mod told;
 mod webhook;
 
 pub use feed::Feed;
+pub use signer::Signer;
 pub use sink::Sink;
 pub use stats::SinkStats;
 pub use told::Told;

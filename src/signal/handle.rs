@@ -19,6 +19,8 @@ use crate::auth::token::RefreshError;
 use crate::auth::token::Subject;
 use crate::filter::Screen;
 use crate::matchmaking::UserId;
+use crate::signal::classifier::Judgment;
+use crate::signal::classifier::Question;
 use crate::signal::hub::AppealAnswer;
 use crate::signal::hub::BlockAnswer;
 use crate::signal::hub::BlockAsk;
@@ -78,6 +80,8 @@ pub(crate) enum Input {
     Altered(Arc<str>, u64),
     /// A file of that name.
     Upload(UserId, Target, String, oneshot::Sender<Result<Place, Refusal>>),
+    /// What somebody outside thinks of a message.
+    Judgment(Box<Question>, Judgment),
     Drain(Duration, oneshot::Sender<()>),
 }
 
@@ -369,6 +373,15 @@ impl Handle {
         let target = Target::new(session, room)?;
         let asked = self.ask(|answer| Input::Upload(UserId(user.into()), target, name, answer)).await;
         asked.unwrap_or(Err(Refusal::new(ErrorCode::Unavailable, "the node stops")))
+    }
+
+    /// Has carried out what somebody outside thinks of a message.
+    ///
+    /// # Errors
+    ///
+    /// The node stops.
+    pub async fn judge(&self, question: Question, judgment: Judgment) -> Result<(), Stopped> {
+        self.send(Input::Judgment(Box::new(question), judgment)).await
     }
 
     /// Says good-bye to all clients, closes them with 1012 spread over `within`, and returns when all are told.

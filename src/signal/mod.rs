@@ -1,6 +1,7 @@
 //! The WebSocket protocol `duologue.v1`: messages, sessions, connections, hub.
 mod alarm;
 mod call_report;
+mod classifier;
 mod connection;
 mod contract;
 mod conversation;
@@ -30,6 +31,12 @@ pub(crate) mod view;
 mod websocket;
 
 pub use call_report::Route;
+pub use classifier::Classifier;
+pub use classifier::Consequence;
+pub use classifier::Judged;
+pub use classifier::Judgment;
+pub use classifier::Outcome;
+pub use classifier::Question;
 pub use connection::serve;
 pub use contract::asyncapi;
 pub use handle::Handle;

@@ -12,6 +12,7 @@ use crate::auth::secret::Secret;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
 use crate::filter::Screen;
+use crate::signal::classifier::Classifier;
 use crate::signal::key_ring::KeyRing;
 use crate::store::Retention;
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub automatic: Automatic,
     /// What people may not say: `moderation.text_rules_file`.
     pub screen: Arc<Screen>,
+    /// Who is asked about messages that have gone out; `None`: nobody. `moderation.classifier_url`.
+    pub classifier: Option<Classifier>,
     /// Whether the store outlives the process, so that calls do.
     pub survives: bool,
     /// What messages need to show files; `None`: they cannot.

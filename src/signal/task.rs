@@ -286,6 +286,7 @@ impl Task {
             Input::Upload(user, target, name, answer) => {
                 let _ = answer.send(self.hub.handle_upload(&user, &target, &name, now));
             }
+            Input::Judgment(question, judgment) => self.hub.handle_judgment(&question, judgment, now),
             Input::Drain(within, done) => {
                 self.hub.handle_drain(within, now);
                 self.drained.push(done);

@@ -41,6 +41,7 @@ fn with_signaling() -> (Fixture, JoinSet<()>) {
         retention: store::Retention::default(),
         automatic: signal::Automatic::default(),
         screen: Arc::default(),
+        classifier: None,
         survives: false,
         files: None,
     };

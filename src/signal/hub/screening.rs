@@ -195,18 +195,17 @@ impl Hub {
 
     /// Brings a message that has gone out before moderators.
     pub(super) fn report_message(&mut self, asking: &Asking, seat: &Seat, mid: MessageId, flagged: Flagged, now: Now) {
-        let user = store::UserId::from(&asking.user);
-        let find = Find { by: NAME, kind: saying_in(&seat.place).as_str(), rules: &flagged.rules };
-        let event = find.event(seat.place.as_str(), &user, Some(mid), now);
         let Flagged { rules, text } = flagged;
-        let discovery = Discovery {
-            by: NAME,
-            seat: seat.clone(),
-            author: self.party(&asking.user).unwrap_or(Party { user, device: None }),
-            network: self.network_of(&asking.user),
-            remark: Remark { mid, rules, text },
-            at: now.unix,
-        };
+        let author = self.author(&asking.user, seat);
+        self.report_find(NAME, author, Remark { mid, rules, text }, now);
+    }
+
+    /// The same of what any program has found in a message.
+    pub(super) fn report_find(&mut self, by: &'static str, author: Author, remark: Remark, now: Now) {
+        let place = &author.seat.place;
+        let find = Find { by, kind: saying_in(place).as_str(), rules: &remark.rules };
+        let event = find.event(place.as_str(), &author.party.user, Some(remark.mid), now);
+        let discovery = Discovery { by, author, remark, at: now.unix };
         self.note("flag", move |store| {
             discovery.file(store)?;
             store.append_event(&event)
@@ -240,12 +239,19 @@ fn against_the_rules() -> Refusal {
     Refusal::new(ErrorCode::Forbidden, "the rules of this server do not let this be said")
 }
 
+/// Who wrote something, as far as it matters later, when they may be gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    pub(crate) seat: Seat,
+    pub(crate) party: Party,
+    /// The address window, if they were there.
+    pub(crate) network: Option<String>,
+}
+
 /// Something that a program found in what somebody wrote.
 struct Discovery {
     by: &'static str,
-    seat: Seat,
-    author: Party,
-    network: Option<String>,
+    author: Author,
     remark: Remark,
     at: UnixMillis,
 }
@@ -274,7 +280,7 @@ impl Discovery {
     /// The same for the same author and place, so that the report is found again.
     fn report_id(&self, number: u32) -> ReportId {
         let mut hash = Sha256::new();
-        for part in [self.by, self.seat.place.as_str(), self.seat.alias.as_str(), &number.to_string()] {
+        for part in [self.by, self.author.seat.place.as_str(), self.author.seat.alias.as_str(), &number.to_string()] {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -286,13 +292,13 @@ impl Discovery {
         // One name for each report: nobody reports a session twice.
         let reporter = store::UserId(format!("{}{PROGRAM_MARK}{}", self.by, id.0).into());
         let scene = Scene {
-            place: self.seat.place.clone(),
+            place: self.author.seat.place.clone(),
             reporter: Participant {
                 party: Party { user: reporter.clone(), device: None },
                 alias: store::Alias(self.by.into()),
             },
-            reported: Participant { party: self.author.clone(), alias: self.seat.alias.clone() },
-            network: self.network.clone(),
+            reported: Participant { party: self.author.party.clone(), alias: self.author.seat.alias.clone() },
+            network: self.author.network.clone(),
             calls: None,
             mids: vec![self.remark.mid],
             remark: Some(self.remark.clone()),
@@ -301,9 +307,9 @@ impl Discovery {
         let evidence = evidence::freeze(store, &scene)?.to_string().into();
         let report = Report {
             id,
-            session: SessionId(self.seat.place.as_str().into()),
+            session: SessionId(self.author.seat.place.as_str().into()),
             reporter,
-            reported: self.author.clone(),
+            reported: self.author.party.clone(),
             reason: ReportReason::Other.as_str().into(),
             comment: self.remark.to_string().into(),
             evidence,

@@ -17,9 +17,9 @@ use crate::time::Now;
 
 /// Where somebody is, and what the others there call them.
 #[derive(Clone, Debug)]
-pub(super) struct Seat {
-    pub(super) place: Place,
-    pub(super) alias: Alias,
+pub(crate) struct Seat {
+    pub(crate) place: Place,
+    pub(crate) alias: Alias,
 }
 
 /// Somebody who is spoken to.
@@ -159,6 +159,15 @@ impl Hub {
         match place {
             Place::Session(id) => self.session_by_id.get_mut(id).map(|session| &mut session.chat),
             Place::Room(id) => self.rooms.get_mut(id.as_str()).map(|room| &mut room.chat),
+        }
+    }
+
+    /// Tells everybody there of something on that seat, also who sits on it.
+    pub(super) fn tell_all<T: Serialize>(&mut self, seat: &Seat, own: &UserId, kind: PushKind, body: &T, now: Now) {
+        self.tell_others(seat, kind, body, now);
+        if self.conversation_mut(&seat.place).is_some() {
+            let data = FromSeat { place: &seat.place, from: &seat.alias, body };
+            self.push_to_user(own, kind, &data, now);
         }
     }
 

@@ -84,7 +84,7 @@ impl Hub {
         if !is_kept && message.content.file.is_none() {
             let outcome = Ok(Stored::Appended(Appended::New, None));
             if let Some(mid) = self.on_appended(asking, &seat, &message, outcome, now) {
-                self.on_news(asking, &seat, mid, flagged, now);
+                self.on_news(asking, &seat, &message, mid, flagged, now);
             }
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl Hub {
         let event = told_outside(&message, &asking.user, now);
         let then = move |hub: &mut Hub, outcome, now| {
             if let Some(mid) = hub.on_appended(&asked, &seat, &message, outcome, now) {
-                hub.on_news(&asked, &seat, mid, flagged, now);
+                hub.on_news(&asked, &seat, &message, mid, flagged, now);
             }
         };
         if is_kept {
@@ -122,7 +122,16 @@ impl Hub {
     }
 
     /// Goes on with a message that has just gone out.
-    fn on_news(&mut self, asking: &Asking, seat: &Seat, mid: MessageId, flagged: Option<Flagged>, now: Now) {
+    fn on_news(
+        &mut self,
+        asking: &Asking,
+        seat: &Seat,
+        message: &Message,
+        mid: MessageId,
+        flagged: Option<Flagged>,
+        now: Now,
+    ) {
+        self.ask_classifier(asking, seat, message, mid);
         if let Some(flagged) = flagged {
             self.report_message(asking, seat, mid, flagged, now);
         }
@@ -335,7 +344,7 @@ fn told_outside(message: &Message, sender: &UserId, now: Now) -> Event {
 }
 
 /// That somebody took a message back.
-fn deletion_told_outside(place: &Place, mid: MessageId, by: &UserId, now: Now) -> Event {
+pub(in crate::signal::hub) fn deletion_told_outside(place: &Place, mid: MessageId, by: &UserId, now: Now) -> Event {
     let data = json!({"mid": mid, "place": kind_of(place), "user": &*by.0});
     happenings::event(happenings::CHAT_DELETED, place.as_str(), &data, now)
 }

@@ -77,7 +77,7 @@ impl Hub {
     }
 
     /// Takes a file out of use whose message nobody has kept.
-    pub(super) fn abandon_file(&mut self, id: UploadId) {
+    pub(in crate::signal::hub) fn abandon_file(&mut self, id: UploadId) {
         self.write("upload", move |store| store.abandon_upload(&id), |hub, _, _| hub.release_files());
     }
 }

@@ -85,6 +85,7 @@ pub(crate) fn settings() -> Settings {
         retention: Retention::default(),
         automatic: Automatic::default(),
         screen: Arc::default(),
+        classifier: None,
         survives: true,
         files: None,
     }

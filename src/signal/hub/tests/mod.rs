@@ -10,6 +10,7 @@ mod groups;
 mod happenings;
 mod identity;
 mod interleavings;
+mod judgments;
 mod kills;
 mod limits;
 mod logins;
