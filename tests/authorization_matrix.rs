@@ -86,6 +86,7 @@ const ROWS: &[Row] = &[
     ("decideAppeal",         Staff,   r#"{"decision":"keep"}"#, 0, 404),
     ("listReports",          Staff,   "", 0, 200),
     ("showReport",           Staff,   "", 0, 404),
+    ("getReportFile",        Staff,   "", 0, 404),
     ("claimReport",          Staff,   "", 0, 404),
     ("releaseReport",        Staff,   "", 0, 404),
     ("noteReport",           Staff,   r#"{"text":"x"}"#, 0, 404),
@@ -181,6 +182,7 @@ fn operations(server: &Server) -> BTreeMap<String, Vec<(String, Value)>> {
             let line = format!("{} {path}", method.to_uppercase())
                 .replace("{id}", "none")
                 .replace("{peer}", "none")
+                .replace("{file}", "none")
                 .replace("{token}", "none");
             let name = name.strip_suffix("Alias").unwrap_or(name).to_owned();
             by_name.entry(name).or_default().push((line, operation.clone()));

@@ -10,6 +10,7 @@ use crate::config::FileStorage;
 use crate::files;
 use crate::files::Blobs;
 use crate::files::Desk;
+use crate::signal::EvidenceLimits;
 use crate::signal::FileSharing;
 use crate::state::State;
 use crate::store::runner;
@@ -23,6 +24,10 @@ pub(super) fn sharing(config: &Config, state: &State) -> Option<FileSharing> {
             links: FileLinks::new(state.files_secret.clone()),
             link_life: config.files.link_life,
             released: Arc::new(Notify::new()),
+            evidence: EvidenceLimits {
+                bytes_per_report: config.files.evidence_bytes_per_report,
+                total_bytes: config.files.evidence_bytes,
+            },
         }),
     }
 }

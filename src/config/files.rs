@@ -34,6 +34,10 @@ pub struct Files {
     pub files_per_user: u64,
     /// Bytes of all files that are kept.
     pub total_bytes: u64,
+    /// Bytes of files that one report keeps when their messages go.
+    pub evidence_bytes_per_report: u64,
+    /// The same of all reports.
+    pub evidence_bytes: u64,
     /// How long an address of a file is good.
     #[serde(serialize_with = "duration::serialize")]
     pub link_life: Duration,
@@ -51,6 +55,8 @@ impl Default for Files {
             bytes_per_user: 250 * MIB,
             files_per_user: 200,
             total_bytes: 10_240 * MIB,
+            evidence_bytes_per_report: 100 * MIB,
+            evidence_bytes: 2048 * MIB,
             link_life: Duration::from_secs(3600),
             s3: Bucket::default(),
         }
@@ -68,6 +74,13 @@ impl Files {
             bytes_per_user: section.number("bytes_per_user", default.bytes_per_user, 1, i64::MAX as u64),
             files_per_user: section.number("files_per_user", default.files_per_user, 1, 1_000_000),
             total_bytes: section.number("total_bytes", default.total_bytes, 1, i64::MAX as u64),
+            evidence_bytes_per_report: section.number(
+                "evidence_bytes_per_report",
+                default.evidence_bytes_per_report,
+                0,
+                i64::MAX as u64,
+            ),
+            evidence_bytes: section.number("evidence_bytes", default.evidence_bytes, 0, i64::MAX as u64),
             link_life: section.checked("link_life", default.link_life, |life| check_link_life(*life)),
             s3: section.inner("s3", Bucket::read),
         };

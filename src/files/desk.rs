@@ -283,6 +283,15 @@ impl Desk {
         upload.ok_or_else(no_such_file)
     }
 
+    /// Finds a file of which it is known that a report keeps it, whatever has become of the message that showed it.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`, `unavailable`
+    pub async fn kept(&self, id: &str) -> Result<Upload, Refusal> {
+        self.upload(id).await?.filter(|upload| upload.sha256.is_some()).ok_or_else(no_such_file)
+    }
+
     /// Gives a part of a file that was found.
     ///
     /// # Errors

@@ -32,10 +32,17 @@ use crate::files::Settings;
 use crate::files::Wish;
 use crate::files::collector::Obstacle;
 use crate::signal::ErrorCode;
+use crate::store::DataClass;
+use crate::store::Decision;
 use crate::store::MessageKind;
+use crate::store::Party;
 use crate::store::Place;
+use crate::store::Rank;
+use crate::store::Report;
+use crate::store::ReportId;
 use crate::store::Retention;
 use crate::store::SessionId;
+use crate::store::Store;
 use crate::store::Upload;
 use crate::store::UploadId;
 use crate::store::UploadState;
@@ -278,5 +285,59 @@ async fn a_file_that_trickles_is_given_up() {
     let outcome = fixture.desk.receive(&admitted.upload.0, &signature, Some(20), drop_by_drop).await;
     assert!(matches!(outcome, Err(PutError::TooSlow)), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(60), "each drop in time, the whole not");
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_report_keeps_stays_on_the_disk_until_the_report_is_gone() {
+    let fixture = Fixture::new(LIMITS).await;
+    let old = UnixMillis(1);
+    let upload = Upload {
+        id: id(1),
+        place: place(),
+        owner: UserId("a".into()),
+        kind: MessageKind::Image,
+        name: "a.png".into(),
+        mime: "image/png".into(),
+        bytes: 5,
+        sha256: Some([7; 32]),
+        state: UploadState::Complete,
+        at: old,
+    };
+    fixture.put(upload).await;
+    std::fs::write(fixture.path(&id(1)), "bytes").expect("written");
+    let report = ReportId("r".into());
+    let kept_by = report.clone();
+    let keep = move |store: &mut dyn Store| {
+        store.add_report(&Report {
+            id: kept_by.clone(),
+            session: SessionId("s".into()),
+            reporter: UserId("b".into()),
+            reported: Party { user: UserId("a".into()), device: None },
+            reason: "nudity".into(),
+            comment: "".into(),
+            evidence: "{}".into(),
+            rank: Rank::USUAL,
+            at: old,
+        })?;
+        store.keep_file(&kept_by, &id(1))
+    };
+    fixture.store.write("report", keep).await.expect("stored");
+    // No message shows it, and it is old.
+    fixture.desk.collect_unshown().await.expect("collected");
+    assert_eq!(fixture.state(&id(1)).await, Some(UploadState::Abandoned));
+    assert_eq!(std::fs::read(fixture.path(&id(1))).expect("is there"), b"bytes");
+    let given = fixture.desk.kept(&id(1).0).await.expect("is kept");
+    assert_eq!((given.bytes, &*given.name), (5, "a.png"));
+
+    let decide = move |store: &mut dyn Store| {
+        let decision = Decision { by: UserId("mo".into()), at: old, is_accepted: true, action: "{}".into() };
+        store.decide(&report, &decision)?;
+        store.sweep(DataClass::Reports, UnixMillis(u64::MAX / 2), 9)
+    };
+    assert_eq!(fixture.store.write("sweep", decide).await, Ok(1));
+    fixture.desk.collect_unshown().await.expect("collected");
+    assert_eq!(fixture.state(&id(1)).await, None);
+    assert!(!fixture.path(&id(1)).exists());
     fixture.stop().await;
 }

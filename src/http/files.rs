@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::extract::State;
+use axum::extract::rejection::PathRejection;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -39,9 +41,11 @@ use crate::http::head::Head;
 use crate::http::hooks::FileHooks;
 use crate::http::moderation::Named;
 use crate::http::moderation::name as path_name;
+use crate::http::moderation::staff;
 use crate::http::problem::Problem;
 use crate::http::server::Inner;
 use crate::signal::ErrorCode;
+use crate::signal::ModerationAsk;
 use crate::signal::words;
 use crate::store::MessageKind;
 use crate::store::Upload;
@@ -144,7 +148,16 @@ pub(super) fn routes(table: Table) -> Table {
     let of_file = json!({"etag": text, "accept-ranges": text, "content-disposition": text});
     let mut of_part = of_file.clone();
     of_part["content-range"] = text.clone();
+    let kept = json!({"content-disposition": text});
     table
+        .on(
+            operation(Method::GET, "/v1/reports/{id}/files/{file}", "getReportFile", "A file that a report keeps")
+                .about("It stays when its message is deleted or its time is over. That it was looked at goes into the audit.")
+                .by(Who::Staff)
+                .gives_content(StatusCode::OK, "All of it, to be saved", &["*/*"], kept)
+                .refuses(ErrorCode::NotFound, "there is no such report, or it keeps no such file"),
+            evidence,
+        )
         .on(
             operation(Method::POST, "/v1/uploads", "askUpload", "An address to put a file at")
                 .by(Who::User)
@@ -228,6 +241,32 @@ pub(crate) async fn put(
             })
         }
     }
+}
+
+/// `GET /v1/reports/{id}/files/{file}`: a file that a report keeps; for moderators. It is only to be saved: whatever it holds must
+/// not run in their browser as ours.
+pub(crate) async fn evidence(
+    State(inner): State<Arc<Inner>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    method: Method,
+    headers: Head,
+) -> Result<Response, Problem> {
+    let by = staff(&inner, &headers).await?;
+    let desk = &hooks(&inner)?.desk;
+    let Path((report, file)) = path.map_err(|_| Problem::new(ErrorCode::BadRequest, "the path is not UTF-8"))?;
+    // That it is looked at is in the audit before it is given.
+    (inner.hooks.moderation)(by, ModerationAsk::ReportFile { report, file: file.clone() }).await?;
+    let upload = desk.kept(&file).await?;
+    let len = upload.bytes;
+    let given = desk.give(upload, 0..len).await?;
+    let etag = etag(&given.upload);
+    let saved = Given { upload: Upload { kind: MessageKind::File, ..given.upload }, ..given };
+    let mut response = response(saved, false, &method, etag, UnixMillis(0));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(header::ETAG);
+    headers.remove(header::ACCEPT_RANGES);
+    Ok(response)
 }
 
 /// `GET /v1/files/{id}`: a file, or a part of it.

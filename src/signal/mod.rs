@@ -75,6 +75,7 @@ pub(crate) use protocol::words_or_null;
 pub use room_ask::RoomAsk;
 pub use session::EndReason;
 pub use settings::Automatic;
+pub use settings::EvidenceLimits;
 pub use settings::FileSharing;
 pub use settings::IcePolicy;
 pub use settings::Limits;

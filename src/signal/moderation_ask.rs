@@ -24,6 +24,13 @@ pub enum ModerationAsk {
         /// Which.
         report: String,
     },
+    /// To be given a file that a report keeps.
+    ReportFile {
+        /// Which report.
+        report: String,
+        /// Which file.
+        file: String,
+    },
     /// To work on a report, so that others leave it alone.
     Claim {
         /// Which.

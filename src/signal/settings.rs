@@ -87,6 +87,17 @@ pub struct FileSharing {
     pub link_life: Duration,
     /// Rung when a message that may have shown a file is deleted.
     pub released: Arc<Notify>,
+    /// How much of them stays for reports.
+    pub evidence: EvidenceLimits,
+}
+
+/// Bytes of files that stay as evidence when their messages go.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceLimits {
+    /// For one report.
+    pub bytes_per_report: u64,
+    /// For all of them.
+    pub total_bytes: u64,
 }
 
 /// Who is speaking. Part of `welcome`.

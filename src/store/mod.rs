@@ -8,6 +8,7 @@ mod chat;
 mod erasure;
 mod error;
 mod event;
+mod evidence;
 mod id;
 mod memory;
 mod person;
@@ -51,6 +52,7 @@ pub use error::StoreError;
 pub use event::Event;
 pub use event::EventNumber;
 pub use event::Events;
+pub use evidence::Evidence;
 pub use id::Alias;
 pub use id::BanId;
 pub use id::BlockId;
@@ -118,7 +120,7 @@ pub use upload::Usage;
 
 /// A place that remembers. What one method does happens wholly or not at all.
 pub trait Store:
-    Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Appeals + Events + Persons + Upkeep + Send
+    Sessions + People + Accounts + Rooms + Chat + Uploads + Reports + Evidence + Appeals + Events + Persons + Upkeep + Send
 {
     /// Does several writes as one group: once this returns, all that `work` did survives a kill of the process.
     ///

@@ -74,7 +74,7 @@ pub trait Uploads {
     /// An accident.
     fn upload(&self, id: &UploadId) -> Result<Option<Upload>, StoreError>;
 
-    /// All uploads of an owner; `None`: of everybody.
+    /// All uploads of an owner, but those that are abandoned and stay for a report alone; `None`: all of everybody.
     ///
     /// # Errors
     ///
@@ -95,16 +95,16 @@ pub trait Uploads {
     /// An accident.
     fn overdue(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 
-    /// Uploads that are abandoned, or were asked for before `before` and are shown by no message; at most `limit`, the
-    /// oldest first. Whoever removes their bytes removes them here afterwards.
+    /// Uploads that are abandoned and kept by no report, or were asked for before `before` and are shown by no message; at most
+    /// `limit`, the oldest first. Whoever removes their bytes removes them here afterwards.
     ///
     /// # Errors
     ///
     /// An accident.
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError>;
 
-    /// Gives an upload up, unless a message shows it, and returns whether it is abandoned now. One that was before stays
-    /// so, even if a message of a removed room still names it.
+    /// Gives an upload up, unless a message shows it, and returns whether it is abandoned now and its bytes may go, which a report
+    /// may keep. One that was before stays so, even if a message of a removed room still names it.
     ///
     /// # Errors
     ///

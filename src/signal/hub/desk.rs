@@ -88,6 +88,11 @@ impl Hub {
             ModerationAsk::Report { report } => {
                 self.on_case("report view", answer, move |store| show(store, &actor, &report_id(&report)));
             }
+            ModerationAsk::ReportFile { report, file } => {
+                self.on_case("file of a report", answer, move |store| {
+                    hand_out(store, &actor, &report_id(&report), &file)
+                });
+            }
             ModerationAsk::Claim { report } => {
                 self.on_case("claim", answer, move |store| claim(store, &actor, &report_id(&report)));
             }
@@ -224,6 +229,7 @@ fn may(role: Role, ask: &ModerationAsk) -> bool {
         | ModerationAsk::Done { .. } => role == Role::Admin,
         ModerationAsk::Reports { .. }
         | ModerationAsk::Report { .. }
+        | ModerationAsk::ReportFile { .. }
         | ModerationAsk::Claim { .. }
         | ModerationAsk::Release { .. }
         | ModerationAsk::Note { .. }
@@ -259,6 +265,20 @@ fn show(store: &mut dyn Store, actor: &Actor, id: &ReportId) -> Found<Value> {
     // Who has read what two people wrote to each other is known.
     store.append_deed(&actor.deed("report.view", &id.0, &json!({})))?;
     Ok(Ok(case_view::whole(&case, &store.notes(id)?)))
+}
+
+/// Lets a moderator have a file that a report keeps. Who has looked at what is known.
+fn hand_out(store: &mut dyn Store, actor: &Actor, id: &ReportId, file: &str) -> Found<Value> {
+    if store.case(id)?.is_none() {
+        return Ok(Err(no_such_report()));
+    }
+    let kept = store.kept_files(id)?;
+    let Some(upload) = kept.iter().find(|upload| *upload.id.0 == *file) else {
+        return Ok(Err(Refusal::new(ErrorCode::NotFound, "this report keeps no such file")));
+    };
+    let details = json!({"file": &*upload.id.0, "name": &*upload.name, "size": upload.bytes});
+    store.append_deed(&actor.deed("report.file", &id.0, &details))?;
+    Ok(Ok(json!({"file": &*upload.id.0})))
 }
 
 /// A report that this moderator may work on.

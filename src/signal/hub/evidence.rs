@@ -1,5 +1,6 @@
 //! What is frozen with a report: the last messages of both sides, the facts of their session, how the call went. It is a
-//! copy, so that it stays when the chat goes.
+//! copy, so that it stays when the chat goes. Files are not copied: the store has them stay until the report goes.
+use std::cmp::Reverse;
 use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::signal::call_report::CallSummary;
 use crate::signal::keepsake::SessionDetails;
+use crate::signal::settings::EvidenceLimits;
 use crate::store::Alias;
 use crate::store::Entry;
 use crate::store::MessageId;
@@ -19,6 +21,8 @@ use crate::store::SessionRecord;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::Upload;
+use crate::store::UploadId;
+use crate::store::UploadState;
 use crate::store::Window;
 use crate::time::UnixMillis;
 
@@ -41,6 +45,8 @@ pub(super) struct Scene {
     pub(super) mids: Vec<MessageId>,
     /// What a program says that reports; people have a comment.
     pub(super) remark: Option<Remark>,
+    /// How many bytes of files may be kept; `None`: there are no files here.
+    pub(super) files: Option<EvidenceLimits>,
     pub(super) at: UnixMillis,
 }
 
@@ -60,26 +66,39 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Copies all that proves anything, as JSON.
+/// What is frozen.
+pub(super) struct Frozen {
+    /// A copy, as JSON.
+    pub(super) evidence: Value,
+    /// Files whose bytes the report is to keep.
+    pub(super) files: Vec<UploadId>,
+}
+
+/// Copies all that proves anything, and says which files are to stay for it.
 ///
 /// # Errors
 ///
 /// An accident.
-pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreError> {
+pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Frozen, StoreError> {
     let record = match &scene.place {
         Place::Session(session) => store.session(session)?,
         Place::Room(_) => None,
     };
-    let mut messages = Vec::new();
+    let mut shown = Vec::new();
     for entry in last_messages(store, scene)? {
         let file = entry.content.as_ref().and_then(|content| content.file.clone());
         let upload = file.map(|file| store.upload(&file)).transpose()?.flatten();
+        shown.push((entry, upload));
+    }
+    let files = files_to_keep(store, scene, &shown)?;
+    let mut messages = Vec::new();
+    for (entry, upload) in &shown {
         // Whoever takes back what they said has said it.
         let withdrawn = match entry.content {
             Some(_) => None,
             None => store.withdrawn(&scene.place, entry.mid)?,
         };
-        messages.push(message_view(&entry, withdrawn.as_deref(), upload.as_ref(), scene));
+        messages.push(message_view(entry, withdrawn.as_deref(), upload.as_ref(), &files, scene));
     }
     let party = |participant: &Participant| {
         let device = participant.party.device.as_ref().map(|device| &device.0);
@@ -105,7 +124,35 @@ pub(super) fn freeze(store: &dyn Store, scene: &Scene) -> Result<Value, StoreErr
             evidence.insert("flagged".into(), json!({"mid": mid, "rules": rules, "text": text}));
         }
     }
-    Ok(evidence)
+    Ok(Frozen { evidence, files })
+}
+
+/// The files that fit: first those that the reporter means most of all, then the newest. What another report keeps already takes
+/// no room.
+fn files_to_keep(
+    store: &dyn Store,
+    scene: &Scene,
+    shown: &[(Entry, Option<Upload>)],
+) -> Result<Vec<UploadId>, StoreError> {
+    let Some(limits) = scene.files else { return Ok(Vec::new()) };
+    let whole = |upload: &&Upload| upload.state == UploadState::Complete;
+    let mut found: Vec<(&Entry, &Upload)> =
+        shown.iter().filter_map(|(entry, upload)| Some((entry, upload.as_ref().filter(whole)?))).collect();
+    found.sort_by_key(|(entry, _)| (!scene.mids.contains(&entry.mid), Reverse(entry.mid)));
+    let (mut own, mut all) = (0_u64, store.kept_in_all()?.bytes);
+    let mut files: Vec<UploadId> = Vec::new();
+    for (_, upload) in found {
+        if files.contains(&upload.id) {
+            continue;
+        }
+        let more = if store.is_kept(&upload.id)? { 0 } else { upload.bytes };
+        let (then_own, then_all) = (own.saturating_add(upload.bytes), all.saturating_add(more));
+        if then_own <= limits.bytes_per_report && then_all <= limits.total_bytes {
+            (own, all) = (then_own, then_all);
+            files.push(upload.id.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// The address window in evidence, if it was known.
@@ -134,7 +181,13 @@ fn named(store: &dyn Store, place: &Place, mid: MessageId) -> Result<Option<Entr
     Ok(page.entries.into_iter().find(|entry| entry.mid == mid))
 }
 
-fn message_view(entry: &Entry, withdrawn: Option<&str>, upload: Option<&Upload>, scene: &Scene) -> Value {
+fn message_view(
+    entry: &Entry,
+    withdrawn: Option<&str>,
+    upload: Option<&Upload>,
+    kept: &[UploadId],
+    scene: &Scene,
+) -> Value {
     let mut view = json!({"mid": entry.mid, "ts": entry.at, "from": side_of(&entry.sender, scene)});
     let Some(told) = view.as_object_mut() else { return view };
     if scene.mids.contains(&entry.mid) {
@@ -153,13 +206,13 @@ fn message_view(entry: &Entry, withdrawn: Option<&str>, upload: Option<&Upload>,
         told.insert("reply_to".into(), json!(reply_to));
     }
     if let Some(file) = &content.file {
-        told.insert("file".into(), upload.map_or_else(|| json!({"id": &*file.0}), file_view));
+        told.insert("file".into(), upload.map_or_else(|| json!({"id": &*file.0}), |upload| file_view(upload, kept)));
     }
     view
 }
 
-/// What is kept of a file are its name and its hash, not its bytes.
-fn file_view(upload: &Upload) -> Value {
+/// What is known of a file, and whether its bytes stay with the report.
+fn file_view(upload: &Upload, kept: &[UploadId]) -> Value {
     let sha256 = upload.sha256.map(|hash| {
         hash.iter().fold(String::new(), |mut text, byte| {
             // A String takes everything.
@@ -173,6 +226,7 @@ fn file_view(upload: &Upload) -> Value {
         "type": &*upload.mime,
         "size": upload.bytes,
         "sha256": sha256,
+        "kept": kept.contains(&upload.id),
     })
 }
 

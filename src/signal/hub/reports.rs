@@ -15,6 +15,7 @@ use crate::signal::hub::automatic::Weight;
 use crate::signal::hub::blocks;
 use crate::signal::hub::blocks::Whom;
 use crate::signal::hub::evidence;
+use crate::signal::hub::evidence::Frozen;
 use crate::signal::hub::evidence::Scene;
 use crate::signal::hub::happenings;
 use crate::signal::id::random_text;
@@ -168,6 +169,7 @@ impl Hub {
             reported: other,
             mids: submit.mids,
             remark: None,
+            files: self.settings.files.as_ref().map(|sharing| sharing.evidence),
             at: now.unix,
         };
         let id = ReportId(random_text::<12>().into());
@@ -193,14 +195,18 @@ impl Hub {
             }),
             now,
         );
-        let fallback = at_least.clone();
+        let (fallback, kept_by) = (at_least.clone(), id.clone());
         let (about, since, accused) = (submit.reason, self.complaints_since(now.unix), report.reported.clone());
         let weighed = accused.clone();
         let work = move |store: &mut dyn Store| {
-            let evidence = evidence::freeze(store, &scene)?.to_string().into();
+            let Frozen { evidence, files } = evidence::freeze(store, &scene)?;
+            let evidence = evidence.to_string().into();
             let rank = rank(about, store.accuracy(&reporter.user)?);
             if !store.add_report(&Report { evidence, rank, ..report })? {
                 return Ok(Filed::Twice);
+            }
+            for file in &files {
+                store.keep_file(&kept_by, file)?;
             }
             store.append_event(&event)?;
             let complaints =

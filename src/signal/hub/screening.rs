@@ -302,9 +302,11 @@ impl Discovery {
             calls: None,
             mids: vec![self.remark.mid],
             remark: Some(self.remark.clone()),
+            // It is about words.
+            files: None,
             at: self.at,
         };
-        let evidence = evidence::freeze(store, &scene)?.to_string().into();
+        let evidence = evidence::freeze(store, &scene)?.evidence.to_string().into();
         let report = Report {
             id,
             session: SessionId(self.author.seat.place.as_str().into()),

@@ -4,6 +4,7 @@ mod appeal;
 mod chat;
 mod erasure;
 mod event;
+mod evidence;
 mod person;
 mod report;
 mod room;
@@ -21,6 +22,7 @@ use appeal::AppealBook;
 use chat::Conversations;
 use erasure::Erasures;
 use event::EventBook;
+use evidence::KeptFiles;
 use person::Persons;
 use report::Desk;
 use room::RoomBook;
@@ -37,6 +39,7 @@ pub struct MemoryStore {
     persons: Persons,
     uploads: UploadBook,
     desk: Desk,
+    kept_files: KeptFiles,
     appeals: AppealBook,
     accounts: AccountBook,
     events: EventBook,
@@ -54,6 +57,7 @@ impl MemoryStore {
             persons: Persons::default(),
             uploads: UploadBook::default(),
             desk: Desk::default(),
+            kept_files: KeptFiles::default(),
             appeals: AppealBook::default(),
             accounts: AccountBook::default(),
             events: EventBook::default(),

@@ -49,8 +49,13 @@ impl Desk {
         found.into_iter().take(limit).cloned().collect()
     }
 
-    /// Takes away at most `limit` reports that were decided no later than `horizon` and may go.
-    pub(super) fn forget_decided(&mut self, horizon: UnixMillis, limit: usize) -> usize {
+    /// Whether there is such a report.
+    pub(super) fn knows(&self, id: &ReportId) -> bool {
+        self.case_by_id.contains_key(id)
+    }
+
+    /// Takes away at most `limit` reports that were decided no later than `horizon` and may go, and returns which.
+    pub(super) fn forget_decided(&mut self, horizon: UnixMillis, limit: usize) -> Vec<ReportId> {
         let is_old = |case: &&Case| !case.is_held && case.decision.as_ref().is_some_and(|one| one.at <= horizon);
         let old = self.case_by_id.values().filter(is_old);
         let old: Vec<ReportId> = old.map(|case| case.report.id.clone()).take(limit).collect();
@@ -58,7 +63,7 @@ impl Desk {
             self.case_by_id.remove(id);
             self.notes_by_report.remove(id);
         }
-        old.len()
+        old
     }
 }
 

@@ -17,7 +17,9 @@ impl Upkeep for MemoryStore {
             DataClass::Audit => self.desk.forget_deeds(horizon(now, self.retention.audit), rows),
             DataClass::Reports => {
                 let horizon = horizon(now, self.retention.reports);
-                let swept = self.desk.forget_decided(horizon, rows);
+                let forgotten = self.desk.forget_decided(horizon, rows);
+                forgotten.iter().for_each(|report| self.kept_files.forget_report(report));
+                let swept = forgotten.len();
                 swept + self.appeals.forget_judged(horizon, rows - swept)
             }
             DataClass::Events => self.events.forget(horizon(now, self.retention.events), rows),

@@ -70,7 +70,10 @@ impl Uploads for MemoryStore {
     }
 
     fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
-        Ok(self.uploads.usage(owner, |_| true))
+        let is_others = |upload: &Upload| {
+            owner.is_some() && upload.state == UploadState::Abandoned && self.kept_files.contains(&upload.id)
+        };
+        Ok(self.uploads.usage(owner, |upload| !is_others(upload)))
     }
 
     fn promised(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
@@ -84,7 +87,7 @@ impl Uploads for MemoryStore {
 
     fn orphans(&self, before: UnixMillis, limit: usize) -> Result<Vec<UploadId>, StoreError> {
         let is_orphan = |upload: &Upload| match upload.state {
-            UploadState::Abandoned => true,
+            UploadState::Abandoned => !self.kept_files.contains(&upload.id),
             UploadState::Asked | UploadState::Complete => upload.at < before && !self.conversations.shows(&upload.id),
         };
         Ok(self.uploads.oldest(is_orphan, limit))
@@ -94,11 +97,13 @@ impl Uploads for MemoryStore {
         let is_shown = self.conversations.shows(id);
         let found = self.uploads.upload_by_id.get_mut(id);
         let given_up = found.filter(|upload| upload.state == UploadState::Abandoned || !is_shown);
-        Ok(given_up.map(|upload| upload.state = UploadState::Abandoned).is_some())
+        let is_given_up = given_up.map(|upload| upload.state = UploadState::Abandoned).is_some();
+        Ok(is_given_up && !self.kept_files.contains(id))
     }
 
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {
         self.uploads.upload_by_id.remove(id);
+        self.kept_files.forget_file(id);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::store::sqlite::open::Subject;
 const APPLICATION_ID: i64 = 0x4475_6f6c;
 
 /// The step that makes the schema of each version, from 1 on. A step that has been released never changes.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
@@ -21,6 +21,7 @@ const STEPS: [&str; 11] = [
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
     include_str!("migrations/0011.sql"),
+    include_str!("migrations/0012.sql"),
 ];
 
 /// The version this program knows: `PRAGMA user_version`.

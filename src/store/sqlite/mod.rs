@@ -9,6 +9,7 @@ mod backup;
 mod chat;
 mod erasure;
 mod event;
+mod evidence;
 mod failure;
 mod migration;
 mod open;

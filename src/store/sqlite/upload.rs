@@ -1,6 +1,7 @@
 use rusqlite::Row;
 use rusqlite::params;
 
+use crate::store::Evidence;
 use crate::store::Place;
 use crate::store::RoomId;
 use crate::store::SessionId;
@@ -27,9 +28,13 @@ const PUT: &str = "INSERT INTO upload (id, place, is_in_room, owner, kind, name,
 const BY_ID: &str = "SELECT id, place, is_in_room, owner, kind, name, mime, bytes, sha256, state, at
     FROM upload WHERE id = ?1";
 
-pub(super) const ORPHANS: &str = "SELECT id, at FROM upload WHERE state = 2
-    UNION SELECT id, at FROM upload WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE file = upload.id)
+pub(super) const ORPHANS: &str = "SELECT id, at FROM upload
+    WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM evidence_file WHERE file = upload.id)
+    UNION SELECT id, at FROM upload WHERE at < ?1 AND state <> 2 AND NOT EXISTS (SELECT 1 FROM message WHERE file = upload.id)
     ORDER BY at, id LIMIT ?2";
+
+const OWNED: &str = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1
+    AND NOT (state = 2 AND EXISTS (SELECT 1 FROM evidence_file WHERE file = upload.id))";
 
 pub(super) const PROMISED: &str =
     "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1 AND sha256 IS NULL";
@@ -70,7 +75,7 @@ impl Uploads for SqliteStore {
 
     fn uploaded(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
         let all = "SELECT count(*), coalesce(sum(bytes), 0) FROM upload";
-        self.usage(all, "SELECT count(*), coalesce(sum(bytes), 0) FROM upload WHERE owner = ?1", owner)
+        self.usage(all, OWNED, owner)
     }
 
     fn promised(&self, owner: Option<&UserId>) -> Result<Usage, StoreError> {
@@ -91,7 +96,7 @@ impl Uploads for SqliteStore {
     }
 
     fn abandon_upload(&mut self, id: &UploadId) -> Result<bool, StoreError> {
-        Ok(self.execute(ABANDON, params![id.0])? > 0)
+        Ok(self.execute(ABANDON, params![id.0])? > 0 && !self.is_kept(id)?)
     }
 
     fn remove_upload(&mut self, id: &UploadId) -> Result<(), StoreError> {

@@ -38,9 +38,10 @@ pub(super) fn dump(store: &dyn Store, places: &[Place], users: &[UserId]) -> Vec
     }
     lines.push(format!("{:?} {:?}", store.orphans(UnixMillis(u64::MAX), 100), store.uploaded(None)));
     lines.push(format!("{:?} {:?}", store.open_cases(None, 100), store.deeds(None, 100)));
-    lines.push(format!("{:?}", store.decided_cases(None, 100)));
+    lines.push(format!("{:?} {:?}", store.decided_cases(None, 100), store.kept_in_all()));
     for case in store.open_cases(None, 100).expect("read") {
         lines.push(format!("{:?} {:?}", store.notes(&case.report.id), store.accuracy(&case.report.reporter)));
+        lines.push(format!("{:?}", store.kept_files(&case.report.id)));
     }
     for user in users {
         lines.push(format!("{:?} {:?}", store.appeals_of(user, 100), store.open_appeals(None, 100)));

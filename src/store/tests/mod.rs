@@ -24,6 +24,7 @@ pub(in crate::store) mod chat;
 mod dump;
 mod erasure;
 mod event;
+mod evidence;
 mod model;
 mod operation;
 mod person;

@@ -85,6 +85,7 @@ pub(super) enum What {
     Claim,
     Hold,
     Remark,
+    Keep,
     Note,
     Happen,
     Tell,
@@ -93,7 +94,7 @@ pub(super) enum What {
     Sweep,
 }
 
-const ALL: [What; 41] = [
+const ALL: [What; 42] = [
     What::Start,
     What::Progress,
     What::End,
@@ -129,6 +130,7 @@ const ALL: [What; 41] = [
     What::Claim,
     What::Hold,
     What::Remark,
+    What::Keep,
     What::Note,
     What::Happen,
     What::Tell,
@@ -268,6 +270,10 @@ impl Operation {
             What::Remark => {
                 let note = Note { by: user_id, at: UnixMillis(at), text: other.into() };
                 format!("{:?}", store.add_note(&ReportId(id.into()), &note))
+            }
+            What::Keep => {
+                let file = UploadId(if in_room { id.clone() } else { name.to_owned() }.into());
+                format!("{:?} {:?}", store.keep_file(&ReportId(id.into()), &file), store.is_kept(&file))
             }
             What::Note => format!("{:?}", store.append_deed(&deed(user, at))),
             What::Happen => format!("{:?}", store.append_event(&event(name, at))),

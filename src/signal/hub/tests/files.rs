@@ -11,6 +11,7 @@ use crate::auth::secret::Secret;
 use crate::signal::hub::tests::fixture::Fixture;
 use crate::signal::hub::tests::fixture::START;
 use crate::signal::hub::tests::fixture::settings;
+use crate::signal::settings::EvidenceLimits;
 use crate::signal::settings::FileSharing;
 use crate::store::MessageKind;
 use crate::store::Place;
@@ -28,6 +29,7 @@ fn with_files(retention: Retention) -> Fixture {
         links: FileLinks::new(Secret::new(*b"signs addresses")),
         link_life: Duration::from_secs(3600),
         released: Arc::new(Notify::new()),
+        evidence: EvidenceLimits { bytes_per_report: 20, total_bytes: 30 },
     };
     Fixture::with(crate::signal::settings::Settings { files: Some(files), retention, ..settings() })
 }

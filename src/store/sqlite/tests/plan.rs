@@ -5,6 +5,7 @@ use crate::store::sqlite::appeal;
 use crate::store::sqlite::chat;
 use crate::store::sqlite::erasure;
 use crate::store::sqlite::event;
+use crate::store::sqlite::evidence;
 use crate::store::sqlite::report;
 use crate::store::sqlite::room;
 use crate::store::sqlite::session;
@@ -66,6 +67,8 @@ fn no_write_page_or_sweep_reads_a_whole_table_or_sorts() {
         erasure::ROOMS_LEFT,
         erasure::ABANDON_OWNED,
         erasure::TAKE_BLOCKS,
+        evidence::KEEP,
+        evidence::KEPT_BY,
         upload::PROMISED,
         upload::OVERDUE,
         upload::ABANDON,
