@@ -81,7 +81,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// There is no TLS on this machine.
+    /// A collector is named, and the machine trusts no authority to judge it by.
     pub fn start(settings: &Telemetry, node: &str) -> Result<Self, ExportError> {
         let (spans, waiting) = mpsc::channel(QUEUE_MAX);
         let (stats, one_in) = (Arc::new(SpanStats::default()), Arc::new(AtomicU32::new(settings.sample_one_in)));
@@ -104,7 +104,7 @@ impl Exporter {
         let stop = CancellationToken::new();
         let teller = Teller {
             waiting,
-            client: client().map_err(|error| ExportError(explained(&error)))?,
+            client: settings.is_on().then(client).transpose().map_err(|error| ExportError(explained(&error)))?,
             resource: ResourceAttributesWithSchema::from(&resource),
             settings: receiver,
             stats: Arc::clone(&stats),
@@ -169,7 +169,8 @@ enum Trouble {
 
 struct Teller {
     waiting: mpsc::Receiver<SpanData>,
-    client: Client,
+    /// Made once there is a collector: a machine that trusts no authority has none to make.
+    client: Option<Client>,
     resource: ResourceAttributesWithSchema,
     settings: watch::Receiver<Telemetry>,
     stats: Arc<SpanStats>,
@@ -255,7 +256,7 @@ impl Teller {
     }
 
     /// Returns how many spans of the batch the collector would not take.
-    async fn post(&self, settings: &Telemetry, body: bytes::Bytes) -> Result<u64, Trouble> {
+    async fn post(&mut self, settings: &Telemetry, body: bytes::Bytes) -> Result<u64, Trouble> {
         let mut headers = HeaderMap::new();
         for (name, value) in settings.headers() {
             // The configuration was checked for both.
@@ -266,7 +267,14 @@ impl Teller {
             headers.append(name, value);
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let sent = self.client.post(&settings.otlp_url).headers(headers).body(body).send().await;
+        let client = match &self.client {
+            Some(client) => client,
+            None => {
+                let made = client().map_err(|error| Trouble::Passing(explained(&error), None))?;
+                self.client.insert(made)
+            }
+        };
+        let sent = client.post(&settings.otlp_url).headers(headers).body(body).send().await;
         let response = sent.map_err(|error| Trouble::Passing(explained(&error.without_url()), None))?;
         let status = response.status();
         if status.is_success() {
