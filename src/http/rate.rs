@@ -1,5 +1,7 @@
 //! Requests per address and minute.
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -13,23 +15,39 @@ use crate::admission::lies_in;
 
 /// Addresses remembered at once; about 3 MB.
 const ADDRESSES_MAX: usize = 65_536;
+/// Budgets of all others, while so many are at work.
+const SHARED: usize = 4096;
+/// Between two looks for addresses whose budget is whole: going through all takes time, which no flood can ask for again and
+/// again.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// A budget that refills evenly: a whole minute's requests may come at once, then one every `interval`.
 ///
-/// Of each address one moment is kept: when its budget will be whole again.
+/// Of each address one moment is kept: when its budget will be whole again. Where there are too many addresses, those that
+/// come then share budgets with each other.
 #[derive(Debug)]
 pub(crate) struct Requests {
     interval: Duration,
     budget: Duration,
     exempt: Vec<IpNet>,
-    whole_at_by_address: Mutex<HashMap<AddressKey, Instant>>,
+    known: Mutex<Known>,
+    /// Nobody can choose with whom they share.
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    whole_at_by_address: HashMap<AddressKey, Instant>,
+    /// Empty until it is needed.
+    shared: Vec<Option<Instant>>,
+    sweep_from: Option<Instant>,
 }
 
 impl Requests {
     pub(crate) fn new(per_minute: u32, exempt: Vec<IpNet>) -> Self {
         let budget = Duration::from_secs(60);
         let interval = budget / per_minute.max(1);
-        Self { interval, budget, exempt, whole_at_by_address: Mutex::default() }
+        Self { interval, budget, exempt, known: Mutex::default(), hasher: RandomState::new() }
     }
 
     /// Takes one request of `ip`'s budget.
@@ -42,22 +60,55 @@ impl Requests {
             return Ok(());
         }
         let key = AddressKey::from(ip);
-        let mut whole_at_by_address = self.whole_at_by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let whole_at = whole_at_by_address.get(&key).copied().unwrap_or(now).max(now) + self.interval;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.make_room(&key, now);
+        let before = known.whole_at(&key, &self.hasher);
+        let whole_at = before.unwrap_or(now).max(now) + self.interval;
         let used = whole_at - now;
         if used > self.budget {
             return Err(used - self.budget);
         }
-        if whole_at_by_address.len() >= ADDRESSES_MAX && !whole_at_by_address.contains_key(&key) {
-            whole_at_by_address.retain(|_, whole_at| *whole_at > now);
-            if whole_at_by_address.len() >= ADDRESSES_MAX {
-                // So many addresses at work at once are no matter of one address: let it pass, keep what is known.
-                return Ok(());
-            }
-        }
-        whole_at_by_address.insert(key, whole_at);
+        known.set_whole_at(key, &self.hasher, whole_at);
         Ok(())
     }
+}
+
+impl Known {
+    /// Forgets addresses whose budget is whole, if another one could not be remembered otherwise.
+    fn make_room(&mut self, key: &AddressKey, now: Instant) {
+        let is_due = self.sweep_from.is_none_or(|from| now >= from);
+        if is_due && self.shares(key) {
+            self.whole_at_by_address.retain(|_, whole_at| *whole_at > now);
+            self.sweep_from = Some(now + SWEEP_PAUSE);
+        }
+    }
+
+    /// Whether there is no room to remember an address.
+    fn shares(&self, key: &AddressKey) -> bool {
+        self.whole_at_by_address.len() >= ADDRESSES_MAX && !self.whole_at_by_address.contains_key(key)
+    }
+
+    fn whole_at(&self, key: &AddressKey, hasher: &RandomState) -> Option<Instant> {
+        match self.shares(key) {
+            true => self.shared.get(slot(key, hasher)).copied().flatten(),
+            false => self.whole_at_by_address.get(key).copied(),
+        }
+    }
+
+    fn set_whole_at(&mut self, key: AddressKey, hasher: &RandomState, whole_at: Instant) {
+        if !self.shares(&key) {
+            self.whole_at_by_address.insert(key, whole_at);
+            return;
+        }
+        self.shared.resize(SHARED, None);
+        if let Some(shared) = self.shared.get_mut(slot(&key, hasher)) {
+            *shared = Some(whole_at);
+        }
+    }
+}
+
+fn slot(key: &AddressKey, hasher: &RandomState) -> usize {
+    usize::try_from(hasher.hash_one(key)).unwrap_or_default() % SHARED
 }
 
 #[cfg(test)]
@@ -101,8 +152,20 @@ mod tests {
         let (requests, now) = (Requests::new(60, Vec::new()), Instant::now());
         let addresses = u32::try_from(ADDRESSES_MAX).expect("fits") + 10;
         assert!((0..addresses).all(|last| requests.take(ip(last), now).is_ok()));
-        assert_eq!(requests.whole_at_by_address.lock().expect("lock").len(), ADDRESSES_MAX);
+        assert_eq!(requests.known.lock().expect("lock").whole_at_by_address.len(), ADDRESSES_MAX);
         assert_eq!(requests.take(ip(addresses), now + Duration::from_secs(2)), Ok(()));
-        assert_eq!(requests.whole_at_by_address.lock().expect("lock").len(), 1);
+        assert_eq!(requests.known.lock().expect("lock").whole_at_by_address.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_shares_budgets_and_leaves_those_who_were_there_theirs() {
+        let (requests, now) = (Requests::new(2, Vec::new()), Instant::now());
+        let addresses = u32::try_from(ADDRESSES_MAX + 40 * SHARED).expect("fits");
+        let refused = (0..addresses).filter(|last| requests.take(ip(*last), now).is_err()).count();
+        assert_eq!(refused, 38 * SHARED, "each shared budget is used up");
+        let known = |last| requests.take(ip(last), now);
+        assert_eq!((known(0), known(0)), (Ok(()), Err(Duration::from_secs(30))));
+        assert!(known(addresses).is_err());
+        assert_eq!(requests.known.lock().expect("lock").shared.len(), SHARED);
     }
 }
