@@ -1,7 +1,9 @@
 //! Budgets: token buckets, per connection, user and address, and the count of refusals (rule 2).
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::hash::Hash;
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -105,29 +107,61 @@ pub(crate) struct AddressBuckets {
     buckets: Buckets<u128>,
 }
 
-/// Budgets of one rate, by whatever they are of.
+/// Budgets of one rate, by whatever they are of, in bounded memory.
+///
+/// When [`Buckets::KEYS_MAX`] are in use at once, whoever comes then shares a budget with some of the others who do: a flood
+/// of names slows down itself, and takes nothing from those who were there before it.
 #[derive(Debug)]
 pub(crate) struct Buckets<K> {
     rate: Rate,
     bucket_by_key: HashMap<K, TokenBucket>,
     sweep_above: usize,
+    /// Going through all takes time, which no flood can ask for again and again.
+    sweep_from: Mono,
+    /// Empty until it is needed.
+    shared: Vec<TokenBucket>,
+    /// Nobody can choose with whom they share.
+    hasher: RandomState,
 }
 
 impl<K: Eq + Hash> Buckets<K> {
     /// Full buckets are forgotten when there are more than this, or twice as many as are in use.
     const SWEEP_ABOVE: usize = 1024;
+    /// Names that have a budget of their own at once.
+    const KEYS_MAX: usize = 1 << 17;
+    /// Budgets of all others.
+    const SHARED: usize = 1 << 12;
+    /// Between two looks for those that are full.
+    const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, bucket_by_key: HashMap::new(), sweep_above: Self::SWEEP_ABOVE }
+        Self {
+            rate,
+            bucket_by_key: HashMap::new(),
+            sweep_above: Self::SWEEP_ABOVE,
+            sweep_from: Mono::default(),
+            shared: Vec::new(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Takes one token; see [`TokenBucket::take`].
     pub(crate) fn take(&mut self, key: K, now: Mono) -> Result<(), Duration> {
-        if self.bucket_by_key.len() > self.sweep_above {
+        if self.bucket_by_key.len() > self.sweep_above && now >= self.sweep_from {
+            self.sweep_from = now + Self::SWEEP_PAUSE;
             self.bucket_by_key.retain(|_, bucket| bucket.full_at() > now);
-            self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_key.len());
+            self.sweep_above = Self::SWEEP_ABOVE.max(2 * self.bucket_by_key.len()).min(Self::KEYS_MAX - 1);
+        }
+        if self.bucket_by_key.len() >= Self::KEYS_MAX && !self.bucket_by_key.contains_key(&key) {
+            self.shared.resize(Self::SHARED, TokenBucket::FULL);
+            let slot = self.slot(&key);
+            return self.shared.get_mut(slot).map_or(Ok(()), |bucket| bucket.take(self.rate, now));
         }
         self.bucket_by_key.entry(key).or_insert(TokenBucket::FULL).take(self.rate, now)
+    }
+
+    fn slot(&self, key: &K) -> usize {
+        usize::try_from(self.hasher.hash_one(key)).unwrap_or_default() % Self::SHARED
     }
 
     /// Whether there is a token, which stays.
@@ -136,7 +170,8 @@ impl<K: Eq + Hash> Buckets<K> {
     ///
     /// The time after which there is one.
     pub(crate) fn check(&self, key: &K, now: Mono) -> Result<(), Duration> {
-        let mut copy = self.bucket_by_key.get(key).copied().unwrap_or(TokenBucket::FULL);
+        let own = self.bucket_by_key.get(key);
+        let mut copy = own.or_else(|| self.shared.get(self.slot(key))).copied().unwrap_or(TokenBucket::FULL);
         copy.take(self.rate, now)
     }
 }
@@ -231,6 +266,26 @@ mod tests {
         assert!(!take("::ffff:192.0.2.1"));
         assert!(take("10.1.1.1"));
         assert!(take("10.1.1.1"));
+    }
+
+    #[test]
+    fn a_flood_of_names_shares_budgets_and_leaves_those_who_were_there_theirs() {
+        let mut buckets = Buckets::new(Rate::per_minute(2));
+        assert_eq!(buckets.take(0, at(0)), Ok(()));
+        for name in 1..=300_000_u32 {
+            let _ = buckets.take(name, at(0));
+        }
+        assert_eq!(buckets.bucket_by_key.len(), Buckets::<u32>::KEYS_MAX);
+        assert_eq!(buckets.shared.len(), Buckets::<u32>::SHARED);
+        assert_eq!(buckets.take(0, at(0)), Ok(()), "its own second one");
+        assert_eq!(buckets.check(&0, at(0)), Err(Duration::from_secs(30)));
+        let newcomer = 400_000;
+        assert!(
+            buckets.check(&newcomer, at(0)).is_err() && buckets.take(newcomer, at(0)).is_err(),
+            "far too many came"
+        );
+        assert_eq!(buckets.take(newcomer, at(60_000)), Ok(()), "the flood is over");
+        assert_eq!(buckets.bucket_by_key.len(), 1);
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl Hub {
     pub(super) fn forget_if_idle(&mut self, id: &UserId, now: Now) {
         let user = self.user_by_id.get(id).filter(|user| matches!(user.presence, Presence::Away));
         let Some(user) = user else { return };
-        let budgets = [&user.joins, &user.room_joins, &user.skips, &user.uploads];
+        let budgets = [&user.joins, &user.room_joins, &user.skips, &user.uploads, &user.words];
         let full_at = budgets.into_iter().map(|budget| budget.full_at()).max().unwrap_or_default();
         if full_at <= now.mono {
             self.user_by_id.remove(id);

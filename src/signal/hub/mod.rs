@@ -151,6 +151,8 @@ struct User {
     room_joins: TokenBucket,
     skips: TokenBucket,
     uploads: TokenBucket,
+    /// Of `chat.send` and `chat.react`, beside that of each connection.
+    words: TokenBucket,
 }
 
 impl User {
@@ -167,6 +169,7 @@ impl User {
             room_joins: TokenBucket::FULL,
             skips: TokenBucket::FULL,
             uploads: TokenBucket::FULL,
+            words: TokenBucket::FULL,
         }
     }
 }
@@ -249,6 +252,7 @@ struct Rates {
     room_joins: Rate,
     skips: Rate,
     uploads: Rate,
+    words: Rate,
 }
 
 /// See the module's documentation.
@@ -301,6 +305,7 @@ impl Hub {
                 room_joins: Rate::per_minute(limits.room_joins_per_minute),
                 skips: Rate::per_minute(limits.skips_per_minute),
                 uploads: Rate::per_minute(limits.uploads_per_minute),
+                words: Rate::per_second(limits.messages_per_second, limits.messages_burst),
             },
             ice: IceServers::new(&settings.ice_urls, settings.minter.clone()),
             tokens: Tokens::new(&settings.tokens),

@@ -54,6 +54,7 @@ impl Hub {
         message: &ToPeer<ChatSend>,
         now: Now,
     ) -> Result<(), Refusal> {
+        self.take_words(&asking.user, now)?;
         let seat = self.seat_at(asking, &message.target)?;
         self.check_not_muted(&asking.user, now.unix)?;
         let ChatSend { cid, content } = &message.body;
@@ -110,6 +111,12 @@ impl Hub {
             self.read_for(asking, "upload", look, then);
         }
         Ok(())
+    }
+
+    /// What a connection may say in a while is said of its user, who may have had others before.
+    fn take_words(&mut self, user: &UserId, now: Now) -> Result<(), Refusal> {
+        let Some(user) = self.user_by_id.get_mut(user) else { return Ok(()) };
+        user.words.take(self.rates.words, now.mono).map_err(|wait| Refusal::rate_limited("too many messages", wait))
     }
 
     fn name_message(&mut self, seat: &Seat, cid: ClientMessageId, now: Now) -> Result<Named, Refusal> {
@@ -245,6 +252,7 @@ impl Hub {
     }
 
     pub(super) fn on_react(&mut self, asking: &Asking, message: &ToPeer<React>, now: Now) -> Result<(), Refusal> {
+        self.take_words(&asking.user, now)?;
         let seat = self.seat_at(asking, &message.target)?;
         self.check_not_muted(&asking.user, now.unix)?;
         self.check_room(&seat, &message.body.emoji)?;

@@ -142,3 +142,27 @@ fn calls_have_a_budget_by_user_and_by_device_and_whoever_uses_it_up_is_in_the_au
     hub.advance(Duration::from_secs(30));
     hub.ask(first, "queue.join", json!({})).expect("one call fits again");
 }
+
+#[test]
+fn a_new_connection_brings_no_new_budget_of_messages() {
+    let limits = Limits { messages_per_second: 2, messages_burst: 4, ..Limits::default() };
+    let mut hub = Fixture::with(Settings { limits, ..settings() });
+    let (ann, bob) = (hub.user("ann"), hub.user("bob"));
+    let (.., session, _) = hub.pair_up(ann, bob);
+    let words = |number: u32| {
+        let cid = format!("0d4b5a70-3a5f-4a71-9d5c-{number:012x}");
+        json!({"session": session, "cid": cid, "kind": "text", "text": "hello"})
+    };
+    for number in 0..3 {
+        hub.ask(ann, "chat.send", words(number)).expect("fits");
+    }
+    hub.ask(ann, "chat.react", json!({"session": session, "emoji": "x"})).expect("fits");
+    hub.lose(ann);
+    let ann = hub.user("ann");
+    let re = hub.request(ann, "chat.send", words(9));
+    let frames = hub.take(ann);
+    let refused = frames.iter().find(|frame| frame["re"] == json!(re)).expect("a reply");
+    assert_eq!((&refused["error"]["code"], &refused["error"]["retry_after_ms"]), (&json!("rate_limited"), &json!(500)));
+    hub.advance(Duration::from_millis(500));
+    hub.ask(ann, "chat.send", words(9)).expect("fits again");
+}
