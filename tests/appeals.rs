@@ -87,6 +87,8 @@ async fn somebody_banned_appeals_once_and_comes_back_once_that_is_lifted() {
     let open = ask(http, "GET /v1/appeals/open", &moderator, &Value::Null).json();
     assert_eq!(open["appeals"].as_array().map(Vec::len), Some(1), "{open}");
     assert_eq!((&open["appeals"][0]["text"], &open["next"]), (&plea["text"], &Value::Null));
+    let in_force = open["appeals"][0]["sanctions"].as_array().expect("a list");
+    assert_eq!((in_force.len(), &in_force[0]["action"]), (2, &json!("ban")), "what it is about: {open}");
     let line = format!("POST /v1/appeals/{}/decision", open["appeals"][0]["appeal"].as_str().expect("a name"));
     assert_eq!(ask(http, &line, &moderator, &json!({"decision": "maybe"})).problem(400), "bad_request");
     let lifted = ask(http, &line, &moderator, &json!({"decision": "lift", "note": "be kind"}));

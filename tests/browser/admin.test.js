@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { assertNoErrors, chatBothWays, meet, waitForEnd } from './harness/call.js';
 import { Person } from './harness/person.js';
@@ -8,6 +11,34 @@ import { PASSWORD, assertSound, keepPicture, logIn, open } from './harness/staff
 
 const BOUND = { timeout: 180_000 };
 const SHOWN_MS = 15_000;
+
+/** Runs in a page: a picture of 8 by 8, as PNG. */
+function drawPicture() {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 8, height: 8 });
+  canvas.getContext('2d').fillRect(0, 0, 4, 8);
+  return canvas.toDataURL('image/png').split(',')[1];
+}
+
+/** Runs in a page: asks for a second look, by nothing but the device. */
+async function appealAsDevice() {
+  const post = (path, body, token) =>
+    fetch(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
+      body: JSON.stringify(body),
+    });
+  const pass = await post('/v1/auth/appeal', { device_id: sessionStorage.getItem('duologue.device') });
+  window.appealToken = (await pass.json()).appeal_token;
+  const own = await fetch('/v1/appeals', { headers: { authorization: `Bearer ${window.appealToken}` } });
+  const [{ ban }] = (await own.json()).sanctions;
+  return (await post('/v1/appeals', { ban, text: 'it was a joke' }, window.appealToken)).status;
+}
+
+/** Runs in the same page: what became of it. */
+async function readVerdict() {
+  const own = await fetch('/v1/appeals', { headers: { authorization: `Bearer ${window.appealToken}` } });
+  return (await own.json()).appeals[0].verdict;
+}
 
 const people = () => [() => Person.inChromium('Ada'), () => Person.inChromium('Ben')];
 
@@ -99,7 +130,7 @@ test('a moderator with a telephone reads what proves a report, writes a note and
 
     await logIn(server, mo, 'mo', 'desk');
     const places = await mo.evaluate(() => [...document.querySelectorAll('#sections a')].map((link) => link.textContent));
-    assert.deepEqual(places, ['Reports', 'Bans'], 'a moderator has nothing else');
+    assert.deepEqual(places, ['Reports', 'Appeals', 'Bans'], 'a moderator has nothing else');
     await mo.until('the report', SHOWN_MS, () => document.querySelectorAll('[data-testid=report]').length === 1);
     await assertSound(mo, 'reports');
     await mo.click('claim-report');
@@ -121,6 +152,56 @@ test('a moderator with a telephone reads what proves a report, writes a note and
   }),
 );
 
+test('a moderator sees a picture that was sent, and lifts a ban after an appeal', BOUND, () =>
+  scene({}, [...people(), () => Person.inChromium('Mo', { width: 360, height: 780 })], async (server, [ada, ben, mo]) => {
+    server.addAccount('mo', PASSWORD, 'moderator');
+    const directory = mkdtempSync(join(tmpdir(), 'duologue-sent-'));
+    const file = join(directory, 'sent.png');
+    await meet(server, [ada, ben]);
+    writeFileSync(file, Buffer.from(await ben.evaluate(drawPicture), 'base64'));
+    await ben.click('toggle-chat');
+    await ben.choose('attach-input', file);
+    await ada.until('the picture', SHOWN_MS, () => window.duologueDebug.messages.length === 1);
+    rmSync(directory, { recursive: true });
+    await ada.click('report-call');
+    await ada.click('report-send');
+    await waitForEnd(ada, 'mine', SHOWN_MS);
+
+    await logIn(server, mo, 'mo', 'desk');
+    await mo.until('the report', SHOWN_MS, () => document.querySelectorAll('[data-testid=report]').length === 1);
+    await mo.click('open-report');
+    await mo.until('the file', SHOWN_MS, () => document.querySelector('[data-testid=kept-file]') !== null);
+    assert.equal(await mo.evaluate(() => document.querySelector('[data-testid=kept-picture]')), null, 'nobody has to see it');
+    await mo.click('kept-file');
+    await mo.until('the picture', SHOWN_MS, () => document.querySelector('[data-testid=kept-picture]')?.naturalWidth === 8);
+    await assertSound(mo, 'evidence with a picture');
+    await mo.select('decide-action', 'ban');
+    await mo.click('decide');
+    await mo.until('nothing is left to decide', SHOWN_MS, () => document.querySelectorAll('[data-testid=report]').length === 0);
+
+    // Ben has lost his tokens with his login, and appeals as the device that he has.
+    const asked = await ben.evaluate(appealAsDevice);
+    assert.equal(asked, 201);
+    await open(mo, 'appeals');
+    await mo.until('the appeal', SHOWN_MS, () => document.querySelectorAll('[data-testid=appeal]').length === 1);
+    const words = await mo.evaluate(() => document.querySelector('[data-testid=appeal]').textContent);
+    assert.match(words, /it was a joke/);
+    assert.match(words, /ban of the device/);
+    await mo.click('open-decision');
+    await mo.until('what it is about', SHOWN_MS, () => document.querySelector('[data-testid=appeal] [data-testid=kept-file]') !== null);
+    await assertSound(mo, 'an appeal');
+    await keepPicture(mo, 'admin-appeal-phone');
+    await mo.type('verdict-note', 'be kind');
+    await mo.click('appeal-lift');
+    await mo.until('no appeal', SHOWN_MS, () => document.querySelectorAll('[data-testid=appeal]').length === 0);
+    await open(mo, 'bans');
+    await mo.until('the ban of the user alone', SHOWN_MS, () => document.querySelectorAll('#bans tbody tr').length === 1);
+    const verdict = await ben.evaluate(readVerdict);
+    assert.deepEqual([verdict.decision, verdict.note], ['lift', 'be kind']);
+    await assertNoErrors([ada, mo]);
+  }),
+);
+
 test('an admin with a telephone comes by the keyboard to every place, and each fits', BOUND, () =>
   scene({}, [() => Person.inChromium('Root', { width: 360, height: 780 })], async (server, [root]) => {
     server.addAccount('root', PASSWORD, 'admin');
@@ -128,7 +209,7 @@ test('an admin with a telephone comes by the keyboard to every place, and each f
     await root.until('the numbers', SHOWN_MS, () => document.querySelector('[data-testid=tile-live-calls]') !== null);
     await keepPicture(root, 'admin-phone');
     const places = await root.evaluate(() => [...document.querySelectorAll('#sections a')].map((link) => link.hash.slice(1)));
-    assert.equal(places.length, 10);
+    assert.equal(places.length, 11);
     for (const place of places) {
       await root.evaluate((id) => document.querySelector(`[data-testid=go-${id}]`).focus(), place);
       await root.press('Enter');

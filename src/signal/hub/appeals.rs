@@ -10,6 +10,7 @@ use crate::auth::token::AppealPass;
 use crate::auth::token::Subject;
 use crate::auth::token::is_device_name;
 use crate::signal::hub::Hub;
+use crate::signal::hub::ban_book;
 use crate::signal::hub::bans::Who;
 use crate::signal::hub::desk::Actor;
 use crate::signal::hub::desk::page_size;
@@ -25,6 +26,7 @@ use crate::signal::protocol::Refusal;
 use crate::signal::protocol::VerdictRequest;
 use crate::signal::view::appeal::AppealView;
 use crate::signal::view::appeal::AppealsView;
+use crate::signal::view::appeal::OpenAppealView;
 use crate::signal::view::appeal::OwnAppealsView;
 use crate::signal::view::appeal::SanctionView;
 use crate::signal::view::appeal::VerdictView;
@@ -129,11 +131,12 @@ impl Hub {
         self.read(
             "appeals",
             move |store| store.open_appeals(after.as_ref(), limit),
-            move |_, outcome, _| {
+            move |hub, outcome, _| {
                 answer(told(outcome.map(|appeals| {
                     let last = appeals.last().filter(|_| appeals.len() == limit);
                     let next = last.map(|last| Mark::text(last.at, &last.id.0));
-                    Ok(json!(AppealsView { appeals: appeals.iter().map(whole).collect(), next }))
+                    let appeals = appeals.iter().map(|appeal| open_view(appeal, hub)).collect();
+                    Ok(json!(AppealsView { appeals, next }))
                 })));
             },
         );
@@ -236,6 +239,12 @@ fn whole(appeal: &Appeal) -> AppealView<'_> {
             note: &verdict.note,
         }),
     }
+}
+
+/// With what of it is still in force.
+fn open_view<'a>(appeal: &'a Appeal, hub: &'a Hub) -> OpenAppealView<'a> {
+    let sanctions = appeal.bans.iter().filter_map(|id| hub.bans.get(id)).map(ban_book::view);
+    OpenAppealView { appeal: whole(appeal), sanctions: sanctions.collect() }
 }
 
 /// As the user sees it: not who judged.

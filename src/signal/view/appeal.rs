@@ -4,6 +4,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 
 use crate::signal::protocol::words;
+use crate::signal::view::BanView;
 use crate::signal::view::sanctions;
 use crate::time::UnixMillis;
 
@@ -58,6 +59,16 @@ pub(crate) struct AppealView<'a> {
     pub(crate) verdict: Option<VerdictView<'a>>,
 }
 
+/// An appeal that waits for a verdict.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAppeal)]
+pub(crate) struct OpenAppealView<'a> {
+    #[serde(flatten)]
+    pub(crate) appeal: AppealView<'a>,
+    /// What of it is still in force.
+    pub(crate) sanctions: Vec<BanView<'a>>,
+}
+
 /// What is in force against oneself, and one's appeals, the newest first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OwnAppeals)]
@@ -70,7 +81,7 @@ pub(crate) struct OwnAppealsView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Appeals)]
 pub(crate) struct AppealsView<'a> {
-    pub(crate) appeals: Vec<AppealView<'a>>,
+    pub(crate) appeals: Vec<OpenAppealView<'a>>,
     /// The `after` of the next page.
     #[schema(required = true)]
     pub(crate) next: Option<String>,

@@ -84,6 +84,26 @@ export class Account {
     }
   }
 
+  /**
+   * Asks for bytes.
+   *
+   * @param {string} path
+   * @returns {Promise<Blob>}
+   * @throws {DuologueError} With the code of the server's problem.
+   */
+  async blob(path) {
+    const ask = async () =>
+      fetch(path, { headers: { authorization: `Bearer ${await this.#token()}` }, cache: 'no-store', credentials: 'omit' });
+    let response = await ask();
+    if (response.status === 401) {
+      this.#access = null;
+      response = await ask();
+    }
+    if (response.ok) return response.blob();
+    const answer = await response.json().catch(() => null);
+    throw new DuologueError(answer?.code ?? 'internal', answer?.detail);
+  }
+
   async #token() {
     if (this.#access && this.#access.goodUntil > Date.now()) return this.#access.token;
     this.#renewing ??= this.#renew().finally(() => {

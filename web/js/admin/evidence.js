@@ -1,4 +1,5 @@
 import { build, factList } from './build.js';
+import { keptFile } from './kept-file.js';
 import { millis, moment, pathWords, span } from './words.js';
 
 const ACTIONS = [['', 'nothing more'], ['warn', 'warn'], ['mute', 'mute'], ['restrict', 'no matching'], ['ban', 'ban']];
@@ -68,7 +69,7 @@ export class Evidence {
       this.#problem.textContent = error instanceof Error ? error.message : String(error);
       return;
     }
-    this.#facts.replaceChildren(...evidenceView(report.evidence ?? {}));
+    this.#facts.replaceChildren(...evidenceView(report.evidence ?? {}, (file) => keptFile(this.#desk, this.#id, file)));
     this.#notes.replaceChildren(
       ...report.notes.map((/** @type {any} */ note) => {
         return build('li', {}, build('span', { class: 'muted' }, `${note.by}, ${moment(note.at)}: `), note.text);
@@ -112,9 +113,10 @@ export class Evidence {
 
 /**
  * @param {any} evidence
+ * @param {(file: any) => HTMLElement} fileView
  * @returns {HTMLElement[]}
  */
-function evidenceView(evidence) {
+function evidenceView(evidence, fileView) {
   const { session, quality, messages = [], reporter, reported } = evidence;
   const call = session && factList({
     'Call began': moment(session.started),
@@ -129,10 +131,9 @@ function evidenceView(evidence) {
     return factList({ Side: side, Path: pathWords(told.path), 'Mean quality': told.score_mean === null ? '–' : `${told.score_mean} of 100`, 'Round trip': millis(told.rtt_ms_mean) });
   });
   const lines = messages.map((/** @type {any} */ message) => {
-    const what = message.file ? ` [${message.kind}: ${message.file.name ?? message.file.id}]` : '';
     const gone = message.deleted ? ' (deleted by its sender)' : '';
     const head = build('span', { class: 'muted' }, `${message.from}, ${moment(message.ts)}${message.marked ? ', meant most of all' : ''}: `);
-    return build('li', message.marked ? { class: 'marked' } : {}, head, `${message.text ?? ''}${what}${gone}`);
+    return build('li', message.marked ? { class: 'marked' } : {}, head, `${message.text ?? ''}${gone} `, message.file ? fileView(message.file) : null);
   });
   const written = lines.length === 0
     ? build('p', { class: 'muted' }, 'Nothing was written.')

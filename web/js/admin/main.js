@@ -2,6 +2,7 @@ import { DuologueError } from '/sdk/errors.js';
 import { announce, element, showNotice } from '../page.js';
 import { Account } from './account.js';
 import { Allocations } from './allocations.js';
+import { Appeals } from './appeals.js';
 import { Audit } from './audit.js';
 import { Bans } from './bans.js';
 import { build } from './build.js';
@@ -19,8 +20,8 @@ const NOTICE_MS = 6_000;
 const SCREENS = ['login', 'refused', 'desk'];
 /** Places by role; who is neither has none. */
 const PLACES = {
-  admin: [Overview, Calls, Rooms, Queue, Allocations, Reports, Bans, Users, Audit, Configuration],
-  moderator: [Reports, Bans],
+  admin: [Overview, Calls, Rooms, Queue, Allocations, Reports, Appeals, Bans, Users, Audit, Configuration],
+  moderator: [Reports, Appeals, Bans],
 };
 
 watchErrors();
@@ -78,7 +79,7 @@ async function enter() {
   const own = me.role === 'user' ? [] : PLACES[me.role];
   if (own.length === 0) return show('refused');
   /** @type {import('./place.js').Desk} */
-  const desk = { request: (...asked) => account.request(...asked), me, confirm, announce: tell, look };
+  const desk = { request: (...asked) => account.request(...asked), blob: (path) => account.blob(path), me, confirm, announce: tell, look };
   places = own.map((One) => new One(desk));
   element('places').replaceChildren(...places.map((place) => place.element));
   element('sections').replaceChildren(

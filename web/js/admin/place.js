@@ -5,6 +5,7 @@ import { build } from './build.js';
  *
  * @typedef {object} Desk
  * @property {import('./account.js').Account['request']} request
+ * @property {(path: string) => Promise<Blob>} blob Asks for what is no JSON.
  * @property {import('./account.js').User} me
  * @property {import('./confirm.js').Confirm} confirm
  * @property {(text: string) => void} announce Says what has been done.
