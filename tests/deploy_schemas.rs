@@ -7,6 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Of Debian's package, which is not installed: it would act at the next boot.
+const CLOUD_CONFIG: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/target/cloud-init/usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
+);
 /// What a person fills in by hand; Terraform and CloudFormation name the same four.
 const OPEN_VALUES: [&str; 4] = ["domain", "external", "package_sha256", "package_url"];
 
@@ -87,7 +92,9 @@ fn the_stack_is_what_cloudformation_reads() {
 
 #[test]
 fn the_first_boot_is_what_cloud_init_reads() {
-    let judge = Judge { program: "cloud-init".into(), options: &["schema", "--config-file"] };
+    let judge = Judge::python("check-jsonschema", &["--schemafile", CLOUD_CONFIG]);
+    assert!(Path::new(CLOUD_CONFIG).exists(), "{CLOUD_CONFIG} is missing: make test takes it out of Debian's package");
+    assert!(text("deploy/cloud-init/duologue.yaml").starts_with("#cloud-config\n"), "what tells it from a script");
     judge.takes("deploy/cloud-init/duologue.yaml", ("packages: [", "packages: [1, "));
     judge.takes("deploy/cloud-init/duologue.yaml", ("permissions: \"0755\"", "permission: \"0755\""));
 }
