@@ -50,6 +50,7 @@ mkdir -p target/signaling
 start_server() {
     local limits=""
     [ "$1" = flood ] || limits="queue_joins_per_minute = 1000000
+calls_per_minute = 1000000
 messages_per_second = 5000
 messages_burst = 10000"
     run="$(mktemp -d "$work/run.XXXXXX")"

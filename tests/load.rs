@@ -16,6 +16,7 @@ const CONFIG: &str = "\
 jwt_secrets = [\"a key that only these tests and their server know\"]
 [limits]
 queue_joins_per_minute = 100000
+calls_per_minute = 100000
 exempt = [\"127.2.0.0/16\", \"127.0.0.1/32\"]
 ";
 
