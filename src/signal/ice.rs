@@ -27,9 +27,11 @@ pub(crate) struct IceServer {
     urls: Arc<[String]>,
     /// Of TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     username: Option<String>,
     /// Of TURN.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     credential: Option<String>,
 }
 

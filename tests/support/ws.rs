@@ -1,5 +1,8 @@
 //! A WebSocket client of `duologue.v1` for tests: sends messages, waits for the answers it names.
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::SinkExt;
@@ -16,23 +19,42 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 /// How long an awaited message may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Whatever went over some connections, by the names that `docs/asyncapi.json` gives to messages, and the codes that requests
+/// were refused with.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub frames: BTreeMap<String, Vec<Value>>,
+    pub refusals: Vec<(String, String)>,
+}
+
 /// One connection; messages that were not asked for yet wait in `pending`.
 pub struct Client {
     socket: WebSocketStream<TcpStream>,
     pending: Vec<Value>,
     next_id: u64,
+    record: Option<Arc<Mutex<Record>>>,
+    asked: BTreeMap<u64, String>,
 }
 
 impl Client {
     /// Connects as a page of the server's own origin and reads `welcome`.
     pub async fn connect(http: SocketAddr) -> Client {
+        Client::open(http, None).await
+    }
+
+    /// The same; all that goes over it is recorded.
+    pub async fn recorded(http: SocketAddr, record: &Arc<Mutex<Record>>) -> Client {
+        Client::open(http, Some(Arc::clone(record))).await
+    }
+
+    async fn open(http: SocketAddr, record: Option<Arc<Mutex<Record>>>) -> Client {
         let stream = TcpStream::connect(http).await.expect("connect");
         let mut request = format!("ws://{http}/ws").into_client_request().expect("a request");
         let headers = request.headers_mut();
         headers.insert("origin", format!("http://localhost:{}", http.port()).parse().expect("a header"));
         headers.insert("sec-websocket-protocol", "duologue.v1".parse().expect("a header"));
         let (socket, _) = client_async(request, stream).await.expect("upgrade");
-        let mut client = Client { socket, pending: Vec::new(), next_id: 1 };
+        let mut client = Client { socket, pending: Vec::new(), next_id: 1, record, asked: BTreeMap::new() };
         client.push("welcome").await;
         client
     }
@@ -97,6 +119,11 @@ impl Client {
 
     /// Sends a message as it is.
     pub async fn send(&mut self, message: Value) {
+        if let (Some(record), Some(kind)) = (&self.record, message["type"].as_str()) {
+            let mut record = record.lock().expect("no test has failed with it");
+            record.frames.entry(format!("client.{kind}")).or_default().push(message.clone());
+            self.asked.extend(message["id"].as_u64().map(|id| (id, kind.to_owned())));
+        }
         self.socket.send(Message::text(message.to_string())).await.expect("send");
     }
 
@@ -120,6 +147,25 @@ impl Client {
         timeout(PATIENCE, end).await.expect("the server closes")
     }
 
+    /// Notes what the server says: a push by its type, an ok by the type of its request as well.
+    fn note(&self, message: &Value) {
+        let Some(record) = &self.record else { return };
+        let mut record = record.lock().expect("no test has failed with it");
+        let kind = message["type"].as_str().expect("a type");
+        let asked = message["re"].as_u64().and_then(|re| self.asked.get(&re));
+        match (kind, asked) {
+            ("error", Some(asked)) => {
+                let code = message["error"]["code"].as_str().expect("a code");
+                record.refusals.push((asked.clone(), code.to_owned()));
+            }
+            ("ok", Some(asked)) => {
+                return record.frames.entry(format!("server.ok.{asked}")).or_default().push(message.clone());
+            }
+            _ => {}
+        }
+        record.frames.entry(format!("server.{kind}")).or_default().push(message.clone());
+    }
+
     async fn wait(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.pending.iter().position(&wanted) {
             return self.pending.remove(at);
@@ -129,6 +175,7 @@ impl Client {
                 let message = self.socket.next().await.expect("the connection lives").expect("a frame");
                 if let Message::Text(text) = message {
                     let value: Value = serde_json::from_str(&text).expect("JSON");
+                    self.note(&value);
                     if wanted(&value) {
                         return value;
                     }

@@ -58,7 +58,7 @@ impl Document {
             "required": ["type"],
             "properties": {"type": {"const": kind}, "id": id, "data": data.schema},
         });
-        let example = json!({"type": kind, "id": 7, "data": read(data.example)});
+        let example = json!({"type": kind, "id": 7, "data": read(&data.example)});
         let mut message = message(kind, summary, payload, example);
         if !about.is_empty() {
             message["description"] = json!(about);
@@ -84,7 +84,7 @@ impl Document {
     fn add_ok(&mut self, kind: &str, ok: &Data) -> String {
         self.name(&ok.schemas);
         let key = format!("server.ok.{kind}");
-        let told = reply("ok", &format!("The ok of `{kind}`"), "data", &ok.schema, &read(ok.example));
+        let told = reply("ok", &format!("The ok of `{kind}`"), "data", &ok.schema, &read(&ok.example));
         self.messages.insert(key.clone(), told);
         key
     }
@@ -118,7 +118,7 @@ impl Document {
             "data": data.schema,
         });
         let mut required = vec!["type", "ts", "data"];
-        let mut example = json!({"type": kind, "ts": 1_763_630_000_123_u64, "data": read(data.example)});
+        let mut example = json!({"type": kind, "ts": 1_763_630_000_123_u64, "data": read(&data.example)});
         if is_sequenced {
             properties["seq"] = json!({"type": "integer", "minimum": 1, "description": "Counts without holes"});
             required.push("seq");

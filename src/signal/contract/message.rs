@@ -1,4 +1,6 @@
 //! One message, as it is told.
+use std::borrow::Cow;
+
 use serde_json::Value;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -29,28 +31,28 @@ pub(super) struct Data {
     pub(super) schema: Value,
     pub(super) schemas: Vec<NamedSchema>,
     /// As JSON.
-    pub(super) example: &'static str,
+    pub(super) example: Cow<'static, str>,
 }
 
 impl Data {
-    fn of<T: ToSchema>(example: &'static str) -> Self {
+    fn of<T: ToSchema>(example: impl Into<Cow<'static, str>>) -> Self {
         let mut schemas = Vec::new();
         let schema = reference::<T>(&mut schemas);
-        Self { schema, schemas, example }
+        Self { schema, schemas, example: example.into() }
     }
 
     /// The members of both.
     fn of_both<A: ToSchema, B: ToSchema>(example: &'static str) -> Self {
         let mut schemas = Vec::new();
         let schema = json!({"allOf": [reference::<A>(&mut schemas), reference::<B>(&mut schemas)]});
-        Self { schema, schemas, example }
+        Self { schema, schemas, example: example.into() }
     }
 
     /// One or the other.
     fn of_either<A: ToSchema, B: ToSchema>(example: &'static str) -> Self {
         let mut schemas = Vec::new();
         let schema = json!({"oneOf": [reference::<A>(&mut schemas), reference::<B>(&mut schemas)]});
-        Self { schema, schemas, example }
+        Self { schema, schemas, example: example.into() }
     }
 }
 
@@ -116,7 +118,11 @@ pub(super) struct Push {
 
 impl Push {
     /// A push with those members.
-    pub(super) fn new<T: ToSchema>(kind: PushKind, summary: &'static str, example: &'static str) -> Self {
+    pub(super) fn new<T: ToSchema>(
+        kind: PushKind,
+        summary: &'static str,
+        example: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self { kind, summary, data: Data::of::<T>(example) }
     }
 

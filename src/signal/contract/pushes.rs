@@ -1,4 +1,6 @@
 //! All that the server says of its own accord.
+use serde_json::json;
+
 use crate::signal::contract::message::Push;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::Delete;
@@ -9,10 +11,13 @@ use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Quality;
 use crate::signal::protocol::React;
 use crate::signal::protocol::Typing;
+use crate::signal::settings::Limits;
+use crate::signal::settings::ServerName;
 use crate::signal::view::ReceiptView;
 use crate::signal::view::push::AuthExpiringView;
 use crate::signal::view::push::GroupMatchedView;
 use crate::signal::view::push::IceUpdatedView;
+use crate::signal::view::push::LimitsView;
 use crate::signal::view::push::ModerationNoticeView;
 use crate::signal::view::push::PairMatchedView;
 use crate::signal::view::push::PeerJoinedView;
@@ -24,22 +29,30 @@ use crate::signal::view::push::SessionEndedView;
 use crate::signal::view::push::SessionExtendView;
 use crate::signal::view::push::SessionExtendedView;
 use crate::signal::view::push::SessionWarningView;
+use crate::signal::view::push::SizesView;
 use crate::signal::view::push::SyncView;
 use crate::signal::view::push::WelcomeView;
 use crate::signal::view::spoken::MessageView;
+use crate::time::UnixMillis;
 
 /// Every type.
 pub(super) fn pushes() -> Vec<Push> {
     PushKind::ALL.into_iter().map(push).collect()
 }
 
+/// Of a server that is configured in no way.
+fn welcome() -> String {
+    let server = ServerName { name: "duologue".to_owned(), version: "0.1.0".to_owned(), node: "a".to_owned() };
+    let limits = LimitsView { budgets: Limits::default(), sizes: SizesView::default() };
+    let features = vec!["resume", "rooms", "chat"];
+    json!(WelcomeView { server, features, limits, time: UnixMillis(1_763_630_000_123) }).to_string()
+}
+
 fn push(kind: PushKind) -> Push {
     match kind {
-        PushKind::Welcome => Push::new::<WelcomeView>(
-            kind,
-            "The first message: who speaks, what it does and allows",
-            r#"{"server":{"name":"duologue","version":"0.1.0","node":"a"},"features":["resume","rooms","chat"],"limits":{"connections":100000,"connections_per_address":64,"guests_per_minute":30,"logins_per_minute":30,"messages_per_second":50,"messages_burst":200,"queue_joins_per_minute":30,"room_joins_per_minute":30,"skips_per_minute":20,"blocks_per_minute":30,"reports_per_minute":10,"uploads_per_minute":30,"http_requests_per_minute":600,"message_bytes":65536,"message_bytes_before_hello":8192,"json_depth":16,"sdp_bytes":49152,"candidates":64,"candidate_bytes":1024,"chat_chars":2000,"history_messages":100,"report_chars":1000,"report_messages":20,"room_occupants":8,"room_name_chars":80},"time":1763630000123}"#,
-        ),
+        PushKind::Welcome => {
+            Push::new::<WelcomeView>(kind, "The first message: who speaks, what it does and allows", welcome())
+        }
         PushKind::Sync => Push::new::<SyncView<'_>>(
             kind,
             "After a gap: what a client without memory needs to go on",

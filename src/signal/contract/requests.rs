@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(told, read);
         assert_eq!(requests.len(), told.len());
         for request in &requests {
-            let data: Value = serde_json::from_str(request.data.example).expect("JSON");
+            let data: Value = serde_json::from_str(&request.data.example).expect("JSON");
             let frame = json!({"type": request.kind, "id": 7, "data": data}).to_string();
             let body = Incoming::parse(&frame).expect("a frame").body;
             assert!(matches!(body, Body::Hello(Ok(_)) | Body::Request(Ok(_))), "{frame}: {body:?}");

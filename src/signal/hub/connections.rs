@@ -23,25 +23,13 @@ use crate::signal::outbox::Class;
 use crate::signal::outbox::Source;
 use crate::signal::protocol;
 use crate::signal::protocol::Body;
-use crate::signal::protocol::CANDIDATE_BYTES_MAX;
-use crate::signal::protocol::CANDIDATES_MAX;
-use crate::signal::protocol::COMMENT_CHARS_MAX;
 use crate::signal::protocol::CloseCode;
-use crate::signal::protocol::DEPTH_MAX;
 use crate::signal::protocol::ErrorCode;
-use crate::signal::protocol::HISTORY_MAX;
 use crate::signal::protocol::Incoming;
-use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
-use crate::signal::protocol::MESSAGE_BYTES_MAX;
 use crate::signal::protocol::PushKind;
-use crate::signal::protocol::REPORTED_MESSAGES_MAX;
-use crate::signal::protocol::ROOM_NAME_CHARS_MAX;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::protocol::Request;
-use crate::signal::protocol::SDP_BYTES_MAX;
-use crate::signal::protocol::TEXT_CHARS_MAX;
-use crate::signal::room::OCCUPANTS_MAX;
 use crate::signal::session::EndReason;
 use crate::signal::view::live::DoneView;
 use crate::signal::view::push::LimitsView;
@@ -311,20 +299,6 @@ impl Hub {
     }
 
     fn welcome(&self, now: Now) -> WelcomeView {
-        let sizes = SizesView {
-            message_bytes: MESSAGE_BYTES_MAX,
-            message_bytes_before_hello: MESSAGE_BYTES_BEFORE_HELLO_MAX,
-            json_depth: DEPTH_MAX,
-            sdp_bytes: SDP_BYTES_MAX,
-            candidates: CANDIDATES_MAX,
-            candidate_bytes: CANDIDATE_BYTES_MAX,
-            chat_chars: TEXT_CHARS_MAX,
-            history_messages: HISTORY_MAX,
-            report_chars: COMMENT_CHARS_MAX,
-            report_messages: REPORTED_MESSAGES_MAX,
-            room_occupants: OCCUPANTS_MAX,
-            room_name_chars: ROOM_NAME_CHARS_MAX,
-        };
         // What this node really does (rule 14).
         let resume = (!self.settings.resume_window.is_zero()).then_some("resume");
         let files = self.settings.files.is_some().then_some("files");
@@ -334,7 +308,7 @@ impl Hub {
         WelcomeView {
             server: self.settings.server.clone(),
             features: given.chain(guest_work).collect(),
-            limits: LimitsView { budgets: self.settings.limits, sizes },
+            limits: LimitsView { budgets: self.settings.limits, sizes: SizesView::default() },
             time: now.unix,
         }
     }

@@ -10,8 +10,20 @@ use crate::auth::token::Role;
 use crate::matchmaking::QueueState;
 use crate::signal::ice::IceServer;
 use crate::signal::id::ConnectionId;
+use crate::signal::protocol::CANDIDATE_BYTES_MAX;
+use crate::signal::protocol::CANDIDATES_MAX;
+use crate::signal::protocol::COMMENT_CHARS_MAX;
+use crate::signal::protocol::DEPTH_MAX;
+use crate::signal::protocol::HISTORY_MAX;
+use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
+use crate::signal::protocol::MESSAGE_BYTES_MAX;
 use crate::signal::protocol::Media;
+use crate::signal::protocol::REPORTED_MESSAGES_MAX;
+use crate::signal::protocol::ROOM_NAME_CHARS_MAX;
+use crate::signal::protocol::SDP_BYTES_MAX;
+use crate::signal::protocol::TEXT_CHARS_MAX;
 use crate::signal::protocol::words;
+use crate::signal::room::OCCUPANTS_MAX;
 use crate::signal::session::EndReason;
 use crate::signal::settings::IcePolicy;
 use crate::signal::settings::Limits;
@@ -40,6 +52,25 @@ pub(crate) struct SizesView {
     pub(crate) report_messages: usize,
     pub(crate) room_occupants: usize,
     pub(crate) room_name_chars: usize,
+}
+
+impl Default for SizesView {
+    fn default() -> Self {
+        Self {
+            message_bytes: MESSAGE_BYTES_MAX,
+            message_bytes_before_hello: MESSAGE_BYTES_BEFORE_HELLO_MAX,
+            json_depth: DEPTH_MAX,
+            sdp_bytes: SDP_BYTES_MAX,
+            candidates: CANDIDATES_MAX,
+            candidate_bytes: CANDIDATE_BYTES_MAX,
+            chat_chars: TEXT_CHARS_MAX,
+            history_messages: HISTORY_MAX,
+            report_chars: COMMENT_CHARS_MAX,
+            report_messages: REPORTED_MESSAGES_MAX,
+            room_occupants: OCCUPANTS_MAX,
+            room_name_chars: ROOM_NAME_CHARS_MAX,
+        }
+    }
 }
 
 /// Limits in force.
