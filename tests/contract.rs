@@ -62,3 +62,16 @@ fn the_documents_are_served_to_everybody() {
         assert_eq!(String::from_utf8(reply.body).expect("UTF-8"), printed(document));
     }
 }
+
+#[test]
+fn the_page_that_shows_them_runs_nothing_but_its_own_files() {
+    let server = Server::start("");
+    let page = http::request(server.addr("http"), "GET /docs", &[], b"");
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("script-src 'self'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    let text = String::from_utf8(page.body).expect("UTF-8");
+    for forbidden in ["style=", "onclick=", "http://", "https://"] {
+        assert!(!text.contains(forbidden), "it has {forbidden}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The demo page, the admin page and the browser SDK, embedded in the binary.
+//! The demo page, the pages of admins and of the reference, and the browser SDK, embedded in the binary.
 use std::borrow::Cow;
 
 use axum::body::Body;
@@ -47,6 +47,7 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
             let path = match path {
                 "" => "index.html",
                 "admin" => "admin.html",
+                "docs" => "docs.html",
                 _ => path,
             };
             Web::get(path).map(|file| (path, file))
