@@ -74,7 +74,7 @@ pub struct AllocationsView {
 #[schema(as = Configuration)]
 pub struct ConfigView {
     /// Sections and keys as in `config/default.toml`; secrets are `***`.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Object>)]
     pub config: Value,
     /// What is odd about it.
     pub warnings: Vec<String>,
