@@ -14,7 +14,7 @@ const LATER = { start: '2090-01-01T00:00:00Z', end: '2090-01-02T00:00:00Z' };
 
 /**
  * An authority that speaks ACME: pebble, and before it what pebble does not know, renewal information. All names lead to
- * this machine for it.
+ * one machine for it.
  */
 export class Authority {
   #children;
@@ -26,14 +26,19 @@ export class Authority {
   #recalled = null;
   /** PEM of who signs its certificates. */
   root = '';
+  /** What servers are told of it. */
+  directoryUrl = '';
 
   /**
    * @param {number} tlsPort Where it looks for the server that asks for certificates.
+   * @param {object} [places]
+   * @param {string} [places.own] The address at which it is asked.
+   * @param {string} [places.server] The address to which all names lead.
    */
-  static async start(tlsPort) {
+  static async start(tlsPort, { own = '127.0.0.1', server = '127.0.0.1' } = {}) {
     const authority = new Authority();
     try {
-      await authority.#start(tlsPort);
+      await authority.#start(tlsPort, own, server);
     } catch (error) {
       await authority.stop();
       throw error;
@@ -41,9 +46,9 @@ export class Authority {
     return authority;
   }
 
-  async #start(tlsPort) {
+  async #start(tlsPort, own, server) {
     this.#directory = mkdtempSync(join(tmpdir(), 'duologue-authority-'));
-    makeChain(this.#directory);
+    makeChain(this.#directory, own);
     const names = ['api', 'management', 'dns', 'dnsManagement', 'front', 'http'];
     this.#ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()])));
     const { api, management, dns, dnsManagement, front, http } = this.#ports;
@@ -53,9 +58,10 @@ export class Authority {
     const config = { listenAddress, managementListenAddress, certificate, privateKey, httpPort: http, tlsPort, ocspResponderURL: '' };
     const file = join(this.#directory, 'pebble.json');
     writeFileSync(file, JSON.stringify({ pebble: config }));
-    const answers = ['-defaultIPv4', '127.0.0.1', '-defaultIPv6', '', '-http01', '', '-https01', '', '-tlsalpn01', ''];
+    const answers = ['-defaultIPv4', server, '-defaultIPv6', '', '-http01', '', '-https01', '', '-tlsalpn01', ''];
     const addresses = ['-dns01', `127.0.0.1:${dns}`, '-management', `127.0.0.1:${dnsManagement}`];
-    const mood = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0' };
+    // It rejects sound nonces now and then, unless it is told not to; the server would try again a minute later.
+    const mood = { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: '0', PEBBLE_WFE_NONCEREJECT: '0' };
     this.#children = [
       run('pebble-challtestsrv', [...answers, ...addresses], {}),
       run('pebble', ['-config', file, '-strict', '-dnsserver', `127.0.0.1:${dns}`], mood),
@@ -68,17 +74,14 @@ export class Authority {
         (error) => answer.destroy(error),
       );
     });
-    await new Promise((resolve, reject) => this.#front.once('error', reject).listen(front, '127.0.0.1', resolve));
+    await new Promise((resolve, reject) => this.#front.once('error', reject).listen(front, own, resolve));
+    this.directoryUrl = `https://${own}:${front}/dir`;
     this.root = (await this.#ask(management, { path: '/roots/0' })).body.toString();
   }
 
   /** The file with who signs its own HTTPS. */
   get caFile() {
     return join(this.#directory, 'ca.cert');
-  }
-
-  get directoryUrl() {
-    return `https://localhost:${this.#ports.front}/dir`;
   }
 
   /** The certificate that is asked about next is to be renewed at once. */

@@ -22,12 +22,13 @@ export function makeCertificate(directory, name) {
  * take no certificate signed by itself.
  *
  * @param {string} directory
+ * @param {string} address Where else than on this machine it is used.
  */
-export function makeChain(directory) {
+export function makeChain(directory, address) {
   const [ca, leaf] = ['ca', 'leaf'].map((name) => (end) => join(directory, `${name}.${end}`));
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-days', '2'];
   const run = (...options) => execFileSync('openssl', ['req', '-x509', ...key, ...options], { stdio: 'pipe' });
   run('-subj', '/CN=tests', '-keyout', ca('key'), '-out', ca('cert'));
-  const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'];
+  const names = ['-addext', `subjectAltName=DNS:localhost,IP:${address}`, '-addext', 'basicConstraints=critical,CA:FALSE'];
   run('-subj', '/CN=localhost', ...names, '-CA', ca('cert'), '-CAkey', ca('key'), '-keyout', leaf('key'), '-out', leaf('cert'));
 }

@@ -14,7 +14,7 @@ import { until } from './until.js';
 
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
-/** An authority rejects some sound requests, and the server tries again. */
+/** From the start to the first certificate. */
 const ORDER_MS = 60_000;
 /** No name server knows it; who visits is told that it leads here. */
 export const ORDERED_NAME = 'chat.example.test';
