@@ -129,7 +129,7 @@ async fn calls_and_chat_go_on_and_what_is_lost_is_told() {
     assert_eq!(b.client.refused("chat.react", react).await, "unavailable");
     assert_eq!(a.ask_upload(&server).problem(503), "unavailable");
     assert_eq!(put(&server, &promised).problem(503), "unavailable");
-    assert_eq!(files_below(&disk.path("uploads")), 0, "nothing is left of the file");
+    assert!(eventually(PATIENCE, || files_below(&disk.path("uploads")) == 0), "nothing is left of the file");
     let (status, tokens) = post_json(http, "/v1/auth/refresh", &json!({"refresh_token": a.refresh_token}));
     assert_eq!(status, 200, "nobody is sent away: {tokens}");
     assert_eq!(a.history().await, ["line 0"], "what is kept can be read");
