@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 /// Who is counted as one: an IPv4 address, or an IPv6 /64, which is what one customer of a network gets.
@@ -62,7 +63,7 @@ pub enum Full {
 /// Counts places by address. Cheap to share: `Arc<Admission>`.
 #[derive(Debug)]
 pub struct Admission {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     held: Mutex<Held>,
 }
 
@@ -75,7 +76,12 @@ struct Held {
 impl Admission {
     /// Nobody holds anything yet.
     pub fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, held: Mutex::default() })
+        Arc::new(Self { limits: ArcSwap::from_pointee(limits), held: Mutex::default() })
+    }
+
+    /// Goes by these limits from now on. Who holds more than they allow keeps it.
+    pub fn change(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// Takes a place for `ip`.
@@ -85,13 +91,14 @@ impl Admission {
     /// [`Full`] says which limit is reached; nothing is taken then.
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Full> {
         let key = AddressKey::from(ip);
-        let unlimited = lies_in(ip, &self.limits.exempt);
+        let limits = self.limits.load();
+        let unlimited = lies_in(ip, &limits.exempt);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.total >= self.limits.total {
+        if held.total >= limits.total {
             return Err(Full::Total);
         }
         let of_address = held.by_address.get(&key).copied().unwrap_or(0);
-        if !unlimited && of_address >= self.limits.per_address {
+        if !unlimited && of_address >= limits.per_address {
             return Err(Full::Address);
         }
         held.by_address.insert(key, of_address + 1);
@@ -162,6 +169,17 @@ mod tests {
         assert_eq!(admission.held(), 3);
         drop(held);
         assert_eq!(admission.held(), 0);
+    }
+
+    #[test]
+    fn other_limits_hold_for_whoever_comes_then() {
+        let admission = admission(10, 1, &[]);
+        let _first = admission.admit(ip("192.0.2.1")).expect("free");
+        assert_eq!(admission.admit(ip("192.0.2.1")).err(), Some(Full::Address));
+        admission.change(Limits { total: 10, per_address: 2, exempt: Vec::new() });
+        let _second = admission.admit(ip("192.0.2.1")).expect("free");
+        admission.change(Limits { total: 1, per_address: 2, exempt: Vec::new() });
+        assert_eq!((admission.held(), admission.admit(ip("192.0.2.2")).err()), (2, Some(Full::Total)));
     }
 
     #[test]

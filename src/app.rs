@@ -11,6 +11,7 @@ mod numbers;
 mod operator;
 mod probing;
 mod relaying;
+mod reloading;
 mod series;
 mod service;
 mod storing;
@@ -31,11 +32,12 @@ use tracing::info;
 use tracing::warn;
 
 use crate::admission::Limits;
-use crate::app::administering::Seen;
+use crate::app::administering::Shown;
 use crate::app::doors::Listeners;
 use crate::app::doors::Purpose;
 use crate::app::operator::Asked;
 use crate::app::operator::Operator;
+use crate::app::reloading::Audience;
 use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::token::TokenSettings;
 use crate::auth::turn::Minter;
@@ -45,7 +47,6 @@ use crate::bus::NodeId;
 use crate::classifier;
 use crate::config;
 use crate::config::Config;
-use crate::events;
 use crate::events::Feed;
 use crate::files;
 use crate::files::Desk;
@@ -138,7 +139,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         clock,
         usage_out,
     )?;
-    let listeners = Listeners { tcp, udp: plane.udp_addresses().to_vec() };
+    let listeners = Arc::new(Listeners { tcp, udp: plane.udp_addresses().to_vec() });
 
     let mut tasks = JoinSet::new();
     let (engine, engine_task) = runner::start(matchmaking_settings(&config), clock);
@@ -165,11 +166,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(desk) = &desk {
         tasks.spawn(named("files", files::collect(desk.clone())));
     }
-    let told = telling::sinks(&config)?;
-    let sink_stats: Vec<_> = told.iter().map(|(sink, stats)| (sink.as_str(), Arc::clone(stats))).collect();
-    for (sink, stats) in told {
-        tasks.spawn(named("events", events::courier::run(store.clone(), sink, stats)));
-    }
+    let sink_stats = telling::stats();
+    let (sinks_told, sinks_wanted) = watch::channel(config.events.clone());
+    let couriers = telling::keep(store.clone(), telling::sinks(&config.events)?, sinks_wanted, sink_stats.clone());
+    tasks.spawn(named("events", couriers));
     let feed = Feed::new(store.clone());
     // The only node of its process, and there is no bus between processes yet.
     let (line, carrier) = LocalBus::default().join(NodeId(settings.server.node.as_str().into()));
@@ -182,7 +182,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         tasks.spawn(named("classifier", classifier::run(service, questions, hub.clone(), counts)));
     }
     tasks.spawn(named("accounts", identifying::watch(&store, &hub).await?.run()));
-    let accounts = identifying::desk(&config, store, &hub, clock);
+    let accounts = identifying::desk(&config, store.clone(), &hub, clock);
     tasks.spawn(named("relay bridge", relaying::bridge(plane.clone(), relay_in, usage)));
     let stop_watching = CancellationToken::new();
     tasks.spawn(named("certificate watch", Arc::clone(&certificates).watch(stop_watching.clone())));
@@ -200,26 +200,24 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (series, series_task) = series::start(measured, clock);
     tasks.spawn(named("series", series_task));
     let health = Arc::new(probe::Health::default());
+    let (probe_told, every) = watch::channel(config.server.probe_interval);
     if let Some(target) = probing::target(&config, &listeners) {
-        let (minter, every) = (minter.clone(), config.server.probe_interval);
+        let minter = minter.clone();
         let watch = probe::watch(target, probing::SESSION, minter, every, clock, Arc::clone(&health));
         tasks.spawn(named("relay's own test", watch));
     }
-    let (shown, config_shown) = watch::channel(administering::shown(&config));
+    let (shown, config_shown) = watch::channel(Shown::new(&config));
     let (drain_asked, drain_asks) = mpsc::channel(1);
-    let seen = Seen::new(config.http.admins_see_addresses);
-    let drain = (drain_asked, config.server.shutdown_grace);
-    let admin = administering::hooks(&plane, clock, config_shown, series, drain, seen);
+    let admin = administering::hooks(&plane, clock, config_shown, series, drain_asked);
 
     let page = Arc::new(OnceLock::new());
-    let guest_check = identifying::guest_check(&config, clock)?;
+    let guests = identifying::guests(&config, clock)?;
     let passwords = accounts.as_ref().map(|desk| Arc::clone(desk.stats()));
     let web = http::Server::new(
         http_settings(&config, &listeners),
         Hooks {
-            accounts,
-            guest_check,
-            guest_work: identifying::guest_work(&config, clock),
+            accounts: accounts.clone(),
+            guests: guests.clone(),
             admin: Some(admin),
             challenge,
             ..hooks(&hub, ready(&plane, &certificates, &listeners, &health, &store_stats), &page, desk.clone(), feed)
@@ -250,8 +248,25 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let host = config.server.public_host.in_url().to_string();
     // Whoever reads that the server is there may send it a signal at once.
-    let asked = Asked { drain: drain_asks, shown, renewal: renewal_asked, screen };
-    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, minter, asked)?;
+    let asked = Asked { drain: drain_asks, shown, renewal: renewal_asked };
+    let audience = Audience {
+        clock,
+        minter,
+        listeners: Arc::clone(&listeners),
+        sharing,
+        hub: hub.clone(),
+        web: web.clone(),
+        door: Arc::clone(front.admission()),
+        accounts,
+        files: desk.clone(),
+        store,
+        sinks: sinks_told,
+        probe: probe_told,
+        spans: exporter.control(),
+        screen,
+        guests,
+    };
+    let mut operator = Operator::new(config, state, tcp_addresses, own_addresses, certificates, asked, audience)?;
     listeners.print(&host)?;
     operator.announce();
     info!(version = env!("CARGO_PKG_VERSION"), mode = mode.label(), "started");
@@ -261,6 +276,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if outcome.is_ok() {
         operator.drain(&plane, &hub, &web).await;
     }
+    // It knows hub, store and web too, which end once nobody does.
+    drop(operator);
     front.stop().await;
     web.shutdown(HTTP_GRACE).await;
     drop((web, hub));
@@ -362,6 +379,7 @@ fn signal_settings(
         },
         screen: Arc::new(Screen::new(Arc::clone(&config.moderation.text_rules))),
         classifier: None,
+        queue_capacity: config.matchmaking.capacity,
         survives: config.database().is_some(),
         files,
     }

@@ -27,6 +27,7 @@ use support::eventually;
 use support::ports;
 use support::require_program;
 use support::ws::matched_pair;
+use tokio_util::sync::CancellationToken;
 
 /// How long an event may be on its way, pauses after failures included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,7 +137,7 @@ async fn what_was_added_before_a_kill_and_not_noted_is_not_added_again() {
     let run = || {
         let url = Secret::new(redis.url.clone().into_bytes());
         let sink = Sink::redis(&url, STREAM.into(), 5000).expect("an address");
-        tokio::spawn(courier::run(store.clone(), sink, Arc::default()))
+        tokio::spawn(courier::run(store.clone(), sink, Arc::default(), CancellationToken::new()))
     };
     let subjects = || -> Vec<String> { redis.entries().into_iter().map(|(.., subject)| subject).collect() };
     add("one").await;

@@ -159,6 +159,7 @@ fn signaling(clock: Clock, tasks: &mut JoinSet<()>) -> (signal::Handle, Feed) {
         },
         session_limit: None,
         resume_window: Duration::from_secs(30),
+        queue_capacity: 200_000,
         ice_policy: signal::IcePolicy::All,
         ice_urls: Vec::new(),
         minter: Minter::new(Secret::new(*b"another secret")),

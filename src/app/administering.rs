@@ -58,32 +58,47 @@ impl Seen {
     }
 }
 
-/// The configuration in force as admins see it, secrets masked.
-pub(super) fn shown(config: &Config) -> ConfigView {
-    // Whatever has a TOML form has a JSON form.
-    ConfigView { config: json!(config), warnings: config.warnings() }
+/// What admins see of the configuration in force.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The whole of it, secrets masked.
+    view: ConfigView,
+    seen: Seen,
+    /// What calls are given when the node drains.
+    grace: Duration,
 }
 
-/// The hooks. `drain` is heard by the operator's task, which gives calls `grace`.
+impl Shown {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            // Whatever has a TOML form has a JSON form.
+            view: ConfigView { config: json!(config), warnings: config.warnings() },
+            seen: Seen::new(config.http.admins_see_addresses),
+            grace: config.server.shutdown_grace,
+        }
+    }
+}
+
+/// The hooks. `drain` is heard by the operator's task.
 pub(super) fn hooks(
     plane: &DataPlane,
     clock: Clock,
-    config: watch::Receiver<ConfigView>,
+    config: watch::Receiver<Shown>,
     series: series::Handle,
-    (drain, grace): (mpsc::Sender<()>, Duration),
-    seen: Seen,
+    drain: mpsc::Sender<()>,
 ) -> AdminHooks {
     let (lists, ends) = (plane.clone(), plane.clone());
+    let (listed, drained) = (config.clone(), config.clone());
     AdminHooks {
         allocations: Arc::new(move |query| {
-            let plane = lists.clone();
+            let (plane, seen) = (lists.clone(), listed.borrow().seen);
             Box::pin(async move { list(&plane, query, seen, clock.now()).await })
         }),
         end_allocation: Arc::new(move |name| {
             let plane = ends.clone();
             Box::pin(async move { end(&plane, &name).await })
         }),
-        config: Arc::new(move || config.borrow().clone()),
+        config: Arc::new(move || config.borrow().view.clone()),
         series: Arc::new(move |after| {
             let series = series.clone();
             Box::pin(async move {
@@ -92,7 +107,7 @@ pub(super) fn hooks(
             })
         }),
         drain: Arc::new(move || match drain.try_send(()) {
-            Ok(()) => Ok(DrainView { draining: true, grace_ms: grace.as_millis() as u64 }),
+            Ok(()) => Ok(DrainView { draining: true, grace_ms: drained.borrow().grace.as_millis() as u64 }),
             Err(_) => Err(Problem::new(ErrorCode::Conflict, "this node drains already")),
         }),
     }
@@ -196,7 +211,7 @@ mod tests {
         config.turn.users = [("ann".to_owned(), secret.clone())].into();
         config.auth.jwt_secrets = vec![secret.clone()];
         config.events.webhook_secret = Some(secret);
-        let told = serde_json::to_string(&shown(&config)).expect("JSON");
+        let told = serde_json::to_string(&Shown::new(&config).view).expect("JSON");
         assert!(!told.contains("never to be seen"), "{told}");
         assert!(told.contains("\"users\":{\"ann\":\"***\"}"), "{told}");
     }

@@ -24,11 +24,16 @@ pub(super) fn sharing(config: &Config, state: &State) -> Option<FileSharing> {
             links: FileLinks::new(state.files_secret.clone()),
             link_life: config.files.link_life,
             released: Arc::new(Notify::new()),
-            evidence: EvidenceLimits {
-                bytes_per_report: config.files.evidence_bytes_per_report,
-                total_bytes: config.files.evidence_bytes,
-            },
+            evidence: evidence(config),
         }),
+    }
+}
+
+/// How much stays for reports.
+pub(super) fn evidence(config: &Config) -> EvidenceLimits {
+    EvidenceLimits {
+        bytes_per_report: config.files.evidence_bytes_per_report,
+        total_bytes: config.files.evidence_bytes,
     }
 }
 
@@ -53,6 +58,19 @@ pub(super) fn blobs(config: &Config) -> anyhow::Result<Blobs> {
     blobs.context("files")
 }
 
+/// How much is taken.
+pub(super) fn limits(config: &Config) -> files::Limits {
+    let files = &config.files;
+    files::Limits {
+        voice_bytes: files.voice_bytes,
+        image_bytes: files.image_bytes,
+        file_bytes: files.file_bytes,
+        bytes_per_user: files.bytes_per_user,
+        files_per_user: files.files_per_user,
+        total_bytes: files.total_bytes,
+    }
+}
+
 /// The desk behind the routes of files, where there are any.
 ///
 /// # Errors
@@ -65,16 +83,8 @@ pub(super) async fn open(
     clock: Clock,
 ) -> anyhow::Result<Option<Desk>> {
     let Some(sharing) = sharing else { return Ok(None) };
-    let files = &config.files;
     let settings = files::Settings {
-        limits: files::Limits {
-            voice_bytes: files.voice_bytes,
-            image_bytes: files.image_bytes,
-            file_bytes: files.file_bytes,
-            bytes_per_user: files.bytes_per_user,
-            files_per_user: files.files_per_user,
-            total_bytes: files.total_bytes,
-        },
+        limits: limits(config),
         links: sharing.links.clone(),
         blobs: blobs(config)?,
         released: Arc::clone(&sharing.released),

@@ -8,6 +8,7 @@ use crate::auth::foreign_keys::ForeignKeys;
 use crate::auth::proof_of_work::BITS_MAX;
 use crate::config::Config;
 use crate::http::hooks::GuestCheckHook;
+use crate::http::hooks::GuestHooks;
 use crate::http::hooks::GuestWorkHooks;
 use crate::identity::Desk;
 use crate::identity::GuestCheck;
@@ -46,12 +47,21 @@ pub(super) fn keys(config: &Config, keys: &ForeignKeys) -> anyhow::Result<Option
     Ok(Some((ring, fetcher)))
 }
 
+/// What guests have to show.
+///
+/// # Errors
+///
+/// The machine has no certificates to judge others by.
+pub(super) fn guests(config: &Config, clock: Clock) -> anyhow::Result<GuestHooks> {
+    Ok(GuestHooks { work: guest_work(config, clock), check: guest_check(config, clock)? })
+}
+
 /// Who is asked about guests; `None`: nobody.
 ///
 /// # Errors
 ///
 /// The machine has no certificates to judge others by.
-pub(super) fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Option<GuestCheckHook>> {
+fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Option<GuestCheckHook>> {
     if config.auth.guest_check_url.is_empty() {
         return Ok(None);
     }
@@ -65,7 +75,7 @@ pub(super) fn guest_check(config: &Config, clock: Clock) -> anyhow::Result<Optio
 }
 
 /// What guests have to work for; `None`: nothing.
-pub(super) fn guest_work(config: &Config, clock: Clock) -> Option<GuestWorkHooks> {
+fn guest_work(config: &Config, clock: Clock) -> Option<GuestWorkHooks> {
     // More was refused with the configuration.
     let bits = u8::try_from(config.auth.guest_proof_of_work_bits).unwrap_or(BITS_MAX);
     if bits == 0 {
@@ -81,10 +91,14 @@ pub(super) fn guest_work(config: &Config, clock: Clock) -> Option<GuestWorkHooks
 
 /// The desk behind the routes of accounts, where there are any.
 pub(super) fn desk(config: &Config, store: runner::Handle, hub: &Handle, clock: Clock) -> Option<Desk> {
-    let settings = Settings {
+    config.auth.accounts.then(|| Desk::new(settings(config), store, hub.clone(), clock))
+}
+
+/// What the desk goes by.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
         registration: config.auth.registration,
         logins_per_minute: config.limits.logins_per_minute,
         exempt: config.limits.exempt.clone(),
-    };
-    config.auth.accounts.then(|| Desk::new(settings, store, hub.clone(), clock))
+    }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::acme;
+use crate::app::telling::StatsBySink;
 use crate::events::SinkStats;
 use crate::files;
 use crate::filter::Screen;
@@ -240,20 +241,15 @@ pub(super) fn probe(metrics: &mut Metrics, health: &Arc<probe::Health>) {
 }
 
 /// Registers what the couriers count, by the names of their sinks.
-pub(super) fn events(metrics: &mut Metrics, sinks: Vec<(&'static str, Arc<SinkStats>)>) {
+pub(super) fn events(metrics: &mut Metrics, sinks: StatsBySink) {
     by_sink(metrics, sinks.clone(), metrics::EVENTS_TOLD, SinkStats::told);
     by_sink(metrics, sinks.clone(), metrics::EVENTS_FAILURES, SinkStats::failures);
     by_sink(metrics, sinks, metrics::EVENTS_WAITING, SinkStats::waiting);
 }
 
-fn by_sink(
-    metrics: &mut Metrics,
-    sinks: Vec<(&'static str, Arc<SinkStats>)>,
-    metric: metrics::Family<1>,
-    count: fn(&SinkStats) -> u64,
-) {
+fn by_sink(metrics: &mut Metrics, sinks: StatsBySink, metric: metrics::Family<1>, count: fn(&SinkStats) -> u64) {
     metrics.register(metric, move |samples| {
-        for (sink, stats) in &sinks {
+        for (sink, stats) in sinks.iter().filter(|(_, stats)| stats.is_used()) {
             samples.add([*sink], count(stats));
         }
     });

@@ -21,46 +21,19 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::addresses;
-use crate::app::administering;
+use crate::app::administering::Shown;
 use crate::app::interfaces::Interfaces;
 use crate::app::relaying;
+use crate::app::reloading;
+use crate::app::reloading::Audience;
 use crate::app::service::Service;
-use crate::auth::turn::Minter;
 use crate::config::Config;
-use crate::filter::Screen;
 use crate::http;
-use crate::http::node_view::ConfigView;
 use crate::listener::Certificates;
 use crate::signal::Handle;
 use crate::state::State;
 use crate::telemetry;
 use crate::transport::DataPlane;
-
-/// The keys a reload carries out; any other that changed waits for a restart.
-const RELOADABLE: [&str; 22] = [
-    "log.level",
-    "moderation.text_rules_file",
-    "turn.secrets",
-    "turn.users",
-    "turn.strict_expiry",
-    "turn.alternate_server",
-    "relay.allow_private_peers",
-    "relay.allow_peers",
-    "relay.deny_peers",
-    "relay.limits.allocations_per_user",
-    "relay.limits.allocations_per_session",
-    "relay.limits.allocations_per_address",
-    "relay.limits.allocations",
-    "relay.limits.permissions",
-    "relay.limits.channels",
-    "relay.limits.peers",
-    "relay.limits.bytes_per_second",
-    "relay.limits.packets_per_second",
-    "relay.limits.total_bytes_per_second",
-    "relay.limits.unauthenticated_per_second",
-    "relay.limits.failures_per_minute",
-    "relay.limits.max_lifetime",
-];
 
 /// How often a draining server looks whether allocations are left.
 const ALLOCATIONS_INTERVAL: Duration = Duration::from_millis(50);
@@ -73,17 +46,16 @@ pub(super) struct Asked {
     /// To drain.
     pub(super) drain: mpsc::Receiver<()>,
     /// What they see of the configuration.
-    pub(super) shown: watch::Sender<ConfigView>,
+    pub(super) shown: watch::Sender<Shown>,
     /// Told when the operator wants certificates looked at.
     pub(super) renewal: Arc<Notify>,
-    /// What people may not say.
-    pub(super) screen: Arc<Screen>,
 }
 
 /// Listens to signals and to admins, and carries out what they want.
 pub(super) struct Operator {
     config: Config,
     asked: Asked,
+    audience: Audience,
     state: State,
     tcp_addresses: Vec<SocketAddr>,
     /// Of this machine, as of the last look.
@@ -93,8 +65,6 @@ pub(super) struct Operator {
     interfaces: Interfaces,
     service: Service,
     certificates: Arc<Certificates>,
-    /// Signaling mints with a clone of it.
-    minter: Minter,
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
@@ -107,13 +77,14 @@ impl Operator {
         tcp_addresses: Vec<SocketAddr>,
         own_addresses: Vec<IpAddr>,
         certificates: Arc<Certificates>,
-        minter: Minter,
         asked: Asked,
+        audience: Audience,
     ) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen to signals");
         Ok(Self {
             config,
             asked,
+            audience,
             state,
             tcp_addresses,
             own_addresses,
@@ -121,7 +92,6 @@ impl Operator {
             interfaces: Interfaces::watch(),
             service: Service::new(),
             certificates,
-            minter,
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
@@ -147,7 +117,7 @@ impl Operator {
                     info!("an admin asks to drain");
                     return Ok(());
                 }
-                _ = self.hang_up.recv() => self.reload(plane),
+                _ = self.hang_up.recv() => self.reload(plane).await,
                 () = self.interfaces.changed() => self.review_addresses(plane),
                 () = sleep(RETELL_INTERVAL), if !self.is_told => self.reconfigure(plane),
                 () = self.service.watchdog_due() => self.report_alive(plane),
@@ -166,51 +136,42 @@ impl Operator {
         }
     }
 
-    fn reload(&mut self, plane: &DataPlane) {
+    async fn reload(&mut self, plane: &DataPlane) {
         self.service.reloading();
-        self.carry_out(plane);
+        self.carry_out(plane).await;
         // Whatever came of it, the server is what it was or better.
         self.service.ready();
     }
 
-    fn carry_out(&mut self, plane: &DataPlane) {
+    async fn carry_out(&mut self, plane: &DataPlane) {
         match self.certificates.reload() {
             Ok(true) => info!("certificate renewed"),
             Ok(false) => {}
             Err(error) => warn!(%error, "the old certificate stays"),
         }
         self.asked.renewal.notify_one();
-        let fresh = match self.config.reload() {
+        let mut fresh = match self.config.reload() {
             Ok(fresh) => fresh,
             Err(problems) => return error!(%problems, "the configuration stays as it was"),
         };
         for key in self.config.changed_keys(&fresh) {
-            if !RELOADABLE.iter().any(|reloadable| key == *reloadable || key.starts_with(&format!("{reloadable}."))) {
+            if !reloading::is_reloaded(&key) {
                 warn!(key, "changed, but only a restart carries it out");
             }
         }
         if let Err(error) = telemetry::set_level(&fresh.log.level) {
             warn!(%error, "the log level stays as it was");
         }
-        // What cannot change while running stays as it was at the start, so that a later reload names it again.
-        self.config.log.level = fresh.log.level;
-        self.config.moderation.text_rules_file = fresh.moderation.text_rules_file;
-        self.config.moderation.text_rules = fresh.moderation.text_rules;
-        self.asked.screen.replace(Arc::clone(&self.config.moderation.text_rules));
-        self.config.turn.secrets = fresh.turn.secrets;
-        self.config.turn.users = fresh.turn.users;
-        self.config.turn.strict_expiry = fresh.turn.strict_expiry;
-        self.config.turn.alternate_server = fresh.turn.alternate_server;
-        self.config.relay.allow_private_peers = fresh.relay.allow_private_peers;
-        self.config.relay.allow_peers = fresh.relay.allow_peers;
-        self.config.relay.deny_peers = fresh.relay.deny_peers;
-        self.config.relay.limits = fresh.relay.limits;
+        self.audience.sift(&self.config, &mut fresh);
+        let old = self.config.clone();
+        reloading::take_over(&mut self.config, fresh);
         self.list_addresses();
         self.reconfigure(plane);
         // After the relay: what is minted from here on must be good there.
-        self.minter.renew(relaying::minting_secret(&self.config, &self.state));
-        self.asked.shown.send_replace(administering::shown(&self.config));
-        info!(text_rules = self.asked.screen.rules(), "reloaded");
+        self.audience.minter.renew(relaying::minting_secret(&self.config, &self.state));
+        self.audience.tell(&old, &self.config, &self.state).await;
+        self.asked.shown.send_replace(Shown::new(&self.config));
+        info!(text_rules = self.audience.screen.rules(), "reloaded");
     }
 
     /// Tells the relay if this machine has got or lost addresses: nobody may use it to reach them.
@@ -258,7 +219,7 @@ impl Operator {
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
                 // Where clients are sent may become known only now. The manager knows of the stop, not of this.
-                _ = self.hang_up.recv() => self.carry_out(plane),
+                _ = self.hang_up.recv() => self.carry_out(plane).await,
                 () = sleep(RETELL_INTERVAL), if !self.is_told => self.reconfigure(plane),
                 () = self.service.watchdog_due() => self.report_alive(plane),
             }

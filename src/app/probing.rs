@@ -10,11 +10,8 @@ use crate::probe::Way;
 /// The session of the attempts' credentials; what the relay did for it is told to nobody.
 pub(super) const SESSION: &str = "own-test";
 
-/// What is tried: datagrams where the relay takes them, else a connection. `None`: nothing can be, or is to be.
+/// What is tried: datagrams where the relay takes them, else a connection. `None`: nothing can be.
 pub(super) fn target(config: &Config, listeners: &Listeners) -> Option<Target> {
-    if config.server.probe_interval.is_zero() {
-        return None;
-    }
     let udp = listeners.udp.first().map(|listener| (Way::Udp, *listener));
     let tcp = [Purpose::TurnTcp, Purpose::Shared].iter().find_map(|purpose| listeners.of(*purpose).next());
     let (way, listener) = udp.or(tcp.map(|listener| (Way::Tcp, listener)))?;

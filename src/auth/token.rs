@@ -203,6 +203,8 @@ pub struct Tokens {
     foreign_issuer: Option<String>,
     foreign_audience: Option<String>,
     access_ttl: Duration,
+    /// The longest life that any access token of ours may have been given.
+    access_ttl_max: Duration,
     refresh_ttl: Duration,
     families: Families,
 }
@@ -239,9 +241,20 @@ impl Tokens {
             foreign_issuer: settings.foreign_issuer.clone(),
             foreign_audience: settings.foreign_audience.clone(),
             access_ttl: settings.access_ttl,
+            access_ttl_max: settings.access_ttl,
             refresh_ttl: settings.refresh_ttl,
             families: Families::default(),
         }
+    }
+
+    /// Goes by what these settings say of a backend's tokens, and of the lives of ours, from now on. Our own keys stay.
+    pub fn change(&mut self, settings: &TokenSettings) {
+        self.foreign = settings.foreign_secrets.iter().map(|key| DecodingKey::from_secret(key.expose())).collect();
+        self.foreign_issuer.clone_from(&settings.foreign_issuer);
+        self.foreign_audience.clone_from(&settings.foreign_audience);
+        self.access_ttl = settings.access_ttl;
+        self.access_ttl_max = self.access_ttl_max.max(settings.access_ttl);
+        self.refresh_ttl = settings.refresh_ttl;
     }
 
     /// Takes a family back that was kept when it last changed.
@@ -330,7 +343,7 @@ impl Tokens {
         }
         for family in ended {
             // Access tokens of the family live at most that long.
-            self.families.bury(family, now + self.access_ttl);
+            self.families.bury(family, now + self.access_ttl_max);
         }
     }
 
@@ -351,7 +364,7 @@ impl Tokens {
             Err(error) => {
                 if let RefreshError::Reused(family) = &error {
                     // Access tokens of the family live at most that long.
-                    self.families.bury(family.clone(), now + self.access_ttl);
+                    self.families.bury(family.clone(), now + self.access_ttl_max);
                 }
                 Err(error)
             }

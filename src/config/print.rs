@@ -28,12 +28,21 @@ impl Config {
             ("turn.users", self.turn.users == other.turn.users),
             ("auth.jwt_secrets", self.auth.jwt_secrets == other.auth.jwt_secrets),
             ("auth.guest_check_secret", self.auth.guest_check_secret == other.auth.guest_check_secret),
+            ("tls.acme.eab_key", self.tls.acme.eab_key == other.tls.acme.eab_key),
+            ("events.webhook_secret", self.events.webhook_secret == other.events.webhook_secret),
+            ("events.redis_url", self.events.redis_url == other.events.redis_url),
+            ("telemetry.otlp_headers", self.telemetry.otlp_headers == other.telemetry.otlp_headers),
             ("moderation.classifier_secret", self.moderation.classifier_secret == other.moderation.classifier_secret),
             ("files.s3.access_key_id", self.files.s3.access_key_id == other.files.s3.access_key_id),
             ("files.s3.secret_access_key", self.files.s3.secret_access_key == other.files.s3.secret_access_key),
         ];
         changed.extend(secrets.iter().filter(|(_, same)| !same).map(|(key, _)| *key));
         changed.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Every dotted key.
+    pub fn keys(&self) -> Vec<String> {
+        self.values_by_key().into_keys().collect()
     }
 
     /// Every dotted key with its printed value; the maps that operators name the keys of are one value.

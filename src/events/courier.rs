@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing::warn;
 
@@ -10,8 +11,10 @@ use crate::events::sink::Sink;
 use crate::events::stats::SinkStats;
 use crate::store::Event;
 use crate::store::EventNumber;
+use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::runner::Handle;
+use crate::store::runner::Job;
 
 /// Between two looks for events while there are none.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -20,31 +23,43 @@ const BATCH_MAX: usize = 100;
 /// After the first failure, and after the most that follow one another; each pause in between is twice the one before.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
-/// Tells a sink all that happens from its first start on, until the store has stopped.
-pub async fn run(store: Handle, mut sink: Sink, stats: Arc<SinkStats>) {
+/// Tells a sink all that happens from its first start on, until the store has stopped, or until `stop`: then what is under way comes
+/// to its end first, so that nothing is told twice.
+pub async fn run(store: Handle, sink: Sink, stats: Arc<SinkStats>, stop: CancellationToken) {
+    stats.set_used(true);
+    tell(&store, sink, &stats, &stop).await;
+    stats.set_used(false);
+}
+
+async fn tell(store: &Handle, mut sink: Sink, stats: &SinkStats, stop: &CancellationToken) {
+    let rest = |pause: Duration| stop.run_until_cancelled(sleep(pause));
     let name = sink.as_str();
     let mut trouble = Trouble::default();
     let mut told = loop {
-        match first(&store, name).await {
+        match first(store, name).await {
             Ok(told) => break told,
             Err(StoreError::Stopped) => return,
-            Err(_) => sleep(trouble.pause()).await,
+            Err(_) => {
+                if rest(trouble.pause()).await.is_none() {
+                    return;
+                }
+            }
         }
     };
-    loop {
+    while !stop.is_cancelled() {
         let read = store.read(move |store| Ok((store.events(told, BATCH_MAX)?, store.last_event()?))).await;
         let (events, last) = match read {
             Ok(read) => read,
             Err(StoreError::Stopped) => return,
             Err(_) => {
                 // Counted and logged by the thread it befell.
-                sleep(trouble.pause()).await;
+                rest(trouble.pause()).await;
                 continue;
             }
         };
         if events.is_empty() {
             stats.set_waiting(0);
-            sleep(LOOK_INTERVAL).await;
+            rest(LOOK_INTERVAL).await;
             continue;
         }
         let batch: Vec<&Event> = events.iter().map(|(_, event)| event).collect();
@@ -65,10 +80,23 @@ pub async fn run(store: Handle, mut sink: Sink, stats: Arc<SinkStats>) {
                 if delivery.taken > 0 {
                     trouble.eases();
                 }
-                sleep(trouble.goes_on(name, &why)).await;
+                rest(trouble.goes_on(name, &why)).await;
             }
         }
     }
+}
+
+/// Has a sink that is new told of what happens from this write on.
+pub fn mark(sink: &'static str) -> Job {
+    let note = move |store: &mut dyn Store| match store.told(sink)? {
+        Some(_) => Ok(()),
+        None => {
+            let last = store.last_event()?;
+            store.put_told(sink, last)
+        }
+    };
+    // If it is lost, the courier does it when it comes to it.
+    Job::write("event mark", note, |_| {})
 }
 
 /// How far the sink has been told; a new one is told what happens from now on.
@@ -162,7 +190,7 @@ mod tests {
                 taken.lock().expect("lock").extend(events[..some].iter().map(|event| event.subject.to_string()));
                 some
             }));
-            tokio::spawn(run(store.clone(), sink, Arc::default()))
+            tokio::spawn(run(store.clone(), sink, Arc::default(), CancellationToken::new()))
         };
         let mut courier = start();
         for number in 0..600 {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::sync::oneshot;
@@ -149,7 +150,7 @@ pub struct Desk {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) limits: Limits,
+    pub(super) limits: ArcSwap<Limits>,
     pub(super) links: FileLinks,
     pub(super) blobs: Blobs,
     pub(super) released: Arc<Notify>,
@@ -173,13 +174,18 @@ impl Desk {
         stats.promise(kept.bytes, u64::MAX);
         stats.fulfil(kept.bytes.saturating_sub(promised.bytes));
         let Settings { limits, links, blobs, released } = settings;
-        let arriving = Mutex::default();
+        let (limits, arriving) = (ArcSwap::from_pointee(limits), Mutex::default());
         Ok(Self { inner: Arc::new(Inner { limits, links, blobs, released, store, clock, stats, arriving }) })
     }
 
     /// What is counted here.
     pub fn stats(&self) -> &Arc<Stats> {
         &self.inner.stats
+    }
+
+    /// Promises by these limits from now on; what is promised or kept stays.
+    pub fn change(&self, limits: Limits) {
+        self.inner.limits.store(Arc::new(limits));
     }
 
     /// Ends what broke off in a bucket; `patience` bounds the wait.
@@ -205,7 +211,7 @@ impl Desk {
         if let Some(mime) = &wish.mime {
             sniff::check_type(mime)?;
         }
-        let max_bytes = inner.limits.bytes_of(kind);
+        let max_bytes = inner.limits.load().bytes_of(kind);
         if wish.size == 0 {
             return Err(Refusal::bad_request("size is the number of bytes, at least 1"));
         }
@@ -213,7 +219,7 @@ impl Desk {
             let message = format!("a file of this kind has at most {max_bytes} bytes");
             return Err(Refusal { message: message.into(), ..Refusal::too_large("") });
         }
-        let room = Room::promise(&inner.stats, wish.size, inner.limits.total_bytes)
+        let room = Room::promise(&inner.stats, wish.size, inner.limits.load().total_bytes)
             .ok_or_else(|| Refusal::new(ErrorCode::Unavailable, "the server has no room for more files now"))?;
         let now = inner.clock.now().unix;
         let upload = Upload {
@@ -235,7 +241,7 @@ impl Desk {
     }
 
     async fn promise(&self, upload: Upload, room: Room) -> Result<(), Refusal> {
-        let Limits { bytes_per_user, files_per_user, total_bytes, .. } = self.inner.limits;
+        let Limits { bytes_per_user, files_per_user, total_bytes, .. } = **self.inner.limits.load();
         let is_crowded = self.inner.stats.bytes_promised() > total_bytes / PROMISED_SHARE;
         let (answer, answered) = oneshot::channel();
         let store = move |store: &mut dyn Store| {

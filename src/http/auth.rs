@@ -171,10 +171,11 @@ pub(crate) async fn guest(
     body: Body,
 ) -> Result<Response, Problem> {
     let request: GuestRequest = body::read(&headers, body).await?;
-    if let Some(work) = &inner.hooks.guest_work {
+    let guests = inner.guests();
+    if let Some(work) = &guests.work {
         (work.admit)(client.ip, &request.challenge, &request.number)?;
     }
-    if let Some(check) = &inner.hooks.guest_check {
+    if let Some(check) = &guests.check {
         (check)(client.ip, request.device_id.clone(), request.proof).await?;
     }
     (inner.hooks.guest)(client.ip, request.device_id).await.map(|issued| tokens(&issued))
@@ -186,7 +187,8 @@ pub(crate) async fn challenge(
     Extension(client): Extension<Client>,
 ) -> Result<Response, Problem> {
     let none = || Problem::new(ErrorCode::NotFound, "guests need not work here");
-    let work = inner.hooks.guest_work.as_ref().ok_or_else(none)?;
+    let guests = inner.guests();
+    let work = guests.work.as_ref().ok_or_else(none)?;
     let task = (work.task)(client.ip);
     Ok(body::reply(&ChallengeReply {
         challenge: &task.challenge,

@@ -17,6 +17,7 @@ use hyper::header::HeaderValue;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::admission::lies_in;
 use crate::http::client_address;
 use crate::http::client_address::Client;
 use crate::http::cors;
@@ -25,6 +26,7 @@ use crate::http::request_id;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::http::server::Arrival;
 use crate::http::server::Inner;
+use crate::http::server::Rules;
 use crate::signal::ErrorCode;
 use crate::trace;
 use crate::trace::Cause;
@@ -41,10 +43,11 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
     let id = request_id::of(request.headers());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let admitted = admit(&inner, &mut request);
-    let span = if trace::is_on() { span(&inner, &request, &id) } else { Span::default() };
+    let rules = inner.rules();
+    let admitted = admit(&inner, &rules, &mut request);
+    let span = if trace::is_on() { span(&rules, &request, &id) } else { Span::default() };
     let mut response = match admitted {
-        Ok(()) => match cors::preflight(&request, &inner.origins) {
+        Ok(()) => match cors::preflight(&request, &rules.origins) {
             Some(response) => response,
             None => span.follow(next.run(request)).await,
         },
@@ -55,7 +58,7 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
         span.fail("server_error");
     }
     drop(span);
-    cors::open_to(origin.as_ref(), &inner.origins, response.headers_mut());
+    cors::open_to(origin.as_ref(), &rules.origins, response.headers_mut());
     harden(response.headers_mut());
     debug!(request = ?id, %method, path, status = response.status().as_u16(), "request answered");
     response.headers_mut().insert(X_REQUEST_ID, id);
@@ -63,14 +66,14 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
 }
 
 /// The span of a request; those who watch the node have none. The path is told as its route: in it may stand ids and signatures.
-fn span(inner: &Inner, request: &Request<Body>, id: &HeaderValue) -> Span {
+fn span(rules: &Rules, request: &Request<Body>, id: &HeaderValue) -> Span {
     if is_for_watchers(request.uri().path()) {
         return Span::default();
     }
     let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let client = request.extensions().get::<Client>();
     let cause = match (header(trace::TRACEPARENT), client) {
-        (Some(parent), Some(client)) if inner.trusts_traces_of(client.ip) => {
+        (Some(parent), Some(client)) if lies_in(client.ip, &rules.parents_from) => {
             Cause::from_headers(parent, header(trace::TRACESTATE).unwrap_or_default())
         }
         (Some(_) | None, Some(_) | None) => Cause::default(),
@@ -92,11 +95,11 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// Finds out who asks, and whether they may now.
-fn admit(inner: &Inner, request: &mut Request<Body>) -> Result<(), Box<Response>> {
+fn admit(inner: &Inner, rules: &Rules, request: &mut Request<Body>) -> Result<(), Box<Response>> {
     let Some(arrival) = request.extensions().get::<Arrival>().copied() else {
         return Err(Box::new(Problem::internal("a request without a connection").into_response()));
     };
-    let client = client_address::client(arrival.remote, request.headers(), &inner.trusted_proxies);
+    let client = client_address::client(arrival.remote, request.headers(), &rules.trusted_proxies);
     request.extensions_mut().insert(client);
     // Whoever watches the node must not be told that it is ill because it asked too often.
     if !is_for_watchers(request.uri().path()) {

@@ -101,10 +101,8 @@ pub struct Hooks {
     pub socket: SocketHook,
     /// Behind `/v1/auth/guest`.
     pub guest: GuestHook,
-    /// Behind `/v1/auth/challenge`, and before `/v1/auth/guest`; `None`: guests need not work.
-    pub guest_work: Option<GuestWorkHooks>,
-    /// Before it; `None`: nobody is asked.
-    pub guest_check: Option<GuestCheckHook>,
+    /// Before it.
+    pub guests: GuestHooks,
     /// Behind `/v1/auth/refresh`.
     pub refresh: RefreshHook,
     /// Behind `/v1/auth/verify`, `/v1/auth/me` and the `Authorization` header of `/ws`.
@@ -145,6 +143,15 @@ pub struct Hooks {
     pub admin: Option<AdminHooks>,
     /// Behind `/v1/auth/register` and `/v1/auth/login`; `None`: there are no accounts here.
     pub accounts: Option<identity::Desk>,
+}
+
+/// What guests have to show before they come.
+#[derive(Clone, Default)]
+pub struct GuestHooks {
+    /// Behind `/v1/auth/challenge`, and before `/v1/auth/guest`; `None`: guests need not work.
+    pub work: Option<GuestWorkHooks>,
+    /// `None`: nobody is asked.
+    pub check: Option<GuestCheckHook>,
 }
 
 /// What stands behind the work that guests do.
@@ -241,9 +248,8 @@ impl Hooks {
             files: desk.map(|desk| FileHooks { desk, place }),
             admin: None,
             accounts: None,
-            guest_check: None,
+            guests: GuestHooks::default(),
             challenge: None,
-            guest_work: None,
         }
     }
 }

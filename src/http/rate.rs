@@ -3,10 +3,12 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -27,9 +29,8 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// come then share budgets with each other.
 #[derive(Debug)]
 pub(crate) struct Requests {
-    interval: Duration,
+    pace: ArcSwap<Pace>,
     budget: Duration,
-    exempt: Vec<IpNet>,
     known: Mutex<Known>,
     /// Nobody can choose with whom they share.
     hasher: RandomState,
@@ -43,11 +44,28 @@ struct Known {
     sweep_from: Option<Instant>,
 }
 
+/// How many requests, and of whom they are not counted.
+#[derive(Debug)]
+struct Pace {
+    interval: Duration,
+    exempt: Vec<IpNet>,
+}
+
+impl Pace {
+    fn new(per_minute: u32, exempt: Vec<IpNet>) -> Self {
+        Self { interval: Duration::from_secs(60) / per_minute.max(1), exempt }
+    }
+}
+
 impl Requests {
     pub(crate) fn new(per_minute: u32, exempt: Vec<IpNet>) -> Self {
-        let budget = Duration::from_secs(60);
-        let interval = budget / per_minute.max(1);
-        Self { interval, budget, exempt, known: Mutex::default(), hasher: RandomState::new() }
+        let pace = ArcSwap::from_pointee(Pace::new(per_minute, exempt));
+        Self { pace, budget: Duration::from_secs(60), known: Mutex::default(), hasher: RandomState::new() }
+    }
+
+    /// Goes by another pace from now on; what is used is used.
+    pub(crate) fn change(&self, per_minute: u32, exempt: Vec<IpNet>) {
+        self.pace.store(Arc::new(Pace::new(per_minute, exempt)));
     }
 
     /// Takes one request of `ip`'s budget.
@@ -56,14 +74,15 @@ impl Requests {
     ///
     /// The time until one fits again.
     pub(crate) fn take(&self, ip: IpAddr, now: Instant) -> Result<(), Duration> {
-        if lies_in(ip, &self.exempt) {
+        let pace = self.pace.load();
+        if lies_in(ip, &pace.exempt) {
             return Ok(());
         }
         let key = AddressKey::from(ip);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.make_room(&key, now);
         let before = known.whole_at(&key, &self.hasher);
-        let whole_at = before.unwrap_or(now).max(now) + self.interval;
+        let whole_at = before.unwrap_or(now).max(now) + pace.interval;
         let used = whole_at - now;
         if used > self.budget {
             return Err(used - self.budget);
@@ -130,6 +149,17 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(requests.take(ip(1), later), Ok(()));
         assert_eq!(requests.take(ip(1), later), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn another_pace_counts_for_what_comes_then() {
+        let (requests, now) = (Requests::new(1, Vec::new()), Instant::now());
+        assert_eq!(requests.take(ip(1), now), Ok(()));
+        assert_eq!(requests.take(ip(1), now), Err(Duration::from_secs(60)));
+        requests.change(60, Vec::new());
+        assert_eq!(requests.take(ip(1), now + Duration::from_secs(1)), Ok(()));
+        requests.change(1, vec!["192.0.2.0/24".parse().expect("a network")]);
+        assert_eq!(requests.take(ip(1), now), Ok(()));
     }
 
     #[test]

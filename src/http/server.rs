@@ -1,11 +1,11 @@
 //! Serves HTTP/1.1 and HTTP/2 on connections given in, and owns their tasks.
 use std::future::Future;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use hyper::Request;
@@ -26,8 +26,8 @@ use tracing::debug;
 
 use crate::admission::Admission;
 use crate::admission::Limits;
-use crate::admission::lies_in;
 use crate::http::answers::Answers;
+use crate::http::hooks::GuestHooks;
 use crate::http::hooks::Hooks;
 use crate::http::origin;
 use crate::http::origin::Origins;
@@ -91,14 +91,20 @@ pub struct Arrival {
     pub metrics: bool,
 }
 
+/// Whom to believe what.
+pub(crate) struct Rules {
+    pub(crate) origins: Origins,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Clients that may say what their requests belong to.
+    pub(crate) parents_from: Vec<IpNet>,
+}
+
 /// What the routes share.
 pub(crate) struct Inner {
     pub(crate) hooks: Hooks,
-    pub(crate) origins: Origins,
+    rules: ArcSwap<Rules>,
+    guests: ArcSwap<GuestHooks>,
     pub(crate) url_host: String,
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    /// Clients that may say what their requests belong to.
-    parents_from: Vec<IpNet>,
     pub(crate) requests: Requests,
     pub(crate) sockets: Arc<Admission>,
     /// Files that arrive.
@@ -127,9 +133,14 @@ impl Inner {
         self.spawn_socket(async move { cause.follow(request).await });
     }
 
-    /// Whether a client may say what its request belongs to.
-    pub(crate) fn trusts_traces_of(&self, ip: IpAddr) -> bool {
-        lies_in(ip, &self.parents_from)
+    /// Whom to believe what, for one request.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// What guests have to show, for one of them.
+    pub(crate) fn guests(&self) -> Arc<GuestHooks> {
+        self.guests.load_full()
     }
 
     /// Runs a WebSocket beside the connection it came from.
@@ -150,18 +161,16 @@ impl Server {
     /// Has no connections yet.
     pub fn new(settings: Settings, hooks: Hooks) -> Self {
         let inner = Arc::new(Inner {
+            guests: ArcSwap::from_pointee(hooks.guests.clone()),
             hooks,
-            origins: settings.origins,
-            url_host: origin::url_host(&settings.public_host),
-            trusted_proxies: settings.trusted_proxies,
-            parents_from: settings.parents_from,
-            requests: Requests::new(settings.requests_per_minute, settings.sockets.exempt.clone()),
-            arrivals: Admission::new(Limits {
-                // Files know how many of all arrive at once.
-                total: usize::MAX,
-                per_address: ARRIVALS_PER_ADDRESS,
-                exempt: settings.sockets.exempt.clone(),
+            rules: ArcSwap::from_pointee(Rules {
+                origins: settings.origins,
+                trusted_proxies: settings.trusted_proxies,
+                parents_from: settings.parents_from,
             }),
+            url_host: origin::url_host(&settings.public_host),
+            requests: Requests::new(settings.requests_per_minute, settings.sockets.exempt.clone()),
+            arrivals: Admission::new(arrivals(settings.sockets.exempt.clone())),
             exports: Admission::new(Limits { total: EXPORTS, per_address: EXPORTS_PER_ADDRESS, exempt: Vec::new() }),
             answers: Answers::default(),
             readers: Admission::new(Limits { total: READERS, per_address: READERS, exempt: Vec::new() }),
@@ -171,6 +180,17 @@ impl Server {
             tasks: TaskTracker::new(),
         });
         Self { router: routes(Arc::clone(&inner)), inner }
+    }
+
+    /// Goes by these settings from now on, all but the host; open sockets stay. Requests that are worked on go by what was.
+    pub fn change(&self, settings: Settings, guests: GuestHooks) {
+        let Settings { origins, trusted_proxies, parents_from, requests_per_minute, sockets, public_host: _ } =
+            settings;
+        self.inner.rules.store(Arc::new(Rules { origins, trusted_proxies, parents_from }));
+        self.inner.guests.store(Arc::new(guests));
+        self.inner.requests.change(requests_per_minute, sockets.exempt.clone());
+        self.inner.arrivals.change(arrivals(sockets.exempt.clone()));
+        self.inner.sockets.change(sockets);
     }
 
     /// Serves a connection until it ends, in a task of its own. Must run inside the tokio runtime.
@@ -233,6 +253,11 @@ impl Server {
             debug!(%error, "http connection ended");
         }
     }
+}
+
+/// Files that arrive at once; files themselves know how many of all do.
+fn arrivals(exempt: Vec<IpNet>) -> Limits {
+    Limits { total: usize::MAX, per_address: ARRIVALS_PER_ADDRESS, exempt }
 }
 
 fn builder(keep_alive: bool) -> auto::Builder<TokioExecutor> {

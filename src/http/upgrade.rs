@@ -144,7 +144,7 @@ fn no_token_in_query(query: &str) -> Result<(), Problem> {
 fn known_origin(inner: &Inner, headers: &HeaderMap, has_bearer: bool) -> Result<(), Problem> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let allowed = match (origins.next(), origins.next()) {
-        (Some(origin), None) => inner.origins.allow(origin),
+        (Some(origin), None) => inner.rules().origins.allow(origin),
         (Some(_), Some(_)) => false,
         (None, _) => has_bearer,
     };

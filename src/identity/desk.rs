@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ipnet::IpNet;
@@ -69,6 +70,12 @@ pub struct Form {
     pub device_id: Option<String>,
 }
 
+/// Logins and registrations of one address: so many at once, then one in that time.
+fn attempts(settings: &Settings) -> (u32, Duration) {
+    let per_minute = settings.logins_per_minute.max(1);
+    (per_minute, Duration::from_secs(60) / per_minute)
+}
+
 /// Registers people and logs them in. Clones are the same desk.
 #[derive(Clone)]
 pub struct Desk {
@@ -76,7 +83,7 @@ pub struct Desk {
 }
 
 struct Inner {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     store: runner::Handle,
     hub: signal::Handle,
     hasher: Hasher,
@@ -98,14 +105,13 @@ impl Desk {
     pub fn new(settings: Settings, store: runner::Handle, hub: signal::Handle, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let throttle = |(capacity, interval)| Throttle::new(capacity, interval);
-        let attempts = settings.logins_per_minute.max(1);
         let budgets = Budgets {
-            attempts: Throttle::new(attempts, Duration::from_secs(60) / attempts),
+            attempts: throttle(attempts(&settings)),
             failures_of_pair: throttle(FAILURES_OF_PAIR),
             failures_of_account: throttle(FAILURES_OF_ACCOUNT),
         };
         let inner = Inner {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             store,
             hub,
             hasher: Hasher::new(cores),
@@ -117,9 +123,16 @@ impl Desk {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Goes by these settings from now on; what is used of a budget is used.
+    pub fn change(&self, settings: Settings) {
+        let (capacity, interval) = attempts(&settings);
+        self.inner.budgets.lock().unwrap_or_else(PoisonError::into_inner).attempts.change(capacity, interval);
+        self.inner.settings.store(Arc::new(settings));
+    }
+
     /// Whether people register by themselves.
     pub fn takes_registrations(&self) -> bool {
-        self.inner.settings.registration
+        self.inner.settings.load().registration
     }
 
     /// What becomes of those who show a password.
@@ -134,7 +147,7 @@ impl Desk {
     /// `forbidden` where nobody registers by themselves and for a name against the rules, `bad_request` for what can be no name or password, `conflict` for a name
     /// that is taken and for whoever is registered, `rate_limited`, `unavailable`, `banned`.
     pub async fn register(&self, ip: IpAddr, form: Form, who: Option<Identity>) -> Result<Issued, Refusal> {
-        if !self.inner.settings.registration {
+        if !self.inner.settings.load().registration {
             return Err(Refusal::new(ErrorCode::Forbidden, "accounts are made by the operator here"));
         }
         let Form { username, password, device_id } = form;
@@ -355,7 +368,7 @@ impl Desk {
 
     /// Whom an address is counted as; nobody if it is exempt.
     fn counted(&self, ip: IpAddr) -> Option<AddressKey> {
-        (!lies_in(ip, &self.inner.settings.exempt)).then(|| AddressKey::from(ip))
+        (!lies_in(ip, &self.inner.settings.load().exempt)).then(|| AddressKey::from(ip))
     }
 
     fn budgets<T>(&self, act: impl FnOnce(&mut Budgets, Mono) -> T) -> T {

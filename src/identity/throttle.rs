@@ -32,6 +32,12 @@ impl Throttle {
         }
     }
 
+    /// Goes by another budget from now on; what is used is used.
+    pub(super) fn change(&mut self, capacity: u32, interval: Duration) {
+        self.interval = interval;
+        self.whole = interval * capacity;
+    }
+
     /// Takes one.
     ///
     /// # Errors

@@ -132,6 +132,11 @@ impl Running {
         self.admission.held()
     }
 
+    /// Who may come, for whoever wants to change it.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
     /// Closes the listening sockets and every connection not yet given away.
     pub async fn stop(self) {
         self.stop.cancel();

@@ -178,6 +178,13 @@ impl Engine {
         }
     }
 
+    /// Holds so many tickets from now on, those there are in any case, and keeps people apart for that long who have met.
+    pub fn change(&mut self, capacity: usize, recent_partner_pause: Duration, now: Mono) {
+        self.settings.capacity = capacity.min(SLOTS_MAX);
+        self.settings.recent_partner_pause = recent_partner_pause;
+        self.recent.change(recent_partner_pause, now);
+    }
+
     /// Takes a ticket in; the search for it runs in the next [`Engine::poll_match`].
     ///
     /// # Errors

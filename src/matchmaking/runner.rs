@@ -61,6 +61,13 @@ pub enum Command {
         /// Who was blocked.
         whom: Person,
     },
+    /// See [`Engine::change`].
+    Change {
+        /// Tickets at once.
+        capacity: usize,
+        /// How long those who meet are kept apart.
+        recent_partner_pause: Duration,
+    },
     /// See [`Engine::met`]. Sent once a match became a session.
     Met(UserId, UserId),
     /// See [`Engine::met_before`].
@@ -194,6 +201,9 @@ impl Runner {
             }
             Command::Block { by, whom } => self.engine.block(&by, &whom),
             Command::Unblock { by, whom } => self.engine.unblock(&by, &whom),
+            Command::Change { capacity, recent_partner_pause } => {
+                self.engine.change(capacity, recent_partner_pause, now);
+            }
             Command::Met(a, b) => self.engine.met(&a, &b, now),
             Command::MetBefore { users: [a, b], left } => self.engine.met_before(&a, &b, left, now),
         }

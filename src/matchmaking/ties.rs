@@ -154,6 +154,19 @@ impl Recent {
         Self { pause, until_by_pair: HashMap::default(), expiries: VecDeque::new(), degrees: Degrees::default() }
     }
 
+    /// Goes by another pause from now on; what is left of earlier ones is at most that long.
+    pub(super) fn change(&mut self, pause: Duration, now: Mono) {
+        self.pause = pause;
+        let latest = now + pause;
+        // Whoever stood before another still does.
+        for (until, _) in &mut self.expiries {
+            *until = (*until).min(latest);
+        }
+        for until in self.until_by_pair.values_mut() {
+            *until = (*until).min(latest);
+        }
+    }
+
     /// Two users have met.
     pub(super) fn add(&mut self, a: PersonKey, b: PersonKey, now: Mono) {
         self.add_for(a, b, self.pause, now);
@@ -261,6 +274,22 @@ mod tests {
         assert!(recent.contains(b, a));
         assert_eq!(recent.poll_expired(at(3660)), Some((a, b)));
         assert!(!recent.contains(a, b) && !recent.names(a) && recent.next_expiry().is_none());
+    }
+
+    #[test]
+    fn a_shorter_pause_holds_for_those_who_have_met_too() {
+        let mut recent = Recent::new(HOUR);
+        let [a, b, c] = [1, 3, 5].map(PersonKey::of);
+        recent.add(a, b, at(0));
+        recent.change(HOUR / 2, at(60));
+        recent.add(a, c, at(61));
+        assert_eq!(recent.poll_expired(at(60 + 1799)), None);
+        assert_eq!(recent.poll_expired(at(60 + 1800)), Some((a, b)));
+        assert_eq!(recent.poll_expired(at(60 + 1800)), None);
+        assert_eq!(recent.poll_expired(at(61 + 1800)), Some((a, c)));
+        recent.add(a, b, at(5000));
+        recent.change(Duration::ZERO, at(5001));
+        assert_eq!(recent.poll_expired(at(5001)), Some((a, b)));
     }
 
     #[test]

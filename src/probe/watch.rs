@@ -1,13 +1,14 @@
 //! The relay tried by its own process, again and again.
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::MissedTickBehavior;
-use tokio::time::interval_at;
+use tokio::time::sleep;
 use tracing::info;
 use tracing::warn;
 
@@ -95,6 +96,11 @@ impl Health {
         self.round_trips.read()
     }
 
+    /// Takes the relay for good until attempts say otherwise.
+    fn forget(&self) {
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+    }
+
     /// Notes an attempt; true: the relay is judged otherwise than before.
     fn note(&self, attempt: &Result<Echo, Stumble>) -> bool {
         let was_good = self.is_good();
@@ -112,19 +118,36 @@ impl Health {
     }
 }
 
-/// Tries the relay once in every interval, the first time after one. Credentials are of the session `session`.
+/// Tries the relay once in every interval, the first time after one; zero: never. Another interval begins when it is told.
+/// Credentials are of the session `session`. Works until nobody can tell any more.
 pub async fn watch(
     target: Target,
     session: &'static str,
     minter: Minter,
-    every: Duration,
+    mut every: watch::Receiver<Duration>,
     clock: Clock,
     health: Arc<Health>,
 ) {
-    let mut due = interval_at(tokio::time::Instant::now() + every, every);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        due.tick().await;
+        let pause = *every.borrow_and_update();
+        let due = async {
+            match pause {
+                Duration::ZERO => pending().await,
+                pause => sleep(pause).await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            changed = every.changed() => match changed {
+                Ok(()) => {
+                    // What was found out before says nothing while nobody looks.
+                    health.forget();
+                    continue;
+                }
+                // The server stops.
+                Err(_) => return,
+            },
+        }
         let end = (clock.now().unix + TTL).as_secs();
         let [a, b] = ["a", "b"].map(|side| minter.mint(&format!("{session}.{side}"), end));
         let target = target.clone();

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::TryFutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -44,6 +45,7 @@ use crate::signal::protocol::Target;
 use crate::signal::protocol::checked_device_id;
 use crate::signal::room_ask::RoomAnswer;
 use crate::signal::room_ask::RoomAsk;
+use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
 use crate::store::Place;
 use crate::time::Clock;
@@ -82,6 +84,8 @@ pub(crate) enum Input {
     Upload(UserId, Target, String, oneshot::Sender<Result<Place, Refusal>>),
     /// What somebody outside thinks of a message.
     Judgment(Box<Question>, Judgment),
+    /// Other settings.
+    Change(Box<Settings>),
     Drain(Duration, oneshot::Sender<()>),
 }
 
@@ -108,7 +112,7 @@ struct Shared {
     connections: AtomicU64,
     stats: Arc<Stats>,
     clock: Clock,
-    messages: Rate,
+    messages: ArcSwap<Rate>,
     keys: Option<KeyRing>,
     screen: Arc<Screen>,
 }
@@ -123,6 +127,7 @@ impl Handle {
         keys: Option<KeyRing>,
         screen: Arc<Screen>,
     ) -> Self {
+        let messages = ArcSwap::from_pointee(messages);
         Self {
             inputs,
             shared: Arc::new(Shared { connections: AtomicU64::new(0), stats, clock, messages, keys, screen }),
@@ -154,7 +159,17 @@ impl Handle {
 
     /// The budget for messages of one connection.
     pub(crate) fn messages(&self) -> Rate {
-        self.shared.messages
+        **self.shared.messages.load()
+    }
+
+    /// Goes by these settings from now on, as far as they can change; sockets that are open too.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]
+    pub async fn change(&self, settings: Settings) -> Result<(), Stopped> {
+        self.shared.messages.store(Arc::new(settings.limits.messages()));
+        self.send(Input::Change(Box::new(settings))).await
     }
 
     /// The hub's name of a moment.

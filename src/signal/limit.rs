@@ -145,6 +145,11 @@ impl<K: Eq + Hash> Buckets<K> {
         }
     }
 
+    /// Goes by another rate from now on; what is used is used.
+    pub(crate) fn change(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// Takes one token; see [`TokenBucket::take`].
     pub(crate) fn take(&mut self, key: K, now: Mono) -> Result<(), Duration> {
         if self.bucket_by_key.len() > self.sweep_above && now >= self.sweep_from {
@@ -179,6 +184,12 @@ impl<K: Eq + Hash> Buckets<K> {
 impl AddressBuckets {
     pub(crate) fn new(rate: Rate, exempt: Vec<IpNet>) -> Self {
         Self { exempt, buckets: Buckets::new(rate) }
+    }
+
+    /// Goes by another rate, and other exceptions, from now on.
+    pub(crate) fn change(&mut self, rate: Rate, exempt: Vec<IpNet>) {
+        self.exempt = exempt;
+        self.buckets.change(rate);
     }
 
     /// Takes one token of `ip`; see [`TokenBucket::take`].

@@ -14,6 +14,7 @@ use crate::auth::turn::Minter;
 use crate::filter::Screen;
 use crate::signal::classifier::Classifier;
 use crate::signal::key_ring::KeyRing;
+use crate::signal::limit::Rate;
 use crate::store::Retention;
 
 /// Everything the hub is told at its start.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub session_limit: Option<Duration>,
     /// How long a lost connection may take to come back; zero: it cannot. `session.resume_window`.
     pub resume_window: Duration,
+    /// People who may wait at once; the engine is told at its start: `matchmaking.capacity`.
+    pub queue_capacity: usize,
     /// `session.ice_policy`
     pub ice_policy: IcePolicy,
     /// URLs of the STUN and TURN listeners really bound (rule 25).
@@ -142,6 +145,13 @@ pub struct Limits {
     pub uploads_per_minute: u32,
     /// REST requests of one address.
     pub http_requests_per_minute: u32,
+}
+
+impl Limits {
+    /// The budget for messages of one connection.
+    pub(crate) fn messages(&self) -> Rate {
+        Rate::per_second(self.messages_per_second, self.messages_burst)
+    }
 }
 
 impl Default for Limits {

@@ -26,7 +26,6 @@ use crate::signal::hub::Ended;
 use crate::signal::hub::Hub;
 use crate::signal::hub::Sequel;
 use crate::signal::id::SessionId;
-use crate::signal::limit::Rate;
 use crate::signal::past::Past;
 use crate::signal::protocol::Path;
 use crate::signal::room::Pass;
@@ -95,7 +94,7 @@ pub fn start(
     let (returns_out, returns) = mpsc::channel(RETURNS_MAX);
     let stats = Arc::new(Stats::default());
     let (keys, screen) = (settings.keys.clone(), Arc::clone(&settings.screen));
-    let messages = Rate::per_second(settings.limits.messages_per_second, settings.limits.messages_burst);
+    let messages = settings.limits.messages();
     let mut task = Task {
         hub: Hub::new(settings, stats.clone()),
         clock,
@@ -287,6 +286,7 @@ impl Task {
                 let _ = answer.send(self.hub.handle_upload(&user, &target, &name, now));
             }
             Input::Judgment(question, judgment) => self.hub.handle_judgment(&question, judgment, now),
+            Input::Change(settings) => self.hub.handle_change(*settings),
             Input::Drain(within, done) => {
                 self.hub.handle_drain(within, now);
                 self.drained.push(done);

@@ -114,6 +114,9 @@ pub trait Upkeep {
     /// An accident.
     fn sweep(&mut self, class: DataClass, now: UnixMillis, rows: usize) -> Result<usize, StoreError>;
 
+    /// Keeps things that long from now on, also what is kept already.
+    fn keep_for(&mut self, retention: Retention);
+
     /// Finds out whether something of some size can be written.
     ///
     /// # Errors

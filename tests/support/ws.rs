@@ -39,15 +39,20 @@ pub struct Client {
 impl Client {
     /// Connects as a page of the server's own origin and reads `welcome`.
     pub async fn connect(http: SocketAddr) -> Client {
+        Self::welcomed(http).await.0
+    }
+
+    /// The same with what `welcome` says.
+    pub async fn welcomed(http: SocketAddr) -> (Client, Value) {
         Client::open(http, None).await
     }
 
     /// The same; all that goes over it is recorded.
     pub async fn recorded(http: SocketAddr, record: &Arc<Mutex<Record>>) -> Client {
-        Client::open(http, Some(Arc::clone(record))).await
+        Client::open(http, Some(Arc::clone(record))).await.0
     }
 
-    async fn open(http: SocketAddr, record: Option<Arc<Mutex<Record>>>) -> Client {
+    async fn open(http: SocketAddr, record: Option<Arc<Mutex<Record>>>) -> (Client, Value) {
         let stream = TcpStream::connect(http).await.expect("connect");
         let mut request = format!("ws://{http}/ws").into_client_request().expect("a request");
         let headers = request.headers_mut();
@@ -55,8 +60,8 @@ impl Client {
         headers.insert("sec-websocket-protocol", "duologue.v1".parse().expect("a header"));
         let (socket, _) = client_async(request, stream).await.expect("upgrade");
         let mut client = Client { socket, pending: Vec::new(), next_id: 1, record, asked: BTreeMap::new() };
-        client.push("welcome").await;
-        client
+        let welcome = client.push("welcome").await;
+        (client, welcome)
     }
 
     /// Connects and says hello as a new guest of `device`; the client and the data of the answer.

@@ -311,3 +311,35 @@ fn a_subject_is_kept_as_json() {
     assert_eq!(kept, expected);
     assert_eq!(serde_json::from_value::<Subject>(kept).expect("reads"), guest);
 }
+
+#[test]
+fn other_settings_hold_for_tokens_that_come_then_and_the_dead_stay_dead() {
+    let mut tokens = tokens();
+    let guest = tokens.issue_guest("tab-1", NOW);
+    let claims = json!({"sub": "ann", "iss": "shop", "exp": NOW.as_secs() + 100});
+    let backend = signed(Algorithm::HS256, &claims, b"a newer key");
+    assert_eq!(tokens.verify(&backend, NOW), Err(TokenError::Invalid));
+    let fresh = TokenSettings {
+        foreign_secrets: vec![Secret::new(*b"a newer key")],
+        access_ttl: Duration::from_secs(10),
+        refresh_ttl: Duration::from_secs(20),
+        ..settings()
+    };
+    tokens.change(&fresh);
+    assert!(tokens.verify(&backend, NOW).is_ok() && tokens.verify(&guest.access_token, NOW).is_ok());
+    assert_eq!(tokens.verify(&signed(Algorithm::HS256, &claims, FOREIGN), NOW), Err(TokenError::Invalid));
+    tokens.change(&TokenSettings { foreign_issuer: Some("another".to_owned()), ..fresh.clone() });
+    assert!(tokens.verify(&backend, NOW).is_err());
+    tokens.change(&TokenSettings { foreign_audience: Some("another".to_owned()), ..fresh });
+    assert!(tokens.verify(&backend, NOW).is_err());
+
+    let late = NOW + Duration::from_secs(20);
+    let second = tokens.issue_guest("tab-2", NOW);
+    assert_eq!((second.expires_in, second.identity.expires), (Duration::from_secs(10), UnixMillis(1_763_630_010_000)));
+    assert_eq!(tokens.refresh(&second.refresh_token, late), Err(RefreshError::Invalid));
+    // A token of before lives longer than those that are made now, so its login must be remembered longer.
+    tokens.end_logins(&guest.identity.subject.user, &Logins::All, NOW);
+    assert_eq!(tokens.verify(&guest.access_token, late), Err(TokenError::Revoked));
+    tokens.issue_guest("tab-3", late);
+    assert_eq!(tokens.verify(&guest.access_token, late), Err(TokenError::Revoked));
+}

@@ -29,6 +29,7 @@ use crate::http::Hooks;
 use crate::http::Origins;
 use crate::http::Server;
 use crate::http::Settings;
+use crate::http::hooks::GuestHooks;
 use crate::http::hooks::MetricsPage;
 use crate::http::problem::Problem;
 use crate::signal::ErrorCode;
@@ -188,8 +189,7 @@ fn hooks(ready: Arc<AtomicBool>, come: mpsc::Sender<Peer>) -> Hooks {
         logout: Arc::new(|_, _| Box::pin(async { Ok(()) })),
         admin: None,
         accounts: None,
-        guest_check: None,
-        guest_work: None,
+        guests: GuestHooks::default(),
         ice_servers: Arc::new(|identity| {
             Box::pin(async move { Ok(serde_json::json!({"user": identity.subject.user})) })
         }),

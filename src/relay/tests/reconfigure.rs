@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use super::fixture::*;
 use crate::relay::*;
+use crate::stun::ChannelRange;
+use crate::stun::Method;
 
 const PEER: &str = "9.9.1.1:5000";
 
@@ -62,4 +66,24 @@ fn new_limits_count_from_the_next_request_on() {
     relay.server.reconfigure(Setup { limits, ..Setup::default() }.config());
     assert!(matches!(relay.peer_data(address(PEER), 5), FromPeer::ToClient(_)));
     assert_eq!(relay.permit(&client, &[address("9.9.3.1:5000")]), 508);
+}
+
+#[test]
+fn other_channel_numbers_and_lives_of_nonces_count_from_then_on() {
+    let mut relay = Fixture::new();
+    let client = Client::udp(1, "s1");
+    relay.allocate(&client);
+    assert_eq!(relay.bind(&client, 0x5000, address(PEER)), 400);
+    relay.pass_secs(120);
+    assert_eq!(relay.refresh(&client, 600).code(), 0);
+    let wide = Setup { channel_range: ChannelRange::Rfc5766, ..Setup::default() };
+    relay.server.reconfigure(wide.config());
+    assert_eq!(relay.bind(&client, 0x5000, address(PEER)), 0);
+    assert!(matches!(relay.send_channel(&client, 0x5000), FromClient::ToPeer { .. }));
+    let hasty = Setup { nonce_lifetime: Duration::from_secs(60), ..wide };
+    relay.server.reconfigure(hasty.config());
+    let id = relay.id();
+    let old = client.signed(Method::REFRESH, id, relay.now, |_| {});
+    relay.pass_secs(61);
+    assert_eq!(relay.exchange(client.address, &old).expect("an answer").code(), 438);
 }

@@ -11,6 +11,7 @@ mod blocks;
 mod call_book;
 mod case_view;
 mod chain;
+mod changes;
 mod connections;
 mod desk;
 mod erasure;
@@ -79,6 +80,7 @@ use crate::signal::protocol::ReplyTo;
 use crate::signal::room::Pass;
 use crate::signal::session::EndReason;
 use crate::signal::session::Session;
+use crate::signal::settings::Limits;
 use crate::signal::settings::Settings;
 use crate::signal::stats::Stats;
 use crate::time::Mono;
@@ -255,6 +257,18 @@ struct Rates {
     words: Rate,
 }
 
+impl Rates {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            joins: Rate::per_minute(limits.queue_joins_per_minute),
+            room_joins: Rate::per_minute(limits.room_joins_per_minute),
+            skips: Rate::per_minute(limits.skips_per_minute),
+            uploads: Rate::per_minute(limits.uploads_per_minute),
+            words: limits.messages(),
+        }
+    }
+}
+
 /// See the module's documentation.
 pub(crate) struct Hub {
     settings: Settings,
@@ -300,13 +314,7 @@ impl Hub {
     pub(crate) fn new(settings: Settings, stats: Arc<Stats>) -> Self {
         let limits = settings.limits;
         Self {
-            rates: Rates {
-                joins: Rate::per_minute(limits.queue_joins_per_minute),
-                room_joins: Rate::per_minute(limits.room_joins_per_minute),
-                skips: Rate::per_minute(limits.skips_per_minute),
-                uploads: Rate::per_minute(limits.uploads_per_minute),
-                words: Rate::per_second(limits.messages_per_second, limits.messages_burst),
-            },
+            rates: Rates::new(&limits),
             ice: IceServers::new(&settings.ice_urls, settings.minter.clone()),
             tokens: Tokens::new(&settings.tokens),
             invitations: Invitations::new(settings.invitation_secret.clone()),

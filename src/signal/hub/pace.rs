@@ -34,6 +34,13 @@ impl Pace {
         }
     }
 
+    /// Goes by another pace from now on; what is used is used.
+    pub(super) fn change(&mut self, limits: &Limits) {
+        let calls = Rate::per_minute(limits.calls_per_minute);
+        self.calls_by_user.change(calls);
+        self.calls_by_device.change(calls);
+    }
+
     /// Counts a call that begins. Of several users of one device who wait at once the last may come too early.
     pub(super) fn count_call(&mut self, ticket: &Ticket, now: Now) {
         let of_user = self.calls_by_user.take(ticket.user.clone(), now.mono);

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use crate::store::DataClass;
 use crate::store::MemoryStore;
 use crate::store::Place;
+use crate::store::Retention;
 use crate::store::StoreError;
 use crate::store::Upkeep;
 use crate::store::retention::horizon;
@@ -25,6 +26,10 @@ impl Upkeep for MemoryStore {
             DataClass::Events => self.events.forget(horizon(now, self.retention.events), rows),
             DataClass::Expired => self.sweep_expired(now, rows),
         })
+    }
+
+    fn keep_for(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {

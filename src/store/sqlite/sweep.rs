@@ -1,6 +1,7 @@
 use rusqlite::params;
 
 use crate::store::DataClass;
+use crate::store::Retention;
 use crate::store::SqliteStore;
 use crate::store::StoreError;
 use crate::store::Upkeep;
@@ -81,6 +82,10 @@ impl Upkeep for SqliteStore {
                 Ok(swept)
             }),
         }
+    }
+
+    fn keep_for(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
     fn probe(&mut self) -> Result<(), StoreError> {

@@ -59,3 +59,20 @@ fn each_sink_is_told_at_its_own_pace() {
         assert_eq!(told, [Ok(Some(EventNumber(9))), Ok(Some(EventNumber(0))), Ok(None)], "{kind}");
     }
 }
+
+#[test]
+fn another_retention_holds_for_what_is_kept_and_for_what_comes() {
+    let keeps = |events: Duration| Retention { events, ..Retention::default() };
+    for (kind, mut store) in stores(keeps(Duration::from_millis(1000))) {
+        store.append_event(&event("s", 5)).expect("stored");
+        assert_eq!(swept(&mut *store, DataClass::Events, UnixMillis(20)), 0, "{kind}");
+        store.keep_for(keeps(Duration::from_millis(10)));
+        assert_eq!(swept(&mut *store, DataClass::Events, UnixMillis(20)), 1, "{kind}");
+        store.keep_for(keeps(Duration::ZERO));
+        store.append_event(&event("s", 21)).expect("not an error");
+        assert_eq!(store.events(EventNumber(0), 9), Ok(Vec::new()), "{kind}");
+        store.keep_for(keeps(Duration::from_millis(10)));
+        store.append_event(&event("s", 22)).expect("stored");
+        assert_eq!(store.events(EventNumber(0), 9).expect("read").len(), 1, "{kind}");
+    }
+}

@@ -78,6 +78,7 @@ pub(crate) fn settings() -> Settings {
         },
         session_limit: Some(Duration::from_secs(300)),
         resume_window: Duration::from_secs(30),
+        queue_capacity: 200_000,
         ice_policy: IcePolicy::All,
         ice_urls: vec!["stun:h:3478".into(), "turn:h:3478?transport=udp".into()],
         minter: Minter::new(Secret::new(*b"turn secret")),
@@ -451,6 +452,9 @@ impl Fixture {
             }
             Command::GiveBack(ticket) => self.engine.give_back(*ticket, now).expect("is not in the queue"),
             Command::Leave(id) => drop(self.engine.leave(id)),
+            Command::Change { capacity, recent_partner_pause } => {
+                self.engine.change(capacity, recent_partner_pause, now);
+            }
             Command::Met(a, b) => self.engine.met(&a, &b, now),
             Command::MetBefore { users: [a, b], left } => self.engine.met_before(&a, &b, left, now),
             Command::Suspend(id) => drop(self.engine.suspend(id)),
