@@ -117,7 +117,7 @@ export class Evidence {
  * @returns {HTMLElement[]}
  */
 function evidenceView(evidence, fileView) {
-  const { session, quality, messages = [], reporter, reported } = evidence;
+  const { session, room, flagged, quality, messages = [], reporter, reported } = evidence;
   const call = session && factList({
     'Call began': moment(session.started),
     'Lasted': span(session.duration_ms),
@@ -126,17 +126,19 @@ function evidenceView(evidence, fileView) {
     'Device of the reported': reported?.device ?? '–',
     'Device of the reporter': reporter?.device ?? '–',
   });
+  // Where a program has found something: who it is, why, and what was written before anything was masked.
+  const found = flagged && factList({ 'Found by': reporter?.alias ?? '–', 'Because of': flagged.rules.join(', '), 'As written': flagged.text, ...(room ? { Room: room } : {}) });
   const sides = ['reporter', 'reported'].filter((side) => quality?.[side]).map((side) => {
     const told = quality[side];
     return factList({ Side: side, Path: pathWords(told.path), 'Mean quality': told.score_mean === null ? '–' : `${told.score_mean} of 100`, 'Round trip': millis(told.rtt_ms_mean) });
   });
   const lines = messages.map((/** @type {any} */ message) => {
-    const gone = message.deleted ? ' (deleted by its sender)' : '';
+    const gone = message.deleted ? ' (deleted)' : '';
     const head = build('span', { class: 'muted' }, `${message.from}, ${moment(message.ts)}${message.marked ? ', meant most of all' : ''}: `);
     return build('li', message.marked ? { class: 'marked' } : {}, head, `${message.text ?? ''}${gone} `, message.file ? fileView(message.file) : null);
   });
   const written = lines.length === 0
     ? build('p', { class: 'muted' }, 'Nothing was written.')
     : build('ul', { class: 'messages', tabindex: '0', 'aria-label': 'What was written' }, ...lines);
-  return [call, ...sides, written].filter(Boolean);
+  return [call, found, ...sides, written].filter(Boolean);
 }
