@@ -242,6 +242,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         if let Some(stats) = &passwords {
             numbers::passwords(&mut metrics, stats);
         }
+        numbers::http(&mut metrics, web.stats());
         numbers::log(&mut metrics);
         numbers::spans(&mut metrics, exporter.stats());
         metrics

@@ -190,6 +190,57 @@ pub const SPANS_FAILURES: Family<0> = Family::counter(
     "Attempts to tell the collector of spans that failed and are repeated",
     [],
 );
+/// WebSockets ever opened.
+pub const TOTAL_CONNECTIONS: Family<0> =
+    Family::gauge("video_chat_total_connections", "WebSocket connections ever opened since the start", []);
+/// Matches of two and more.
+pub const MATCHES_CREATED: Family<0> =
+    Family::counter("video_chat_matches_created_total", "Pairs and groups that were matched since the start", []);
+/// Relayed answers.
+pub const WEBRTC_ANSWERS: Family<0> =
+    Family::counter("video_chat_webrtc_answers_total", "SDP answers passed on since the start", []);
+/// Relayed candidates.
+pub const ICE_CANDIDATES: Family<0> = Family::counter(
+    "video_chat_ice_candidates_total",
+    "Messages with ICE candidates passed on since the start, each with one or several",
+    [],
+);
+/// Decisions of moderators.
+pub const REPORTS_MODERATED: Family<0> = Family::counter(
+    "video_chat_reports_moderated_total",
+    "Abuse reports that a moderator has decided on since the start",
+    [],
+);
+/// Blocks.
+pub const USERS_BLOCKED: Family<0> =
+    Family::counter("video_chat_users_blocked_total", "Blocks put up by users since the start", []);
+/// Refused requests of WebSockets.
+pub const ERRORS: Family<1> =
+    Family::counter("video_chat_errors_total", "Requests on WebSockets that were refused, by the code", ["code"]);
+/// Messages of WebSockets.
+pub const WEBSOCKET_EVENTS: Family<1> = Family::counter(
+    "video_chat_websocket_events_total",
+    "Messages on WebSockets, from clients and to them",
+    ["direction"],
+);
+/// Requests of HTTP, in seconds.
+pub const REQUEST_DURATION: Histogram<1> = Histogram::new(
+    "video_chat_request_duration_seconds",
+    "Time from a request of HTTP to its answer, by the class of the status",
+    ["status"],
+);
+/// Clients that came back after their socket was lost.
+pub const RESUMES: Family<1> = Family::counter(
+    "duologue_resumes_total",
+    "Clients that wanted to go on after a lost socket, by what became of them",
+    ["result"],
+);
+/// How the work is spread over the threads of the data plane.
+pub const SHARD_DATAGRAMS: Family<2> = Family::counter(
+    "duologue_shard_datagrams_total",
+    "Datagrams by the thread of the data plane that received or sent them",
+    ["shard", "direction"],
+);
 
 const PROCESS_START: Family<0> =
     Family::gauge("process_start_time_seconds", "Start of the process since the Unix epoch, in seconds", []);

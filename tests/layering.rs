@@ -73,7 +73,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "http",
-        &["admission", "auth", "bus", "events", "files", "identity", "matchmaking", "signal", "store", "time", "trace"],
+        &[
+            "admission",
+            "auth",
+            "bus",
+            "events",
+            "files",
+            "histogram",
+            "identity",
+            "matchmaking",
+            "signal",
+            "store",
+            "time",
+            "trace",
+        ],
     ),
     // Somebody outside who judges messages; asked by signaling, signed like a webhook.
     ("classifier", &["auth", "events", "signal"]),

@@ -8,6 +8,7 @@ use crate::events::SinkStats;
 use crate::files;
 use crate::filter::Screen;
 use crate::histogram::Histogram;
+use crate::http;
 use crate::identity;
 use crate::identity::Proof;
 use crate::listener;
@@ -18,8 +19,10 @@ use crate::probe;
 use crate::relay::Mode;
 use crate::signal::Calls;
 use crate::signal::EndReason;
+use crate::signal::ErrorCode;
 use crate::signal::Judged;
 use crate::signal::Outcome;
+use crate::signal::Returning;
 use crate::signal::Route;
 use crate::signal::Stats;
 use crate::store;
@@ -27,6 +30,7 @@ use crate::store::Accident;
 use crate::store::DataClass;
 use crate::telemetry;
 use crate::transport::DataPlane;
+use crate::transport::IoEvent;
 
 /// Registers what the relay counts: the sums over its shards.
 pub(super) fn relay(metrics: &mut Metrics, plane: &DataPlane, mode: Mode) {
@@ -81,6 +85,16 @@ pub(super) fn relay(metrics: &mut Metrics, plane: &DataPlane, mode: Mode) {
             samples.add([event.label()], sum(&shards, |shard| shard.iter().nth(at).map(|(_, count)| count)));
         }
     });
+    let shards = plane.io_counters();
+    metrics.register(metrics::SHARD_DATAGRAMS, move |samples| {
+        for (number, shard) in shards.iter().enumerate() {
+            let number = number.to_string();
+            for (wanted, direction) in [(IoEvent::DatagramReceived, "in"), (IoEvent::DatagramSent, "out")] {
+                let count = shard.iter().find(|(event, _)| *event == wanted).map_or(0, |(_, count)| count);
+                samples.add([number.as_str(), direction], count);
+            }
+        }
+    });
 }
 
 /// Registers what signaling counts.
@@ -109,9 +123,52 @@ pub(super) fn signal(metrics: &mut Metrics, stats: &Arc<Stats>) {
             samples.add([reason.as_str()], read.sessions_ended(reason).value());
         }
     });
+    traffic(metrics, stats);
     let read = Arc::clone(stats);
     metrics.register_distribution(metrics::MATCH_LATENCY, move || vec![([], read.match_latency.read())]);
     calls(metrics, stats);
+}
+
+/// Registers what goes over WebSockets, and what comes of it.
+fn traffic(metrics: &mut Metrics, stats: &Arc<Stats>) {
+    type Count = fn(&Stats) -> u64;
+    let totals: [(metrics::Family<0>, Count); 6] = [
+        (metrics::TOTAL_CONNECTIONS, |stats| stats.connections_total.value()),
+        (metrics::MATCHES_CREATED, |stats| stats.sessions_created_total.value() + stats.groups_created_total.value()),
+        (metrics::WEBRTC_ANSWERS, |stats| stats.answers_total.value()),
+        (metrics::ICE_CANDIDATES, |stats| stats.candidates_total.value()),
+        (metrics::REPORTS_MODERATED, |stats| stats.reports_moderated_total.value()),
+        (metrics::USERS_BLOCKED, |stats| stats.blocks_total.value()),
+    ];
+    for (family, count) in totals {
+        let read = Arc::clone(stats);
+        metrics.register(family, move |samples| samples.add([], count(&read)));
+    }
+    let read = Arc::clone(stats);
+    metrics.register(metrics::ERRORS, move |samples| {
+        for code in ErrorCode::ALL {
+            samples.add([code.as_str()], read.refusals(code).value());
+        }
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::WEBSOCKET_EVENTS, move |samples| {
+        samples.add(["in"], read.messages_in_total.value());
+        samples.add(["out"], read.messages_out_total.value());
+    });
+    let read = Arc::clone(stats);
+    metrics.register(metrics::RESUMES, move |samples| {
+        for returning in Returning::ALL {
+            samples.add([returning.as_str()], read.returns(returning).value());
+        }
+    });
+}
+
+/// Registers how long requests of HTTP take.
+pub(super) fn http(metrics: &mut Metrics, stats: &Arc<http::Stats>) {
+    let read = Arc::clone(stats);
+    metrics.register_distribution(metrics::REQUEST_DURATION, move || {
+        read.durations().map(|(class, durations)| ([class], durations)).collect()
+    });
 }
 
 /// Registers which rules about what people say are met.

@@ -43,7 +43,7 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
     let id = request_id::of(request.headers());
     let origin = request.headers().get(header::ORIGIN).cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let rules = inner.rules();
+    let (rules, begun) = (inner.rules(), Instant::now());
     let admitted = admit(&inner, &rules, &mut request);
     let span = if trace::is_on() { span(&rules, &request, &id) } else { Span::default() };
     let mut response = match admitted {
@@ -58,6 +58,7 @@ pub(crate) async fn edge(State(inner): State<Arc<Inner>>, mut request: Request<B
         span.fail("server_error");
     }
     drop(span);
+    inner.stats.count(response.status(), begun.elapsed());
     cors::open_to(origin.as_ref(), &rules.origins, response.headers_mut());
     harden(response.headers_mut());
     debug!(request = ?id, %method, path, status = response.status().as_u16(), "request answered");

@@ -36,6 +36,7 @@ mod request_id;
 mod rooms;
 mod routes;
 mod stall;
+mod stats;
 mod upgrade;
 
 #[cfg(test)]
@@ -50,3 +51,4 @@ pub use routes::openapi;
 pub use server::Arrival;
 pub use server::Server;
 pub use server::Settings;
+pub use stats::Stats;

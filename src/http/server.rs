@@ -34,6 +34,7 @@ use crate::http::origin::Origins;
 use crate::http::rate::Requests;
 use crate::http::routes::routes;
 use crate::http::stall::Stalling;
+use crate::http::stats::Stats;
 use crate::trace::Cause;
 
 /// How long a client may take to send a request's head; a connection may idle as long between two requests.
@@ -102,6 +103,7 @@ pub(crate) struct Rules {
 /// What the routes share.
 pub(crate) struct Inner {
     pub(crate) hooks: Hooks,
+    pub(crate) stats: Arc<Stats>,
     rules: ArcSwap<Rules>,
     guests: ArcSwap<GuestHooks>,
     pub(crate) url_host: String,
@@ -163,6 +165,7 @@ impl Server {
         let inner = Arc::new(Inner {
             guests: ArcSwap::from_pointee(hooks.guests.clone()),
             hooks,
+            stats: Arc::default(),
             rules: ArcSwap::from_pointee(Rules {
                 origins: settings.origins,
                 trusted_proxies: settings.trusted_proxies,
@@ -200,6 +203,11 @@ impl Server {
     {
         let server = self.clone();
         self.inner.tasks.spawn(async move { server.serve(io, arrival).await });
+    }
+
+    /// What is counted here.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.inner.stats
     }
 
     /// WebSockets open now.

@@ -38,6 +38,7 @@ use crate::signal::protocol::Body;
 use crate::signal::protocol::ClientToken;
 use crate::signal::protocol::CloseCode;
 use crate::signal::protocol::Credentials;
+use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::Incoming;
 use crate::signal::protocol::MESSAGE_BYTES_BEFORE_HELLO_MAX;
 use crate::signal::protocol::MESSAGE_BYTES_MAX;
@@ -268,6 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             })?;
         }
         self.hub.stats().rate_limit_hits_total.add_one();
+        self.hub.stats().refusals(ErrorCode::RateLimited).add_one();
         if self.link.count_refusal(self.hub.mono(self.last_heard)) {
             return Err(Ending::Breach(CloseCode::RateLimited));
         }

@@ -84,6 +84,7 @@ pub use settings::Settings;
 pub use stats::Calls;
 pub use stats::Counter;
 pub use stats::Gauge;
+pub use stats::Returning;
 pub use stats::Stats;
 pub use task::RelayCommand;
 pub use task::Relayed;

@@ -7,6 +7,7 @@ use crate::histogram::Distribution;
 use crate::histogram::Histogram;
 use crate::signal::call_report::Route;
 use crate::signal::protocol::CloseCode;
+use crate::signal::protocol::ErrorCode;
 use crate::signal::session::EndReason;
 
 /// Upper bounds in seconds for how long people wait for a partner.
@@ -43,24 +44,71 @@ pub struct Stats {
     pub match_latency: Waits,
     /// Offers relayed.
     pub offers_total: Counter,
-    /// Answers, rollbacks and candidate batches relayed.
-    pub other_rtc_total: Counter,
+    /// Answers relayed.
+    pub answers_total: Counter,
+    /// Messages with candidates relayed.
+    pub candidates_total: Counter,
     /// Chat messages relayed, repeats not counted.
     pub chat_messages_total: Counter,
     /// Reports that were stored.
     pub reports_submitted_total: Counter,
+    /// Reports that a moderator has decided on.
+    pub reports_moderated_total: Counter,
+    /// Blocks that were put up.
+    pub blocks_total: Counter,
+    /// Messages of clients that the hub has worked on.
+    pub messages_in_total: Counter,
+    /// Messages for clients.
+    pub messages_out_total: Counter,
     /// Requests refused as `rate_limited`.
     pub rate_limit_hits_total: Counter,
     /// Sides of calls that never found a way.
     pub connects_failed_total: Counter,
     calls: [Calls; Route::ALL.len()],
+    refusals: [Counter; ErrorCode::ALL.len()],
+    returns: [Counter; Returning::ALL.len()],
     sessions_ended: [Counter; EndReason::ALL.len()],
     closes: [Counter; CloseCode::ALL.len()],
     /// Sockets that ended without a close of ours: lost or closed by the client.
     pub connections_lost_total: Counter,
 }
 
+/// What became of a client that wants to go on after its socket was lost.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Returning {
+    /// It was sent all that it had missed.
+    Whole,
+    /// It missed more than was kept, and was told how things stand.
+    WithGap,
+    /// It may not, or came too late.
+    Refused,
+}
+
+impl Returning {
+    /// Everything that can become of one.
+    pub const ALL: [Returning; 3] = [Returning::Whole, Returning::WithGap, Returning::Refused];
+
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Returning::Whole => "whole",
+            Returning::WithGap => "gap",
+            Returning::Refused => "refused",
+        }
+    }
+}
+
 impl Stats {
+    /// Requests on WebSockets refused with that code.
+    pub fn refusals(&self, code: ErrorCode) -> &Counter {
+        &self.refusals[code as usize]
+    }
+
+    /// Clients that came back, by what became of them.
+    pub fn returns(&self, returning: Returning) -> &Counter {
+        &self.returns[returning as usize]
+    }
+
     /// Sessions ended for that reason.
     pub fn sessions_ended(&self, reason: EndReason) -> &Counter {
         &self.sessions_ended[reason as usize]
@@ -182,6 +230,14 @@ mod tests {
         }
         let counts: Vec<u64> = CloseCode::ALL.into_iter().map(|code| stats.closes(code).value()).collect();
         assert_eq!(counts, (1..=CloseCode::ALL.len() as u64).collect::<Vec<_>>());
+        for code in ErrorCode::ALL {
+            stats.refusals(code).add_one();
+        }
+        assert!(ErrorCode::ALL.into_iter().all(|code| stats.refusals(code).value() == 1));
+        for returning in Returning::ALL {
+            stats.returns(returning).add_one();
+        }
+        assert!(Returning::ALL.into_iter().all(|returning| stats.returns(returning).value() == 1));
         for reason in EndReason::ALL {
             stats.sessions_ended(reason).add_one();
         }

@@ -150,7 +150,10 @@ impl Hub {
                 Err(_) => (Err(Refusal::new(ErrorCode::Unavailable, "the block could not be stored")), at_least),
             };
             then(hub, outcome, now);
-            block.iter().for_each(|block| hub.apply_block(block, now));
+            if let Some(block) = &block {
+                hub.stats.blocks_total.add_one();
+                hub.apply_block(block, now);
+            }
         };
         self.write_by(asking, "block", work, then);
     }

@@ -102,6 +102,7 @@ impl Hub {
     /// Works on one message of a client.
     pub(crate) fn handle_message(&mut self, id: ConnectionId, incoming: Incoming, now: Now) {
         let Incoming { reply_to, body } = incoming;
+        self.stats.messages_in_total.add_one();
         if let Err(refusal) = self.on_message(id, reply_to, body, now) {
             self.refuse(id, reply_to, &refusal, now);
         }
@@ -201,6 +202,7 @@ impl Hub {
     /// Sends the `error` to a request that wants a reply, and counts what was over a budget (rule 2).
     pub(super) fn refuse(&mut self, id: ConnectionId, reply_to: ReplyTo, refusal: &Refusal, now: Now) {
         trace::note_failure(refusal.code.as_str());
+        self.stats.refusals(refusal.code).add_one();
         if let Some(re) = reply_to.re() {
             self.send(id, Class::Kept, protocol::error(re, refusal));
         }
@@ -216,6 +218,7 @@ impl Hub {
 
     pub(super) fn send(&mut self, id: ConnectionId, class: Class, frame: Bytes) {
         let Some(connection) = self.connection_by_id.get(&id) else { return };
+        self.stats.messages_out_total.add_one();
         if connection.link.push(class, frame).is_err() {
             self.overflowed.insert(id);
         }

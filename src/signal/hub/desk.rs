@@ -185,6 +185,7 @@ impl Hub {
             move |store| decide(store, &actor, &id, &request),
             move |hub, outcome, now| match told(outcome) {
                 Ok(Decided { view, bans, reported, complaints }) => {
+                    hub.stats.reports_moderated_total.add_one();
                     hub.weigh_decision(&reported, complaints, now);
                     bans.into_iter().for_each(|ban| hub.put_in_force(ban, now));
                     answer(Ok(view));

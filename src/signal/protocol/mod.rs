@@ -85,6 +85,7 @@ pub(crate) use rtc::Candidates;
 pub(crate) use rtc::CandidatesFields;
 pub(crate) use rtc::Description;
 pub(crate) use rtc::DescriptionFields;
+pub(crate) use rtc::DescriptionKind;
 pub(crate) use rtc::IceRefresh;
 pub(crate) use rtc::IceRefreshFields;
 pub(crate) use rtc::Media;

@@ -88,10 +88,6 @@ impl Description {
         }
         Ok(Self { to, neg, kind, sdp: sdp.map(ToOwned::to_owned) })
     }
-
-    pub(crate) fn is_offer(&self) -> bool {
-        self.kind == DescriptionKind::Offer
-    }
 }
 
 fn check_sdp(sdp: &RawValue) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@ use crate::signal::protocol::PushKind;
 use crate::signal::protocol::Refusal;
 use crate::signal::protocol::ReplyTo;
 use crate::signal::session::EndReason;
+use crate::signal::stats::Returning;
 use crate::signal::view::live::DoneView;
 use crate::signal::view::push::AuthExpiringView;
 use crate::signal::view::push::AuthRefreshedView;
@@ -60,7 +61,16 @@ impl Hub {
                 Err(Refusal::new(ErrorCode::Forbidden, "guests come by POST /v1/auth/guest, with a proof"))
             }
             (Credentials::Guest(device), _) => self.handle_guest(ip, &device, now).map(Welcomed::Guest),
-            (Credentials::Resume(resume), _) => self.find_return(&resume, ip, now).map(Welcomed::Back),
+            (Credentials::Resume(resume), _) => {
+                let found = self.find_return(&resume, ip, now);
+                let became = match &found {
+                    Ok(back) if back.replay.is_some() => Returning::Whole,
+                    Ok(_) => Returning::WithGap,
+                    Err(_) => Returning::Refused,
+                };
+                self.stats.returns(became).add_one();
+                found.map(Welcomed::Back)
+            }
             (Credentials::Omitted, None) => Err(Refusal::bad_request("one of token, guest, resume is needed")),
         };
         match outcome {

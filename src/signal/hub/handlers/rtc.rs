@@ -22,6 +22,7 @@ use crate::signal::id::SessionId;
 use crate::signal::id::Side;
 use crate::signal::protocol::Candidates;
 use crate::signal::protocol::Description;
+use crate::signal::protocol::DescriptionKind;
 use crate::signal::protocol::IceRefresh;
 use crate::signal::protocol::Media;
 use crate::signal::protocol::PeerState;
@@ -47,10 +48,10 @@ impl Hub {
         let (seat, receiver) = self.seats_between(asking, &message.target, message.body.to.as_deref())?;
         self.check_room_of(&receiver.user, &message.body)?;
         self.note_negotiation(&seat, &receiver, message.body.neg, now);
-        if message.body.is_offer() {
-            self.stats.offers_total.add_one();
-        } else {
-            self.stats.other_rtc_total.add_one();
+        match message.body.kind {
+            DescriptionKind::Offer => self.stats.offers_total.add_one(),
+            DescriptionKind::Answer => self.stats.answers_total.add_one(),
+            DescriptionKind::Rollback => {}
         }
         self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.tell_one(&seat, &receiver, PushKind::Description, &message.body, now);
@@ -66,7 +67,7 @@ impl Hub {
         let (seat, receiver) = self.seats_between(asking, &message.target, message.body.to.as_deref())?;
         self.check_room_of(&receiver.user, &message.body)?;
         self.note_negotiation(&seat, &receiver, message.body.neg, now);
-        self.stats.other_rtc_total.add_one();
+        self.stats.candidates_total.add_one();
         self.ok(asking.connection, asking.reply_to, &DoneView {});
         self.tell_one(&seat, &receiver, PushKind::Candidates, &message.body, now);
         Ok(())
