@@ -71,7 +71,12 @@ struct Client {
     peers: BTreeSet<String>,
     /// Rooms that were asked to be left and are not answered, by the request.
     leaving: BTreeMap<u64, String>,
+    /// Changes of blocks that are not answered, by the request: a request waits for those before it, and is gone with its socket.
+    changing: BTreeMap<u64, Change>,
 }
+
+/// By whom, whom, and whether it is a new block.
+type Change = (usize, usize, bool);
 
 impl Client {
     fn meet(&mut self, data: &Value) {
@@ -91,6 +96,7 @@ impl Client {
 
     fn hear(&mut self, frame: &Value) {
         self.last_seq = frame["seq"].as_u64().unwrap_or(self.last_seq);
+        frame["re"].as_u64().and_then(|re| self.changing.remove(&re));
         let left = frame["re"].as_u64().and_then(|re| self.leaving.remove(&re)).filter(|_| frame["type"] == "ok");
         self.met.take_if(|met| left.as_ref() == Some(met));
         let data = &frame["data"];
@@ -146,28 +152,23 @@ impl World {
                 let request = self.hub.request(id, "room.leave", json!({"room": met}));
                 self.clients[who].leaving.insert(request, met);
             }
-            Step::Block(by, whom) if by != whom => {
-                self.ask(by, "block.add", json!({"user": format!("shop:{}", NAMES[whom])}));
-                if self.clients[by].connection.is_some() {
-                    self.blocks.insert((by, whom));
-                }
-            }
-            Step::Unblock(by, whom) => {
-                self.ask(by, "block.remove", json!({"user": format!("shop:{}", NAMES[whom])}));
-                if self.clients[by].connection.is_some() {
-                    self.blocks.remove(&(by, whom));
-                }
-            }
+            Step::Block(by, whom) if by != whom => self.change(by, whom, true),
+            Step::Unblock(by, whom) => self.change(by, whom, false),
             Step::Block(..) => {}
             Step::Lose(who) => {
                 self.read(who);
                 if let Some(id) = self.clients[who].connection.take() {
                     self.hub.lose(id);
+                    self.take_back_changes(who);
                 }
             }
             Step::Return(who) => self.come_back(who),
             Step::Hello(who) => self.hello(who),
             Step::Bye(who) => {
+                self.read(who);
+                if !self.clients[who].changing.is_empty() {
+                    return;
+                }
                 self.ask(who, "bye", json!({}));
                 if self.clients[who].connection.take().is_some() {
                     self.clients[who].token_of = None;
@@ -182,9 +183,31 @@ impl World {
             Step::Kill => {
                 (0..NAMES.len()).for_each(|who| self.read(who));
                 self.hub.restart(Duration::from_secs(1));
+                (0..NAMES.len()).for_each(|who| self.take_back_changes(who));
                 self.clients.iter_mut().for_each(|client| client.connection = None);
             }
         }
+    }
+
+    fn change(&mut self, by: usize, whom: usize, is_new: bool) {
+        let Some(id) = self.clients[by].connection else { return };
+        let kind = if is_new { "block.add" } else { "block.remove" };
+        let request = self.hub.request(id, kind, json!({"user": format!("shop:{}", NAMES[whom])}));
+        if self.set_block(by, whom, is_new) {
+            self.clients[by].changing.insert(request, (by, whom, is_new));
+        }
+    }
+
+    /// What a socket asked for and was not answered before it went has not happened.
+    fn take_back_changes(&mut self, who: usize) {
+        for (by, whom, is_new) in std::mem::take(&mut self.clients[who].changing).into_values().rev() {
+            self.set_block(by, whom, !is_new);
+        }
+    }
+
+    /// Whether that is new.
+    fn set_block(&mut self, by: usize, whom: usize, is_there: bool) -> bool {
+        if is_there { self.blocks.insert((by, whom)) } else { self.blocks.remove(&(by, whom)) }
     }
 
     /// Whether it is refused or not does not matter here.
@@ -199,6 +222,7 @@ impl World {
         self.hub.take(id).iter().for_each(|frame| self.clients[who].hear(frame));
         if self.hub.close_code(id).is_some() {
             self.clients[who].connection = None;
+            self.take_back_changes(who);
         }
     }
 
@@ -230,6 +254,7 @@ impl World {
 
     fn arrive(&mut self, who: usize, id: ConnectionId, ok: &Value) {
         self.clients[who].leaving.clear();
+        self.take_back_changes(who);
         self.hub.keep_token(id, ok);
         (self.clients[who].connection, self.clients[who].token_of) = (Some(id), Some(id));
         self.read(who);
