@@ -3,6 +3,7 @@ pub(crate) mod addresses;
 mod administering;
 mod certifying;
 pub mod contract;
+mod disk;
 mod doors;
 mod filing;
 mod identifying;
@@ -33,6 +34,7 @@ use tracing::warn;
 
 use crate::admission::Limits;
 use crate::app::administering::Shown;
+use crate::app::disk::Disk;
 use crate::app::doors::Listeners;
 use crate::app::doors::Purpose;
 use crate::app::operator::Asked;
@@ -200,6 +202,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (series, series_task) = series::start(measured, clock);
     tasks.spawn(named("series", series_task));
     let health = Arc::new(probe::Health::default());
+    let disk = Arc::new(Disk::new(&config.server));
     let (probe_told, every) = watch::channel(config.server.probe_interval);
     if let Some(target) = probing::target(&config, &listeners) {
         let minter = minter.clone();
@@ -220,7 +223,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             guests: guests.clone(),
             admin: Some(admin),
             challenge,
-            ..hooks(&hub, ready(&plane, &certificates, &listeners, &health, &store_stats), &page, desk.clone(), feed)
+            ..hooks(
+                &hub,
+                ready(&plane, &certificates, &listeners, &health, &disk, &store_stats),
+                &page,
+                desk.clone(),
+                feed,
+            )
         },
     );
     let front = front.serve(sinks(&plane, &web, &listeners));
@@ -234,6 +243,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         numbers::events(&mut metrics, sink_stats);
         numbers::front(&mut metrics, front.counters());
         numbers::probe(&mut metrics, &health);
+        numbers::disk(&mut metrics, &disk);
         if let Some(desk) = &desk {
             numbers::files(&mut metrics, desk.stats());
         }
@@ -263,6 +273,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store,
         sinks: sinks_told,
         probe: probe_told,
+        disk,
         spans: exporter.control(),
         screen,
         guests,
@@ -443,9 +454,10 @@ fn ready(
     certificates: &Arc<Certificates>,
     listeners: &Listeners,
     health: &Arc<probe::Health>,
+    disk: &Arc<Disk>,
     store: &Arc<store::Stats>,
 ) -> ReadyHook {
-    let (health, store) = (Arc::clone(health), Arc::clone(store));
+    let (health, disk, store) = (Arc::clone(health), Arc::clone(disk), Arc::clone(store));
     let plane = plane.clone();
     let certificates = Arc::clone(certificates);
     let speaks_tls = [Purpose::Shared, Purpose::TurnTls].iter().any(|purpose| listeners.of(*purpose).next().is_some());
@@ -454,6 +466,7 @@ fn ready(
         true if speaks_tls && certificates.has_expired(SystemTime::now()) => Err("certificate"),
         // What begins here now is forgotten by a restart; what runs goes on.
         true if store.is_failing() => Err("store"),
+        true if disk.is_short() => Err("disk"),
         true => Ok(()),
     })
 }

@@ -157,6 +157,9 @@ pub const STORE_SWEPT: Family<1> =
 /// Whether the store keeps what it is told.
 pub const STORE_FAILING: Family<0> =
     Family::gauge("duologue_store_failing", "1 while the last group of writes was lost, else 0", []);
+/// What the disk has left.
+pub const DISK_FREE: Family<0> =
+    Family::gauge("duologue_disk_free_bytes", "Bytes left on the disk with the state directory", []);
 /// Group commits, in seconds.
 pub const STORE_COMMIT: Histogram<0> =
     Histogram::new("duologue_store_commit_seconds", "Time from the first write of a group to its commit", []);

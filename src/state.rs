@@ -36,6 +36,28 @@ const OTHERS: u32 = 0o077;
 /// What they may not do with a directory that somebody else made: replace our files. The files guard themselves.
 const OTHERS_WRITE: u32 = 0o022;
 
+/// What a disk has left for whoever is not root.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether another file can be made.
+    pub takes_files: bool,
+}
+
+/// Asks the disk of a directory, or of the nearest above it that is there, what it has left.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn room_left(directory: &Path) -> io::Result<Room> {
+    let absolute = std::path::absolute(directory)?;
+    let place = absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
+    let room = rustix::fs::statvfs(place)?;
+    let takes_files = room.f_files == 0 || room.f_favail > 0;
+    Ok(Room { bytes: room.f_bavail.saturating_mul(room.f_frsize), takes_files })
+}
+
 /// Why the state directory cannot be used; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {

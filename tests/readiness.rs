@@ -46,3 +46,15 @@ fn a_relay_whose_quota_is_used_up_is_as_configured() {
     assert!(eventually(PATIENCE, || attempts(&server, "refused") >= 3.0), "{}", server.log());
     assert_eq!(server.get("/health/ready").0, 200);
 }
+
+#[test]
+fn a_disk_with_too_little_room_is_told_before_writes_fail() {
+    let server = Server::start("[server]\nmin_free_disk_bytes = 9000000000000000000\n");
+    let (status, told) = server.get("/health/ready");
+    assert!(status == 503 && told.contains("disk"), "{status} {told}");
+    assert!(server.metric("duologue_disk_free_bytes", "") > 0.0);
+    std::fs::write(server.state.path().join("conf.d/test.toml"), "[server]\nmin_free_disk_bytes = 1\n")
+        .expect("written");
+    server.signal("HUP");
+    assert!(eventually(PATIENCE, || server.get("/health/ready").0 == 200), "{}", server.log());
+}

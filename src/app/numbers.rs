@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::acme;
+use crate::app::disk::Disk;
 use crate::app::telling::StatsBySink;
 use crate::events::SinkStats;
 use crate::files;
@@ -93,6 +94,16 @@ pub(super) fn relay(metrics: &mut Metrics, plane: &DataPlane, mode: Mode) {
                 let count = shard.iter().find(|(event, _)| *event == wanted).map_or(0, |(_, count)| count);
                 samples.add([number.as_str(), direction], count);
             }
+        }
+    });
+}
+
+/// Registers what the disk has left.
+pub(super) fn disk(metrics: &mut Metrics, disk: &Arc<Disk>) {
+    let disk = Arc::clone(disk);
+    metrics.register(metrics::DISK_FREE, move |samples| {
+        if let Some(bytes) = disk.bytes_left() {
+            samples.add([], bytes);
         }
     });
 }

@@ -7,6 +7,7 @@ use tracing::error;
 use tracing::warn;
 
 use crate::admission::Admission;
+use crate::app::disk::Disk;
 use crate::app::doors::Listeners;
 use crate::app::filing;
 use crate::app::http_settings;
@@ -37,6 +38,7 @@ use crate::time::Clock;
 const RELOADED: &[&str] = &[
     "server.shutdown_grace",
     "server.probe_interval",
+    "server.min_free_disk_bytes",
     "http.allowed_origins",
     "http.trusted_proxies",
     "http.admins_see_addresses",
@@ -133,6 +135,7 @@ pub(super) fn is_reloaded(key: &str) -> bool {
 pub(super) fn take_over(now: &mut Config, fresh: Config) {
     now.server.shutdown_grace = fresh.server.shutdown_grace;
     now.server.probe_interval = fresh.server.probe_interval;
+    now.server.min_free_disk_bytes = fresh.server.min_free_disk_bytes;
     now.http.allowed_origins = fresh.http.allowed_origins;
     now.http.trusted_proxies = fresh.http.trusted_proxies;
     now.http.admins_see_addresses = fresh.http.admins_see_addresses;
@@ -188,6 +191,7 @@ pub(super) struct Audience {
     pub(super) store: runner::Handle,
     pub(super) sinks: watch::Sender<config::Events>,
     pub(super) probe: watch::Sender<Duration>,
+    pub(super) disk: Arc<Disk>,
     pub(super) spans: telemetry::Control,
     /// What people may not say.
     pub(super) screen: Arc<Screen>,
@@ -240,6 +244,7 @@ impl Audience {
         }
         let every = now.server.probe_interval;
         self.probe.send_if_modified(|interval| std::mem::replace(interval, every) != every);
+        self.disk.ask_for(now.server.min_free_disk_bytes);
         self.spans.change(&now.telemetry);
         self.screen.replace(Arc::clone(&now.moderation.text_rules));
         let retention = storing::retention(now);

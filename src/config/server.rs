@@ -24,6 +24,8 @@ pub struct Server {
     /// How often the relay is tried from outside, for `/health/ready`; zero: never.
     #[serde(serialize_with = "duration::serialize")]
     pub probe_interval: Duration,
+    /// Bytes that the disk of `state_dir` has left at least while `/health/ready` is well; 0: any.
+    pub min_free_disk_bytes: u64,
 }
 
 impl Default for Server {
@@ -33,6 +35,7 @@ impl Default for Server {
             state_dir: PathBuf::from("state"),
             shutdown_grace: Duration::from_secs(30),
             probe_interval: Duration::from_secs(30),
+            min_free_disk_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -45,6 +48,7 @@ impl Server {
             state_dir: section.value("state_dir", default.state_dir),
             shutdown_grace: section.value("shutdown_grace", default.shutdown_grace),
             probe_interval: section.value("probe_interval", default.probe_interval),
+            min_free_disk_bytes: section.number("min_free_disk_bytes", default.min_free_disk_bytes, 0, i64::MAX as u64),
         };
         section.finish();
         read

@@ -33,7 +33,10 @@ impl Disk {
         let path = place.path().to_str().expect("UTF-8").to_owned();
         let size = MIB.to_string();
         let starter = ["unshare", "--mount", "sh", "-ec", MOUNT, &size, &path];
-        let server = Server::start_by(&starter, &format!("{}\n[server]\nstate_dir = \"{path}\"\n", extra(&path)));
+        let server = Server::start_by(
+            &starter,
+            &format!("{}\n[server]\nstate_dir = \"{path}\"\nmin_free_disk_bytes = 0\n", extra(&path)),
+        );
         let disk = Disk { view: PathBuf::from(format!("/proc/{}/root{path}", server.pid())), place };
         let [inside, outside] =
             [&*disk.view, disk.place.path()].map(|directory| directory.read_dir().expect("it is there").count());

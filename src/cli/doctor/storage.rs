@@ -8,6 +8,8 @@ use rusqlite::Connection;
 use rusqlite::OpenFlags;
 
 use crate::config::Config;
+use crate::state;
+use crate::state::Room;
 use crate::state::State;
 use crate::state::StateError;
 
@@ -48,23 +50,18 @@ fn secrets(config: &Config) -> Finding {
 }
 
 fn disk(check: &'static str, directory: &Path) -> Finding {
-    // Before the first start the directory is not there yet; its disk is that of the nearest one above.
-    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let place = absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
-    let room = match rustix::fs::statvfs(place) {
+    let place = directory.display();
+    let Room { bytes, takes_files } = match state::room_left(directory) {
         Ok(room) => room,
-        Err(error) => {
-            return Finding::skipped(check, format!("the disk of {} does not tell its room: {error}", place.display()));
-        }
+        Err(error) => return Finding::skipped(check, format!("the disk of {place} does not tell its room: {error}")),
     };
-    let bytes = room.f_bavail.saturating_mul(room.f_frsize);
-    let shown = format!("{} has {} MiB left", place.display(), bytes / (1024 * 1024));
+    let shown = format!("{place} has {} MiB left", bytes / (1024 * 1024));
     let remedy = "make room (old logs, old backups), give it a larger disk, or keep less: [retention] and [files]";
     if bytes < FULL_BYTES {
         return Finding::failed(check, format!("the disk is full: {shown}"), remedy);
     }
-    if room.f_files > 0 && room.f_favail == 0 {
-        return Finding::failed(check, format!("the disk is full: {} has no inodes left", place.display()), remedy);
+    if !takes_files {
+        return Finding::failed(check, format!("the disk is full: {place} has no inodes left"), remedy);
     }
     if bytes < SHORT_BYTES {
         return Finding::warning(check, shown, remedy);
