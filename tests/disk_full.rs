@@ -65,11 +65,12 @@ impl Side {
         assert_eq!(self.client.push("chat.message").await["text"], format!("line {n}"));
     }
 
-    /// The texts of the history, the oldest first.
-    async fn history(&mut self) -> Vec<String> {
+    /// The texts of the history, the oldest first, and what it says is lost.
+    async fn history(&mut self) -> (Vec<String>, Option<Value>) {
         let page = self.client.ask("chat.history", json!({"session": self.session})).await;
         let messages = page["messages"].as_array().expect("a list");
-        messages.iter().map(|message| message["text"].as_str().expect("a text").to_owned()).collect()
+        let texts = messages.iter().map(|message| message["text"].as_str().expect("a text").to_owned()).collect();
+        (texts, page.get("lost").cloned())
     }
 
     /// Asks for an address to put a file at.
@@ -116,10 +117,12 @@ async fn calls_and_chat_go_on_and_what_is_lost_is_told() {
     let promised = a.ask_upload(&server);
     assert_eq!(promised.status, 201, "{promised:?}");
     assert_eq!(server.get("/health/ready").0, 200);
+    assert_eq!(a.history().await.1, None, "nothing is lost");
 
     disk.fill();
+    let mut sent_at = Vec::new();
     for n in 1..=LOST {
-        a.say(n).await;
+        sent_at.push(a.say(n).await["ts"].clone());
         b.hears(n).await;
         relay(&mut a, &mut b, format!("media {n}").as_bytes());
     }
@@ -132,7 +135,10 @@ async fn calls_and_chat_go_on_and_what_is_lost_is_told() {
     assert!(eventually(PATIENCE, || files_below(&disk.path("uploads")) == 0), "nothing is left of the file");
     let (status, tokens) = post_json(http, "/v1/auth/refresh", &json!({"refresh_token": a.refresh_token}));
     assert_eq!(status, 200, "nobody is sent away: {tokens}");
-    assert_eq!(a.history().await, ["line 0"], "what is kept can be read");
+    let lost_lines = json!({"count": LOST, "first_ts": sent_at[0], "last_ts": sent_at[LOST - 1]});
+    let (lines, told) = a.history().await;
+    assert_eq!(lines, ["line 0"], "what is kept can be read");
+    assert_eq!(told, Some(lost_lines.clone()), "and what is not is told");
     // Others come, meet and part.
     let ((mut c, found), (mut d, _)) = matched_pair(http, "latecomers").await;
     c.ask("session.end", json!({"session": found["session"]})).await;
@@ -149,7 +155,9 @@ async fn calls_and_chat_go_on_and_what_is_lost_is_told() {
     assert_eq!(server.metric("duologue_store_failing", ""), 0.0);
     a.say(LOST + 1).await;
     b.hears(LOST + 1).await;
-    assert_eq!(b.history().await, ["line 0", "line 6"], "what was lost stays lost, what comes is kept");
+    let (lines, told) = b.history().await;
+    assert_eq!(lines, ["line 0", "line 6"], "what was lost stays lost, what comes is kept");
+    assert_eq!(told, Some(lost_lines), "the history goes on to say what it lacks");
     relay(&mut a, &mut b, b"media again");
     assert_eq!(put(&server, &promised).status, 200, "the promise still holds");
     assert_eq!(a.ask_upload(&server).status, 201);

@@ -224,6 +224,22 @@ pub(crate) struct HistoryView<'a> {
     #[schema(value_type = Option<String>, format = "uuid")]
     pub(crate) next: Option<MessageId>,
     pub(crate) receipts: Vec<ReceiptOf<'a>>,
+    /// Only if anything is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) lost: Option<LossView>,
+}
+
+/// What a whole history lacks: messages that were passed on while the store could not write, since the server began.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryLoss)]
+pub(crate) struct LossView {
+    #[schema(minimum = 1)]
+    pub(crate) count: u64,
+    /// When the first of them was sent.
+    pub(crate) first_ts: UnixMillis,
+    /// When the last of them was sent.
+    pub(crate) last_ts: UnixMillis,
 }
 
 /// Somebody kept away; who it is is not told.

@@ -162,12 +162,13 @@ export class ChatPanel {
    */
   async #catchUp(place) {
     try {
-      const { messages } = await place.chat.history();
+      const { messages, lost } = await place.chat.history();
       if (this.#place !== place) return;
       for (const { deleted, reactions, ...message } of messages) {
         if (deleted || !this.#receive(message, place)) continue;
         for (const { from, emoji } of reactions) this.#find(message.mid)?.react(from, emoji, false, place.self);
       }
+      if (lost) this.#complain(lost.count === 1 ? 'One earlier message was not kept' : `${lost.count} earlier messages were not kept`);
     } catch (error) {
       console.warn('chat.history', error);
     }

@@ -50,6 +50,11 @@ const MISSED_PAGES_MAX = 10;
  *
  * @typedef {import('./chat-event.js').ChatMessage & { deleted: boolean, reactions: { from: string, emoji: string }[] }} StoredMessage
  *
+ * @typedef {object} HistoryLoss Messages that were passed on while the server could not store them.
+ * @property {number} count In the whole history, on whatever page.
+ * @property {number} firstTs When the first of them was sent.
+ * @property {number} lastTs When the last of them was sent.
+ *
  * @extends {Emitter<import('./chat-event.js').ChatEvents>}
  */
 export class Chat extends Emitter {
@@ -134,10 +139,11 @@ export class Chat extends Emitter {
    * A part of what was written, oldest first, with new addresses of its files.
    *
    * @param {HistoryWindow} [window]
-   * @returns {Promise<{ messages: StoredMessage[], more: boolean, receipts: import('./chat-event.js').ChatReceipt[] }>}
+   * @returns {Promise<{ messages: StoredMessage[], more: boolean, receipts: import('./chat-event.js').ChatReceipt[],
+   *   lost: HistoryLoss | null }>}
    */
   async history(window = {}) {
-    const { messages, more, receipts = [] } = await this.#port.request('chat.history', window);
+    const { messages, more, receipts = [], lost } = await this.#port.request('chat.history', window);
     return {
       messages: messages.map((/** @type {any} */ message) => ({
         ...this.#messageOf(message, 0),
@@ -146,6 +152,7 @@ export class Chat extends Emitter {
       })),
       more,
       receipts: receipts.map(receiptOf),
+      lost: lost ? { count: lost.count, firstTs: lost.first_ts, lastTs: lost.last_ts } : null,
     };
   }
 

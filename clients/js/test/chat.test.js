@@ -239,10 +239,18 @@ test('the history says what is deleted, who reacted and how far everybody has go
     more: true,
     receipts: [{ from: 'b', read_to: 'm1' }],
   });
-  const { messages, more, receipts } = await asked;
+  const { messages, more, receipts, lost } = await asked;
   assert.deepEqual(messages.map(({ mid, deleted }) => [mid, deleted]), [['m1', false], ['m2', true]]);
   assert.deepEqual(messages[0].reactions, [{ from: 'a', emoji: '👍' }]);
-  assert.deepEqual([more, receipts], [true, [{ from: 'b', deliveredTo: null, readTo: 'm1' }]]);
+  assert.deepEqual([more, receipts, lost], [true, [{ from: 'b', deliveredTo: null, readTo: 'm1' }], null]);
+});
+
+test('the history says what the server could not keep', async () => {
+  const { inSession } = fixture();
+  const { ws, session } = await inSession();
+  const asked = session.chat.history();
+  ws.ok('chat.history', { messages: [], more: false, receipts: [], lost: { count: 3, first_ts: 1000, last_ts: 2000 } });
+  assert.deepEqual((await asked).lost, { count: 3, firstTs: 1000, lastTs: 2000 });
 });
 
 test('a name has no path, no control characters and at most 255 bytes', () => {

@@ -23,6 +23,7 @@ mod handlers;
 mod happenings;
 mod judgments;
 mod logins;
+mod losses;
 mod neighbours;
 mod pace;
 mod person_book;
@@ -100,6 +101,7 @@ pub use connections::Peer;
 use errands::Errand;
 pub(crate) use errands::Sequel;
 pub(crate) use handlers::auth::HEARTBEAT;
+use losses::Losses;
 use pace::Pace;
 use reports::REPORTERS_PER_ADDRESS;
 pub(crate) use reports::ReportAnswer;
@@ -291,6 +293,7 @@ pub(crate) struct Hub {
     /// Connections whose outbox overflowed while something else was going on.
     overflowed: HashSet<ConnectionId>,
     separations: Separations,
+    losses: Losses,
     /// Of `block.add`: by user, connected or not, and by address.
     block_adds: Buckets<UserId>,
     block_adds_by_address: AddressBuckets,
@@ -331,6 +334,7 @@ impl Hub {
             effects: VecDeque::new(),
             overflowed: HashSet::new(),
             separations: Separations::default(),
+            losses: Losses::default(),
             block_adds: Buckets::new(Rate::per_minute(limits.blocks_per_minute)),
             block_adds_by_address: AddressBuckets::new(
                 Rate::per_minute(limits.blocks_per_minute.saturating_mul(BLOCKERS_PER_ADDRESS)),

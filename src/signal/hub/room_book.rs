@@ -281,6 +281,7 @@ impl Hub {
             return answer(Err(Refusal::no_member()));
         }
         let names_members = !self.separations.is_empty();
+        let place = Place::Room(id.clone());
         self.read(
             "history",
             move |store| match membership(store, &id, &user)? {
@@ -295,7 +296,7 @@ impl Hub {
             move |hub, outcome, now| {
                 answer(told(outcome).map(|(reader, mut shown)| {
                     hub.hide_separated(&mut shown, &reader);
-                    history::view(&shown, hub.settings.files.as_ref(), now)
+                    history::view(&shown, hub.losses.of(&place), hub.settings.files.as_ref(), now)
                 }))
             },
         );

@@ -3,7 +3,7 @@
 //! A message goes out once it is committed, and its sender is told then: whoever has seen it finds it in the history,
 //! and a sender who was told nothing before a crash finds out by its `cid` whether it was sent. That costs one group
 //! commit, a fraction of a millisecond. A store that cannot write does not silence anybody: what is said then is heard
-//! and not kept, as where the operator keeps nothing.
+//! and not kept, as where the operator keeps nothing, and the history says that it lacks it.
 use std::sync::Arc;
 
 use serde_json::json;
@@ -155,6 +155,7 @@ impl Hub {
     ) -> Option<MessageId> {
         let first = SentMessage { mid: message.mid, ts: message.at };
         let unstored = || Refusal::new(ErrorCode::Unavailable, "the message could not be stored");
+        let (is_kept_now, is_lost) = (matches!(outcome, Ok(Stored::Appended(Appended::New, _))), outcome.is_err());
         let (sent, was_stored, upload) = match outcome {
             Ok(Stored::Appended(Appended::New, upload)) => (first, false, upload),
             // Those who missed it in the crash between find it in the history.
@@ -183,9 +184,16 @@ impl Hub {
         self.ok(asking.connection, asking.reply_to, &sent);
         let is_kept = self.keeps_chat(&seat.place);
         let chat = self.conversation_mut(&seat.place)?;
-        let is_news = chat.send_out(&seat.alias, message.cid, sent) && !was_stored;
+        let goes_out = chat.send_out(&seat.alias, message.cid, sent);
+        let is_news = goes_out && !was_stored;
         if let Some(upload) = upload.as_ref().filter(|_| !is_kept) {
             chat.keep_file(sent.mid, upload.id.clone());
+        }
+        if is_lost && goes_out {
+            self.losses.add(&seat.place, sent.ts);
+        } else if is_kept && is_kept_now && !goes_out {
+            // Its first attempt was lost, and the second was under way by then.
+            self.losses.take_back(&seat.place);
         }
         if is_news {
             self.stats.chat_messages_total.add_one();

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::signal::hub::Asking;
 use crate::signal::hub::Hub;
+use crate::signal::hub::losses::Loss;
 use crate::signal::hub::room_book::MEMBERS_MAX;
 use crate::signal::protocol::ErrorCode;
 use crate::signal::protocol::History;
@@ -17,6 +18,7 @@ use crate::signal::settings::FileSharing;
 use crate::signal::view::EntryView;
 use crate::signal::view::FileView;
 use crate::signal::view::HistoryView;
+use crate::signal::view::LossView;
 use crate::signal::view::ReactionView;
 use crate::signal::view::ReceiptOf;
 use crate::store;
@@ -86,22 +88,24 @@ impl Hub {
         };
         let (asked, user, at) = (asking.clone(), store::UserId::from(&asking.user), now.unix);
         let names_members = !self.separations.is_empty();
+        let read = place.clone();
         self.read_for(
             asking,
             "history",
             move |store| {
                 let reader = match seated {
                     Some(alias) => Some(alias),
-                    None => past_alias(store, &place, &user, at)?,
+                    None => past_alias(store, &read, &user, at)?,
                 };
-                reader.map(|reader| look_up(store, &place, reader, window, names_members)).transpose()
+                reader.map(|reader| look_up(store, &read, reader, window, names_members)).transpose()
             },
             move |hub, outcome, now| match outcome {
                 Ok(Some(mut shown)) => {
                     if let Some(reader) = hub.party(&asked.user) {
                         hub.hide_separated(&mut shown, &reader);
                     }
-                    hub.ok(asked.connection, asked.reply_to, &view(&shown, hub.settings.files.as_ref(), now))
+                    let view = view(&shown, hub.losses.of(&place), hub.settings.files.as_ref(), now);
+                    hub.ok(asked.connection, asked.reply_to, &view);
                 }
                 Ok(None) => hub.refuse(asked.connection, asked.reply_to, &Refusal::not_in_session(), now),
                 Err(_) => {
@@ -208,7 +212,12 @@ fn bytes_of(entry: &Entry) -> usize {
     MESSAGE_BYTES + content.text.len() + 5 * escaped + emoji + file
 }
 
-pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>, now: Now) -> Value {
+pub(in crate::signal::hub) fn view(
+    shown: &Shown,
+    loss: Option<Loss>,
+    sharing: Option<&FileSharing>,
+    now: Now,
+) -> Value {
     let file_of = |content: &Content| {
         let upload = content.file.as_ref().and_then(|id| shown.upload_by_id.get(id));
         upload.zip(sharing).map(|(upload, sharing)| FileView::new(upload, sharing, now.unix))
@@ -223,6 +232,7 @@ pub(in crate::signal::hub) fn view(shown: &Shown, sharing: Option<&FileSharing>,
         more: shown.page.more,
         next: shown.next(),
         receipts: receipts.collect(),
+        lost: loss.map(|Loss { count, first, last }| LossView { count, first_ts: first, last_ts: last }),
     })
 }
 

@@ -292,6 +292,69 @@ fn a_store_that_cannot_write_silences_nobody() {
 }
 
 #[test]
+fn a_history_says_how_many_messages_it_lost_and_when_also_after_the_end() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    let (c, _, other, _) = hub.pair();
+    let read = |hub: &mut Fixture, who, session: &str| {
+        hub.ask(who, "chat.history", json!({"session": session})).expect("is told")
+    };
+    say(&mut hub, a, &session, 0);
+    assert_eq!(read(&mut hub, b, &session).get("lost"), None);
+    hub.store_is_full = true;
+    for (from, n) in [(a, 1), (b, 2), (a, 3)] {
+        hub.advance(Duration::from_secs(1));
+        say(&mut hub, from, &session, n);
+        // A repeated one is lost once.
+        say(&mut hub, from, &session, n);
+    }
+    hub.store_is_full = false;
+    hub.advance(Duration::from_secs(1));
+    say(&mut hub, b, &session, 4);
+    let lost = json!({"count": 3, "first_ts": START.0 + 1000, "last_ts": START.0 + 3000});
+    for who in [a, b] {
+        let page = read(&mut hub, who, &session);
+        assert_eq!((texts(&page), &page["lost"]), (vec!["0", "4"], &lost));
+    }
+    assert_eq!(read(&mut hub, c, &other).get("lost"), None, "another session lost nothing");
+    hub.ask(a, "session.end", json!({"session": session})).expect("ends");
+    assert_eq!(read(&mut hub, b, &session)["lost"], lost);
+}
+
+#[test]
+fn what_goes_nowhere_or_is_kept_at_the_second_attempt_is_not_lost() {
+    let mut hub = Fixture::new();
+    let (a, b, session, _) = hub.pair();
+    hub.store_sleeps = true;
+    for _ in 0..2 {
+        hub.request(a, "chat.send", text(&session, 1));
+    }
+    hub.store_is_full = true;
+    hub.work_in_store(1);
+    hub.hear_store();
+    assert_eq!(hub.take_one(b, "chat.message")["data"]["text"], "1");
+    hub.store_is_full = false;
+    hub.store_sleeps = false;
+    hub.pump();
+    assert!(hub.take(b).is_empty(), "nobody is told twice");
+    let page = hub.ask(b, "chat.history", json!({"session": session})).expect("is told");
+    assert_eq!((texts(&page), page.get("lost")), (vec!["1"], None));
+    // The session ends while its last message is on the way to a store that is full.
+    hub.store_sleeps = true;
+    hub.request(a, "chat.send", text(&session, 2));
+    hub.request(b, "session.end", json!({"session": session}));
+    hub.store_is_full = true;
+    hub.work_in_store(1);
+    hub.hear_store();
+    hub.store_is_full = false;
+    hub.store_sleeps = false;
+    hub.pump();
+    assert_eq!(hub.take_kinds(b), ["ok", "session.ended"]);
+    let page = hub.ask(b, "chat.history", json!({"session": session})).expect("is told");
+    assert_eq!((texts(&page), page.get("lost")), (vec!["1"], None));
+}
+
+#[test]
 fn an_answer_to_a_message_that_nobody_has_sent_is_refused() {
     let mut hub = Fixture::new();
     let (a, _, session, _) = hub.pair();

@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::fixture::Fixture;
+use super::fixture::START;
 use super::fixture::settings;
 use super::rooms::create;
 use super::rooms::data_of;
@@ -29,6 +30,25 @@ fn members_come_in_while_the_disk_is_full_and_newcomers_do_not() {
     assert_eq!(back["self"], aliases[1]);
     assert_eq!(join(&mut hub, eve, &room, &ticket), Err("unavailable".into()));
     assert_eq!(join(&mut hub, eve, &room, &json!(null)), Err("forbidden".into()));
+}
+
+#[test]
+fn the_history_of_a_room_says_what_it_lost_also_when_everybody_has_left() {
+    let mut hub = Fixture::new();
+    let (room, there, _) = party(&mut hub, 1);
+    say(&mut hub, there[0], &room, 0).expect("is there");
+    hub.store_is_full = true;
+    say(&mut hub, there[0], &room, 1).expect("is there");
+    say(&mut hub, there[1], &room, 2).expect("is there");
+    hub.store_is_full = false;
+    for who in &there {
+        hub.ask(*who, "room.leave", json!({"room": room})).expect("is there");
+    }
+    let lost = json!({"count": 2, "first_ts": START, "last_ts": START});
+    let page = hub.ask(there[1], "chat.history", json!({"room": room})).expect("is a member");
+    assert_eq!((page["messages"].as_array().map(Vec::len), &page["lost"]), (Some(1), &lost));
+    let by_rest = RoomAsk::Messages { room, before: None, after: None, limit: Some(1) };
+    assert_eq!(hub.rest("ann", by_rest).expect("is a member")["lost"], lost);
 }
 
 #[test]
