@@ -1,9 +1,7 @@
 //! A service that judges messages, against the built program: what it is asked, how it is asked again, and what its answers do.
 mod support;
 
-use std::io::BufRead;
 use std::io::BufReader;
-use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -13,18 +11,13 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::Hmac;
-use hmac::KeyInit;
-use hmac::Mac;
 use serde_json::Value;
 use serde_json::json;
-use sha2::Sha256;
 use support::Server;
 use support::backend;
 use support::eventually;
 use support::http;
+use support::receiver::Posted;
 use support::ws::matched_pair;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,25 +85,9 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Value>>) {
 
 /// Reads one question, and checks who asks.
 fn read_question(reader: &mut BufReader<TcpStream>) -> Option<Value> {
-    let mut header_by_name = std::collections::HashMap::new();
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|len| *len > 0)?;
-    assert_eq!(line.trim_end(), "POST /judge HTTP/1.1");
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        header_by_name.insert(name.to_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; header_by_name["content-length"].parse().expect("a length")];
-    reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8(body).expect("text");
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key");
-    mac.update(format!("{}.{}.{body}", header_by_name["webhook-id"], header_by_name["webhook-timestamp"]).as_bytes());
-    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    assert_eq!(header_by_name["webhook-signature"], signature);
-    let question: Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!(question["id"], header_by_name["webhook-id"]);
+    let posted = Posted::read(reader, "POST /judge HTTP/1.1")?;
+    posted.is_signed_by(SECRET);
+    let question = posted.event();
     Some(question)
 }
 

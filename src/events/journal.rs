@@ -61,19 +61,23 @@ mod tests {
     use super::*;
     use crate::time::UnixMillis;
 
+    fn event(id: u128, data: &str) -> Event {
+        Event {
+            id: Uuid::from_u128(id),
+            kind: "session.ended".into(),
+            subject: "s".into(),
+            at: UnixMillis(5),
+            data: data.into(),
+            cause: None,
+        }
+    }
+
     #[tokio::test]
     async fn each_event_is_a_line_also_after_the_file_was_moved_away() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("events.jsonl");
         let journal = Journal::new(path.clone());
-        let event = Event {
-            id: Uuid::from_u128(7),
-            kind: "session.ended".into(),
-            subject: "s".into(),
-            at: UnixMillis(5),
-            data: "{\"reason\":\"a\\nb\"}".into(),
-            cause: None,
-        };
+        let event = event(7, "{\"reason\":\"a\\nb\"}");
         assert_eq!(journal.deliver(&[&event, &event]).await.taken, 2);
         let line = "{\"id\":\"00000000-0000-0000-0000-000000000007\",\"type\":\"session.ended\",\"at\":5,\
                     \"subject\":\"s\",\"data\":{\"reason\":\"a\\nb\"}}\n";
@@ -87,15 +91,7 @@ mod tests {
     async fn a_file_that_cannot_be_written_takes_nothing_and_says_why() {
         let directory = tempfile::tempdir().expect("a directory");
         let journal = Journal::new(directory.path().to_owned());
-        let event = Event {
-            id: Uuid::nil(),
-            kind: "k".into(),
-            subject: "s".into(),
-            at: UnixMillis(0),
-            data: "{}".into(),
-            cause: None,
-        };
-        let delivery = journal.deliver(&[&event]).await;
+        let delivery = journal.deliver(&[&event(0, "{}")]).await;
         assert_eq!(delivery.taken, 0);
         assert!(delivery.trouble.expect("why").contains("directory"));
     }
@@ -103,15 +99,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_takes_nothing_and_is_told() {
         let journal = Journal::new("/dev/full".into());
-        let event = Event {
-            id: Uuid::nil(),
-            kind: "k".into(),
-            subject: "s".into(),
-            at: UnixMillis(0),
-            data: "{}".into(),
-            cause: None,
-        };
-        let delivery = journal.deliver(&[&event]).await;
+        let delivery = journal.deliver(&[&event(0, "{}")]).await;
         assert_eq!(delivery.taken, 0);
         assert!(delivery.trouble.expect("why").contains("No space left"));
     }

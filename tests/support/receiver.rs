@@ -34,6 +34,23 @@ pub struct Posted {
 }
 
 impl Posted {
+    /// Reads the next request of a connection, which must begin with that line; nothing once nobody asks any more.
+    pub fn read(reader: &mut BufReader<TcpStream>, first: &str) -> Option<Posted> {
+        let mut header_by_name = HashMap::new();
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|len| *len > 0)?;
+        assert_eq!(line.trim_end(), first);
+        loop {
+            line.clear();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            header_by_name.insert(name.to_lowercase(), value.to_owned());
+        }
+        let mut body = vec![0; header_by_name["content-length"].parse().expect("a length")];
+        reader.read_exact(&mut body).ok()?;
+        Some(Posted { header_by_name, body: String::from_utf8(body).expect("text"), at: Instant::now() })
+    }
+
     pub fn event(&self) -> Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
@@ -43,10 +60,15 @@ impl Posted {
         self.header_by_name.get(name).map_or("", String::as_str)
     }
 
-    /// Checks the signature and the names of Standard Webhooks.
+    /// Checks the signature of the server's events and the names of Standard Webhooks.
     pub fn is_genuine(&self) {
+        self.is_signed_by(SECRET);
+    }
+
+    /// The same for another secret.
+    pub fn is_signed_by(&self, secret: &str) {
         let header = |name: &str| self.header_by_name[name].as_str();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any key");
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
         mac.update(format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), self.body).as_bytes());
         let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
         assert_eq!(header("webhook-signature"), signature);
@@ -75,7 +97,7 @@ impl Receiver {
                 thread::spawn(move || {
                     let mut writer = stream.try_clone().expect("a second handle");
                     let mut reader = BufReader::new(stream);
-                    while let Some(posted) = read_request(&mut reader) {
+                    while let Some(posted) = Posted::read(&mut reader, "POST /events HTTP/1.1") {
                         let status = if is_up.load(Ordering::SeqCst) {
                             taken.lock().expect("lock").push(posted);
                             "204 No Content"
@@ -112,20 +134,4 @@ impl Receiver {
     pub fn taken(&self) -> Vec<Posted> {
         self.taken.lock().expect("lock").clone()
     }
-}
-
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Posted> {
-    let mut header_by_name = HashMap::new();
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|len| *len > 0)?;
-    assert_eq!(line.trim_end(), "POST /events HTTP/1.1");
-    loop {
-        line.clear();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        header_by_name.insert(name.to_lowercase(), value.to_owned());
-    }
-    let mut body = vec![0; header_by_name["content-length"].parse().expect("a length")];
-    reader.read_exact(&mut body).ok()?;
-    Some(Posted { header_by_name, body: String::from_utf8(body).expect("text"), at: Instant::now() })
 }
