@@ -12,7 +12,6 @@
 # make deb    the Debian package (needs cargo-deb)
 # make trial  the package on a bare Debian under systemd, called by two browsers (root, debootstrap, systemd-container); after make deb
 # make image  what the container image holds, built and tried without a container engine (root)
-# make alerts judges the alerts by promtool (Debian package prometheus)
 # make conformance  judges coturn, or TARGET="udp=IP:PORT secret=...", beside this relay; rewrites docs/CONFORMANCE.md
 
 SHELL := /bin/bash
@@ -88,10 +87,6 @@ trial: set-up
 .PHONY: image
 image:
 	deploy/image/try
-
-.PHONY: alerts
-alerts:
-	promtool check rules deploy/prometheus/duologue.rules.yml
 
 .PHONY: test
 test: set-up lint rust-tests sdk-tests node-tests browser-tests

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Of Debian's package, which is not installed: it would listen.
+const PROMTOOL: &str = "target/prometheus/usr/bin/promtool";
 /// Of Debian's package, which is not installed: it would act at the next boot.
 const CLOUD_CONFIG: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -29,7 +31,12 @@ struct Judge {
 impl Judge {
     /// One of those that `make test` sets up with `tests/requirements.txt`.
     fn python(program: &str, options: &'static [&'static str]) -> Judge {
-        let program = Path::new(ROOT).join("target/venv/bin").join(program);
+        Judge::at(&format!("target/venv/bin/{program}"), options)
+    }
+
+    /// A program that `make test` puts there.
+    fn at(program: &str, options: &'static [&'static str]) -> Judge {
+        let program = Path::new(ROOT).join(program);
         assert!(program.exists(), "{} is missing: make test makes it", program.display());
         Judge { program, options }
     }
@@ -97,6 +104,13 @@ fn the_first_boot_is_what_cloud_init_reads() {
     assert!(text("deploy/cloud-init/duologue.yaml").starts_with("#cloud-config\n"), "what tells it from a script");
     judge.takes("deploy/cloud-init/duologue.yaml", ("packages: [", "packages: [1, "));
     judge.takes("deploy/cloud-init/duologue.yaml", ("permissions: \"0755\"", "permission: \"0755\""));
+}
+
+#[test]
+fn the_alerts_are_what_prometheus_reads() {
+    let judge = Judge::at(PROMTOOL, &["check", "rules"]);
+    judge.takes("deploy/prometheus/duologue.rules.yml", ("{job=\"duologue\"} == 0", "{job=\"duologue\" == 0"));
+    judge.takes("deploy/prometheus/duologue.rules.yml", ("for: 10m", "for: ten minutes"));
 }
 
 #[test]
