@@ -115,10 +115,12 @@ async fn a_call_goes_on_after_kill_9_and_its_deadline_holds() {
 
 #[tokio::test]
 async fn a_session_whose_time_was_up_while_the_server_was_away_ends_at_its_start() {
-    let mut server = Server::start("[session]\nlimit = \"1s\"\n");
+    let mut server = Server::start("[session]\nlimit = \"3s\"\n");
     let http = server.addr("http");
-    let [a, _] = call(http).await;
+    let [mut a, _] = call(http).await;
     let deadline = a.found["deadline"].as_u64().expect("a deadline");
+    // It is answered once it is stored, and the session before it.
+    a.say(1).await;
     server.signal("STOP");
     assert!(eventually(Duration::from_secs(20), || unix_millis() > deadline));
     server.crash_and_restart();
