@@ -42,7 +42,7 @@ fn report_of(address: SocketAddr, pid: u32, transport: &str, load: &[&str]) -> V
         "--allocations",
         "16",
         "--duration",
-        "300ms",
+        "1s",
         "--warm-up",
         "100ms",
         "--json",
@@ -62,8 +62,7 @@ fn number(report: &Value, pointer: &str) -> f64 {
 
 /// Everything that was sent arrived, as it was meant to.
 fn assert_sound(report: &Value) {
-    // Every client had its turn; how often, is a matter of the machine.
-    assert!(number(report, "/sent") >= 16.0, "{report}");
+    assert!(number(report, "/sent") >= 100.0, "{report}");
     assert_eq!(number(report, "/sent"), number(report, "/received"), "{report}");
     for none in ["/loss_percent", "/reordered", "/wrong", "/generator/drops"] {
         assert_eq!(number(report, none), 0.0, "{none} in {report}");
@@ -98,7 +97,7 @@ fn allocations_are_cycled_from_new_and_from_old_addresses() {
     for (transport, reuse) in [("udp", false), ("udp", true), ("tcp", false)] {
         let load = if reuse { &["allocate", "--reuse"][..] } else { &["allocate"] };
         let report = report(&server, transport, load);
-        assert!(number(&report, "/cycles") >= 1.0, "{report}");
+        assert!(number(&report, "/cycles") >= 10.0, "{report}");
         assert_eq!(number(&report, "/refused"), 0.0, "{report}");
         assert!(number(&report, "/server_process/cpu_us_each") > 0.0, "{report}");
     }
