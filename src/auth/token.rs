@@ -434,17 +434,9 @@ impl Tokens {
     fn issued(&self, subject: Subject, family: FamilyId, refresh_token: String, now: UnixMillis) -> Issued {
         let expires_secs = (now + self.access_ttl).as_secs();
         let claims = Claims {
-            sub: subject.user.to_string(),
-            exp: expires_secs.into(),
-            iat: Some(now.as_secs().into()),
-            nbf: None,
-            iss: Some(ISSUER.to_owned()),
-            aud: None,
-            role: Some(subject.role.as_str().to_owned()),
-            device: subject.device.as_deref().map(str::to_owned),
             age_band: subject.age_band.as_deref().map(str::to_owned),
-            guest: subject.guest,
             fam: Some(family.name().to_string()),
+            ..Claims::of(&subject, expires_secs, now)
         };
         let key_id = self.own.first().map(|own| own.id.clone());
         let header = Header { kid: key_id, ..Header::new(Algorithm::HS256) };
@@ -489,6 +481,25 @@ struct Claims {
     guest: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     fam: Option<String>,
+}
+
+impl Claims {
+    /// What this process says of somebody.
+    fn of(subject: &Subject, expires_secs: u64, now: UnixMillis) -> Self {
+        Self {
+            sub: subject.user.to_string(),
+            exp: expires_secs.into(),
+            iat: Some(now.as_secs().into()),
+            nbf: None,
+            iss: Some(ISSUER.to_owned()),
+            aud: None,
+            role: Some(subject.role.as_str().to_owned()),
+            device: subject.device.as_deref().map(str::to_owned),
+            age_band: None,
+            guest: subject.guest,
+            fam: None,
+        }
+    }
 }
 
 /// One receiver or several. RFC 7519 §4.1.3.

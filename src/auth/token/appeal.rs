@@ -18,7 +18,6 @@ use sha2::Sha256;
 
 use crate::auth::secret::Secret;
 use crate::auth::token::Claims;
-use crate::auth::token::ISSUER;
 use crate::auth::token::Role;
 use crate::auth::token::Subject;
 use crate::auth::token::TokenError;
@@ -95,19 +94,7 @@ impl Subject {
 impl Tokens {
     /// Makes a pass for somebody who has shown to be that.
     pub fn issue_pass(&self, subject: &Subject, now: UnixMillis) -> AppealPass {
-        let claims = Claims {
-            sub: subject.user.to_string(),
-            exp: (now + LIFE).as_secs().into(),
-            iat: Some(now.as_secs().into()),
-            nbf: None,
-            iss: Some(ISSUER.to_owned()),
-            aud: None,
-            role: Some(subject.role.as_str().to_owned()),
-            device: subject.device.as_deref().map(str::to_owned),
-            age_band: None,
-            guest: subject.guest,
-            fam: None,
-        };
+        let claims = Claims::of(subject, (now + LIFE).as_secs(), now);
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.appeal_keys.signing)
             .expect("HMAC signing with a key of its own family does not fail");
         AppealPass { token, expires_in: LIFE }
