@@ -25,6 +25,7 @@ pub mod load;
 pub mod matchmaking;
 pub mod measure;
 pub mod metrics;
+pub mod outgoing;
 pub mod probe;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod relay;

@@ -89,9 +89,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Somebody outside who judges messages; asked by signaling, signed like a webhook.
-    ("classifier", &["auth", "events", "signal"]),
+    ("classifier", &["auth", "events", "outgoing", "signal"]),
     // Whoever watches from outside; what happened is in the store.
-    ("events", &["auth", "store", "time", "trace"]),
+    ("events", &["auth", "outgoing", "store", "time", "trace"]),
     // The bytes of what chat messages carry; signaling knows of them only what the store knows.
     ("files", &["auth", "signal", "store", "time"]),
     // Passwords are looked up and worked out beside signaling, which issues what they are good for.
@@ -119,7 +119,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ice", &[]),
     ("histogram", &[]),
     ("metrics", &["histogram", "time"]),
-    ("telemetry", &["config", "trace"]),
+    ("telemetry", &["config", "outgoing", "trace"]),
+    // How services of the operator's are asked.
+    ("outgoing", &[]),
     // What is being worked on, for whoever collects spans.
     ("trace", &[]),
 ];

@@ -1,16 +1,16 @@
 //! The operator's service: what it is sent, and what can go wrong.
-use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::Response;
 use reqwest::header;
-use reqwest::redirect;
 use serde_json::json;
 
 use crate::auth::secret::Secret;
 use crate::classifier::answer;
 use crate::events::Signer;
+use crate::outgoing;
 use crate::signal::Judgment;
 use crate::signal::Question;
 
@@ -33,11 +33,17 @@ pub(super) enum Trouble {
 }
 
 /// Asks at one address, signed like a webhook.
-#[derive(Debug)]
 pub struct Service {
     client: Client,
     url: String,
     signer: Signer,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An address may hold what only the service should know.
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
 }
 
 impl Service {
@@ -47,14 +53,7 @@ impl Service {
     ///
     /// There is no TLS on this machine, or the secret is marked as base64 and is none.
     pub fn new(url: &str, secret: &Secret) -> Result<Self, String> {
-        // A redirect would take what people say to where the operator did not send it.
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(PATIENCE)
-            .connect_timeout(CONNECT_PATIENCE)
-            .user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client.map_err(|error| error.to_string())?;
+        let client = outgoing::client(PATIENCE, CONNECT_PATIENCE)?;
         Ok(Self { client, url: url.to_owned(), signer: Signer::new(secret)? })
     }
 
@@ -100,9 +99,6 @@ async fn whole(mut response: Response) -> Result<Vec<u8>, Trouble> {
     Ok(body)
 }
 
-/// What happened, without the address, which may hold what only the service should know.
 fn passing(error: reqwest::Error) -> Trouble {
-    let error = error.without_url();
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    Trouble::Passing(format!("{error}{cause}"))
+    Trouble::Passing(outgoing::explained(error))
 }

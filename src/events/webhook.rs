@@ -1,17 +1,15 @@
 //! A server of the operator's that each event is posted to, signed ([`Signer`]).
-use std::error::Error;
 use std::fmt;
-use std::fmt::Write;
 use std::time::Duration;
 
 use reqwest::Client;
 use reqwest::header;
-use reqwest::redirect;
 
 use crate::auth::secret::Secret;
 use crate::events::signer::Signer;
 use crate::events::sink::Delivery;
 use crate::events::told::Told;
+use crate::outgoing;
 use crate::store::Event;
 use crate::trace::Cause;
 use crate::trace::Span;
@@ -38,14 +36,7 @@ impl fmt::Debug for Webhook {
 
 impl Webhook {
     pub(super) fn new(url: &str, secret: &Secret) -> Result<Self, String> {
-        // A redirect would take events to where the operator did not send them.
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(PATIENCE)
-            .connect_timeout(CONNECT_PATIENCE)
-            .user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client.map_err(|error| explained(&error))?;
+        let client = outgoing::client(PATIENCE, CONNECT_PATIENCE)?;
         Ok(Self { client, url: url.to_owned(), signer: Signer::new(secret)? })
     }
 
@@ -80,20 +71,8 @@ impl Webhook {
         if let Some(cause) = span.cause().traceparent() {
             request = request.header(TRACEPARENT, cause);
         }
-        let response = request.body(body).send().await.map_err(|error| explained(&error.without_url()))?;
+        let response = request.body(body).send().await.map_err(outgoing::explained)?;
         span.set("http.response.status_code", i64::from(response.status().as_u16()));
         if response.status().is_success() { Ok(()) } else { Err(format!("answered {}", response.status())) }
     }
-}
-
-/// An error with what is behind it: "error sending request" alone helps nobody.
-fn explained(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(cause) = behind {
-        // Writing to a text cannot fail.
-        let _ = write!(text, ": {cause}");
-        behind = cause.source();
-    }
-    text
 }

@@ -2,8 +2,6 @@
 //!
 //! The queue is bounded and nobody waits for it: while the collector is away or slow, spans that find it full are counted and
 //! lost. <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -26,7 +24,6 @@ use reqwest::header;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use reqwest::header::HeaderValue;
-use reqwest::redirect;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,6 +36,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::config::Telemetry;
+use crate::outgoing;
 use crate::telemetry::spans::OneIn;
 use crate::telemetry::spans::Queue;
 use crate::telemetry::spans::SpanStats;
@@ -104,7 +102,7 @@ impl Exporter {
         let stop = CancellationToken::new();
         let teller = Teller {
             waiting,
-            client: settings.is_on().then(client).transpose().map_err(|error| ExportError(explained(&error)))?,
+            client: settings.is_on().then(client).transpose().map_err(ExportError)?,
             resource: ResourceAttributesWithSchema::from(&resource),
             settings: receiver,
             stats: Arc::clone(&stats),
@@ -270,12 +268,12 @@ impl Teller {
         let client = match &self.client {
             Some(client) => client,
             None => {
-                let made = client().map_err(|error| Trouble::Passing(explained(&error), None))?;
+                let made = client().map_err(|why| Trouble::Passing(why, None))?;
                 self.client.insert(made)
             }
         };
         let sent = client.post(&settings.otlp_url).headers(headers).body(body).send().await;
-        let response = sent.map_err(|error| Trouble::Passing(explained(&error.without_url()), None))?;
+        let response = sent.map_err(|error| Trouble::Passing(outgoing::explained(error), None))?;
         let status = response.status();
         if status.is_success() {
             return Ok(rejected(response).await);
@@ -291,14 +289,8 @@ impl Teller {
     }
 }
 
-fn client() -> reqwest::Result<Client> {
-    // A redirect would take spans, and what lets us in, to where the operator did not send them.
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .timeout(PATIENCE)
-        .connect_timeout(CONNECT_PATIENCE)
-        .user_agent(concat!("duologue/", env!("CARGO_PKG_VERSION")))
-        .build()
+fn client() -> Result<Client, String> {
+    outgoing::client(PATIENCE, CONNECT_PATIENCE)
 }
 
 /// How many spans the answer says were not taken. Whatever else it is, it said that the batch was.
@@ -322,18 +314,6 @@ fn asked_pause(response: &Response) -> Option<Duration> {
 fn pause_after(failures: u32) -> Duration {
     let [shortest, longest] = PAUSES;
     shortest.saturating_mul(1 << failures.min(16)).min(longest)
-}
-
-/// An error with what is behind it: "error sending request" alone helps nobody.
-fn explained(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(cause) = behind {
-        // Writing to a text cannot fail.
-        let _ = fmt::Write::write_fmt(&mut text, format_args!(": {cause}"));
-        behind = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
